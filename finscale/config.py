@@ -1,0 +1,137 @@
+"""params.yaml as frozen, typed objects.
+
+Every stage declares a `Params` model with exactly the keys that it reads; a test holds them equal to
+the stage's `params` in dvc.yaml. Each block's model stands in the module that uses it, and rejects
+keys it does not know. `stages/configure.py` checks the whole file, so that a typo at the top
+level is caught as well.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from finscale.errors import InputError
+
+# The axes: what an experiment varies (SPEC 1 and 5). Only what is built today is allowed.
+Source = Literal["bundled"]
+AssetTier = Literal["A", "B", "C", "D", "E"]
+Quality = Literal["a"]
+Timescale = Literal["daily"]
+FeatureTier = Literal["a20"]
+Task = Literal[
+    "direction",
+    "threshold_1pct",
+    "threshold_2pct",
+    "threshold_3pct",
+    "threshold_5pct",
+    "regression",
+]
+Horizon = Literal[1, 2, 3, 5, "weekly"]
+
+_UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
+_BUDGET_RULE = "a parameter count from 5K to 2B, such as 150K, 20M or 2B"
+
+
+def parse_budget(value: object) -> int:
+    """'150K' -> 150000. Raises ValueError for anything but a count from 5K to 2B."""
+    text = str(value).strip().upper()
+    unit = _UNITS.get(text[-1:], 1)
+    try:
+        count = float(text.rstrip("KMB") if unit > 1 else text) * unit
+    except ValueError:
+        raise ValueError(_BUDGET_RULE) from None
+    if not 5e3 <= count <= 2e9:
+        raise ValueError(_BUDGET_RULE)
+    return round(count)
+
+
+def format_budget(count: int) -> str:
+    """150000 -> '150K'; the inverse of parse_budget for round numbers."""
+    for unit, size in reversed(_UNITS.items()):
+        if count >= size:
+            return f"{count / size:.4g}{unit}"
+    return str(count)
+
+
+Budget = Annotated[int, BeforeValidator(parse_budget)]
+
+
+class Block(BaseModel):
+    """A block of params.yaml: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=Block)
+
+
+def is_binary(task: Task) -> bool:
+    return task != "regression"
+
+
+def load_params(model: type[P], path: Path = Path("params.yaml")) -> P:
+    """Read the keys that `model` declares from a YAML file; other top-level keys are ignored.
+
+    Raises InputError naming the key, the value and what is allowed.
+    """
+    values = read_yaml(path)
+    return check_params(model, {k: v for k, v in values.items() if k in model.model_fields}, path)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises InputError where there is none."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run from the repository's root") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
+    return values
+
+
+def check_params(model: type[P], values: dict[str, Any], path: Path) -> P:
+    """Build `model` from values, or raise InputError with one line per problem."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(model, dict(problem)) for problem in error.errors()]
+        raise InputError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+
+def _explain(model: type[Block], problem: dict[str, Any]) -> str:
+    # A union's error names the member tried ('int', 'literal[..]') after the key: drop that.
+    location = [str(part) for part in problem["loc"]]
+    block, known = _descend(model, location)
+    key = ".".join(location[: len(block) + 1])
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"{key} = {problem['input']!r} is not a known key; allowed here: {', '.join(known)}{hint}"
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key} = {problem['input']!r} is not allowed: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _descend(model: type[Block], location: list[str]) -> tuple[list[str], list[str]]:
+    """The path of blocks that lead to the faulty key, and the keys known in the innermost one."""
+    path: list[str] = []
+    current = model
+    for name in location[:-1]:
+        field = current.model_fields.get(name)
+        inner = _block_in(field.annotation) if field else None
+        if inner is None:
+            break
+        path.append(name)
+        current = inner
+    return path, list(current.model_fields)
+
+
+def _block_in(annotation: Any) -> type[Block] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Block):
+        return annotation
+    return next((block for part in get_args(annotation) if (block := _block_in(part))), None)

@@ -1,0 +1,110 @@
+"""The dataset: features and labels joined, split, purged and z-scored; test rows kept apart.
+
+Rows are (asset, day), sorted; a row whose split is `none` has no label and serves as context.
+Development rows (train and validation) and test rows live in two files, and only the
+stage `evaluate` can open the second.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import PositiveInt
+
+from finscale.config import Block, Task, is_binary
+from finscale.errors import InputError
+from finscale.splits import SPLITS, UNUSED, SplitConfig, SplitDates, assign_splits
+from finscale.storage import read_parquet
+
+KEYS = ("date", "asset", "split", "label", "exit", "last_known")
+
+
+class DatasetConfig(Block):
+    context_reserve: PositiveInt
+    min_rows: PositiveInt
+    min_positives: PositiveInt
+    split: SplitConfig
+
+
+def assemble(
+    features: pd.DataFrame, labels: pd.DataFrame, ends: SplitDates, context_reserve: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join and split; returns the rows (KEYS, then features as float32) and the scaler.
+
+    features: date, asset and one column per feature. labels: date, asset, label, exit, last_known.
+    The scaler has the columns feature, mean, std, fitted on the train split's rows only.
+    """
+    rows = features.merge(labels, on=["date", "asset"], how="left", validate="one_to_one")
+    rows = rows.sort_values(["asset", "date"], ignore_index=True)
+    rows.insert(2, "split", assign_splits(rows["date"], rows["exit"], ends))
+    rows.loc[rows.groupby("asset").cumcount() < context_reserve - 1, "split"] = UNUSED
+    # A purged label was computed from the next split's prices: it must not be in this one's file.
+    rows.loc[rows["split"] == UNUSED, "label"] = np.nan
+    names = [name for name in features if name not in ("date", "asset")]
+    scaler = fit_scaler(rows.loc[rows["split"] == "train", names])
+    scaled = (rows[names] - scaler["mean"].to_numpy()) / scaler["std"].to_numpy()
+    return pd.concat([rows[list(KEYS)], scaled.astype("float32")], axis=1), scaler
+
+
+def fit_scaler(train: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation per feature. Raises InputError where a feature is constant."""
+    scaler = pd.DataFrame({"feature": train.columns, "mean": train.mean().to_numpy(), "std": train.std(ddof=0).to_numpy()})
+    constant = scaler.loc[~(scaler["std"] > 0), "feature"].tolist()
+    if constant:
+        raise InputError(f"dataset: constant or empty on the training rows: {', '.join(constant)}")
+    return scaler
+
+
+def feature_names(rows: pd.DataFrame) -> list[str]:
+    return [name for name in rows.columns if name not in KEYS]
+
+
+def describe(rows: pd.DataFrame, task: Task) -> dict[str, dict[str, Any]]:
+    """Per split: rows, first and last day, and for binary tasks the positives and their rate."""
+    summary: dict[str, dict[str, Any]] = {}
+    for split in SPLITS:
+        part = rows[rows["split"] == split]
+        summary[split] = {"rows": len(part)}
+        if len(part):
+            summary[split] |= {"first": f"{part['date'].min():%Y-%m-%d}", "last": f"{part['date'].max():%Y-%m-%d}"}
+        if is_binary(task):
+            positives = int(part["label"].sum())
+            summary[split] |= {"positives": positives, "rate": round(positives / max(len(part), 1), 6)}
+    return summary
+
+
+def check_splits(summary: dict[str, dict[str, Any]], task: Task, config: DatasetConfig) -> None:
+    """Raise InputError where a split is too small to learn from or to measure on (SPEC 12.2)."""
+    for split, counts in summary.items():
+        rows = counts["rows"]
+        if rows < config.min_rows:
+            raise InputError(
+                f"dataset: the {split} split has {rows} rows, fewer than dataset.min_rows = {config.min_rows}; "
+                "move the split dates in params.yaml or use a longer series"
+            )
+        if not is_binary(task):
+            continue
+        for name, count in (("positives", counts["positives"]), ("negatives", rows - counts["positives"])):
+            if count < config.min_positives:
+                raise InputError(
+                    f"dataset: the {split} split has {count} {name} for task {task}, fewer than "
+                    f"dataset.min_positives = {config.min_positives}; choose a lower threshold or a longer split"
+                )
+
+
+def read_development(path: Path) -> pd.DataFrame:
+    """Train and validation rows (and the context rows among them)."""
+    rows = read_parquet(path)
+    if "test" in set(rows["split"]):
+        raise InputError(f"{path} holds test rows; make it again with `dvc repro -f dataset`")
+    return rows
+
+
+def read_test(path: Path) -> pd.DataFrame:
+    """Test rows: for the stage `evaluate` alone, so that nothing can be chosen on them."""
+    caller = getattr(sys.modules["__main__"].__spec__, "name", "an interactive session")
+    if caller != "stages.evaluate":
+        raise PermissionError(f"only stages.evaluate may open the test split, not {caller}")
+    return read_parquet(path)

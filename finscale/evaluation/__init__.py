@@ -1,0 +1,1 @@
+"""Evaluation: calibration, metrics with block-bootstrap intervals, and baselines on the same days."""

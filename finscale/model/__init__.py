@@ -1,0 +1,1 @@
+"""The model: PatchTST, and the solver that gives a budget its shape."""

@@ -1,0 +1,28 @@
+"""The typed arguments of the model."""
+
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, model_validator
+
+from finscale.config import Block
+
+
+class ModelConfig(Block):
+    """What the user sets; width, depth and heads follow from the budget (model.budget)."""
+
+    context_length: PositiveInt
+    patch_length: PositiveInt
+    patch_stride: PositiveInt
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _patches_fit(self) -> "ModelConfig":
+        if self.patch_length >= self.context_length:
+            raise ValueError("patch_length must be smaller than context_length")
+        if self.patch_stride > self.patch_length:
+            raise ValueError("patch_stride must not exceed patch_length, or days would be skipped")
+        return self
+
+    @property
+    def num_patches(self) -> int:
+        return (self.context_length - self.patch_length) // self.patch_stride + 1

@@ -1,0 +1,53 @@
+"""Where a run computes, and how precisely."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from finscale.errors import InputError
+
+Precision = Literal["fp32", "bf16"]
+
+_BEST_FIRST = ("cuda", "mps", "cpu")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device, a precision and a thread count; together they decide a result to the last bit."""
+
+    device: torch.device
+    precision: Precision
+    threads: int
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """bf16 for matrix products where chosen; weights and losses stay fp32."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def choose_compute(device: str, precision: str, threads: int) -> Compute:
+    """Resolve `auto` and make torch deterministic. Raises InputError for an absent device."""
+    chosen = next(filter(is_available, _BEST_FIRST)) if device == "auto" else device
+    if not is_available(chosen):
+        raise InputError(f"params.yaml: train.device = {device}: this machine has none; use auto or cpu")
+    if precision == "auto":
+        precision = "bf16" if _has_bf16(chosen) else "fp32"
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return Compute(torch.device(chosen), "bf16" if precision == "bf16" else "fp32", threads)
+
+
+def is_available(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_available()
+    return device == "cpu" or torch.backends.mps.is_available()
+
+
+def _has_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    # CPUs without the instructions emulate bf16 and lose time; on mps it gains nothing.
+    return device == "cpu" and torch.cpu._is_avx512_bf16_supported()

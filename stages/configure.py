@@ -1,0 +1,59 @@
+"""configure: params.yaml -> nothing, or one clear error
+
+Reads  params.yaml
+Why    every stage checks its own keys; this one checks the whole file, so that a misspelt key, which
+       no stage would read, cannot be ignored in silence.
+"""
+
+from finscale.cli import run
+from finscale.config import (
+    AssetTier,
+    Block,
+    Budget,
+    FeatureTier,
+    Horizon,
+    Quality,
+    Source,
+    Task,
+    Timescale,
+    check_params,
+    read_yaml,
+)
+from finscale.dataset import DatasetConfig
+from finscale.evaluation.config import EvaluateConfig
+from finscale.labels import LabelConfig
+from finscale.training.config import TrainConfig
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+
+class Params(Block):
+    """All of params.yaml: the axes, then one block per stage."""
+
+    source: Source
+    assets: AssetTier
+    quality: Quality
+    timescale: Timescale
+    tier: FeatureTier
+    task: Task
+    horizon: Horizon
+    budget: Budget
+    seed: int
+    label: LabelConfig
+    dataset: DatasetConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig
+
+
+def configure() -> Params:
+    return check_params(Params, read_yaml(PARAMS), PARAMS)
+
+
+def main() -> None:
+    params = configure()
+    print(f"configure: {len(type(params).model_fields)} keys of {PARAMS} are valid")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,44 @@
+"""label: bars -> data/processed/labels.parquet
+
+Reads  data/interim/bars.parquet   (prices, never normalised)
+Writes data/processed/labels.parquet  date, asset, label, exit, last_known
+Why    labels are computed once, from prices, so that no scaling can touch them.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from finscale.cli import run
+from finscale.config import Block, Horizon, Task, load_params
+from finscale.labels import LabelConfig
+from finscale.labels import label as label_asset
+from finscale.storage import read_parquet, write_parquet
+
+BARS = Path("data/interim/bars.parquet")
+LABELS = Path("data/processed/labels.parquet")
+
+
+class Params(Block):
+    task: Task
+    horizon: Horizon
+    label: LabelConfig
+
+
+def label(bars: pd.DataFrame, params: Params) -> pd.DataFrame:
+    tables = []
+    for asset, own in bars.groupby("asset", sort=True):
+        labels = label_asset(own.set_index("date"), params.task, params.horizon, params.label.price)
+        tables.append(labels.assign(asset=asset))
+    return pd.concat(tables, ignore_index=True)[["date", "asset", "label", "exit", "last_known"]]
+
+
+def main() -> None:
+    params = load_params(Params)
+    labels = label(read_parquet(BARS), params)
+    write_parquet(LABELS, labels)
+    print(f"label: {len(labels)} labels for {params.task}, horizon {params.horizon}, mean {labels['label'].mean():.4f}")
+
+
+if __name__ == "__main__":
+    run(main)
