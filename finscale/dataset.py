@@ -50,7 +50,9 @@ def assemble(
 
 def fit_scaler(train: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation per feature. Raises InputError where a feature is constant."""
-    scaler = pd.DataFrame({"feature": train.columns, "mean": train.mean().to_numpy(), "std": train.std(ddof=0).to_numpy()})
+    scaler = pd.DataFrame(
+        {"feature": train.columns, "mean": train.mean().to_numpy(), "std": train.std(ddof=0).to_numpy()}
+    )
     constant = scaler.loc[~(scaler["std"] > 0), "feature"].tolist()
     if constant:
         raise InputError(f"dataset: constant or empty on the training rows: {', '.join(constant)}")

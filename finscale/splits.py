@@ -1,6 +1,7 @@
 """Train, validation and test by date, purged: no label of one split uses a price of the next."""
 
 from datetime import date
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ class SplitDates(Block):
     @model_validator(mode="after")
     def _ascending(self) -> "SplitDates":
         ends = [self.train_end, self.validation_end, *([self.test_end] if self.test_end else [])]
-        if any(a >= b for a, b in zip(ends, ends[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(ends)):
             raise ValueError("train_end, validation_end and test_end must follow each other")
         return self
 

@@ -15,10 +15,10 @@ from finscale.errors import InputError
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call write(temporary path), then rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         write(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -63,8 +63,12 @@ def _outside_range(frame: pd.DataFrame) -> list[str]:
 RULES = (
     Rule("column has no values at all", "error", _empty_columns, "download it again or leave the series out"),
     Rule("duplicate date", "error", lambda f: _dates(f, f["date"].duplicated()), "keep one row per session"),
-    Rule("dates not in order", "error", lambda f: _dates(f, f["date"].diff() < pd.Timedelta(0)), "sort the file by date"),
-    Rule("time of day in a date", "error", lambda f: _dates(f, f["date"] != f["date"].dt.normalize()), "use plain dates"),
+    Rule(
+        "dates not in order", "error", lambda f: _dates(f, f["date"].diff() < pd.Timedelta(0)), "sort the file by date"
+    ),
+    Rule(
+        "time of day in a date", "error", lambda f: _dates(f, f["date"] != f["date"].dt.normalize()), "use plain dates"
+    ),
     Rule("missing session", "error", _missing_sessions, "complete the file: labels count sessions"),
     Rule("date is no NYSE session", "error", _extra_dates, "remove the row"),
     Rule("missing price or volume", "error", lambda f: _dates(f, f.isna().any(axis=1)), "complete the row"),

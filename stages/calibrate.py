@@ -6,6 +6,7 @@ Why    probabilities are fitted to reality on the validation split, before anyon
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Params(Block):
     task: Task
 
 
-def calibrate(logits: np.ndarray, label: np.ndarray) -> dict[str, float | str]:
+def calibrate(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
     temperature = fit_temperature(logits, label)
     return {
         "method": "temperature",
@@ -50,7 +51,7 @@ def main() -> None:
     windows = Windows(rows, "validation", trained.model.context_length, trained.compute.device)
     found = calibrate(predict(trained.network, windows, trained.compute), windows.label.cpu().numpy())
     write_json(CALIBRATION, found)
-    print("calibrate: temperature {temperature:.3f}, loss {loss_before:.5f} -> {loss_after:.5f}".format(**found))
+    print(f"calibrate: temperature {found['temperature']:.3f}, validation loss {found['loss_after']:.5f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ Why    every stage checks its own keys; this one checks the whole file, so that 
        no stage would read, cannot be ignored in silence.
 """
 
+from pathlib import Path
+
 from finscale.cli import run
 from finscale.config import (
     AssetTier,
@@ -23,7 +25,6 @@ from finscale.dataset import DatasetConfig
 from finscale.evaluation.config import EvaluateConfig
 from finscale.labels import LabelConfig
 from finscale.training.config import TrainConfig
-from pathlib import Path
 
 PARAMS = Path("params.yaml")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from finscale.cli import run
 from finscale.config import (
@@ -99,7 +100,12 @@ def all_predictions(rows: pd.DataFrame, trained: checkpoint.Checkpoint, params: 
     for split in EVALUATED:
         table = parts[split][["date", "asset", "split", "label"]].assign(model=model_predictions(rows, trained, split))
         fitted = baselines.fit_and_predict(
-            parts["train"], parts["validation"], parts[split], params.binary, params.evaluate.catboost_iterations, params.seed
+            parts["train"],
+            parts["validation"],
+            parts[split],
+            params.binary,
+            params.evaluate.catboost_iterations,
+            params.seed,
         )
         tables.append(table.assign(**fitted))
     return pd.concat(tables, ignore_index=True)
@@ -116,7 +122,9 @@ def check_complete(predictions: pd.DataFrame, rows: pd.DataFrame) -> None:
 def score(test: pd.DataFrame, params: Params) -> dict[str, Any]:
     """Loss and skill of the model and each baseline, and the model's other metrics, with intervals."""
     config, label = params.evaluate, test["label"].to_numpy()
-    loss = {name: metrics.loss_rows(label, test[name].to_numpy(), params.binary) for name in ("model", *baselines.BASELINES)}
+    loss = {
+        name: metrics.loss_rows(label, test[name].to_numpy(), params.binary) for name in ("model", *baselines.BASELINES)
+    }
     block = config.block_length
     if block == "auto":
         daily = pd.Series(loss["model"]).groupby(test["date"].to_numpy()).mean().to_numpy()
@@ -135,10 +143,30 @@ def score(test: pd.DataFrame, params: Params) -> dict[str, Any]:
     return {"block_length": block, "models": models, "other": {name: asdict(value) for name, value in other.items()}}
 
 
+def experiment(
+    params: Params, trained: checkpoint.Checkpoint, scores: dict[str, Any], test: pd.DataFrame
+) -> dict[str, Any]:
+    """All that the ledger keeps of this run, measured and not labelled."""
+    compute = {"device": trained.compute.device.type, "precision": trained.compute.precision}
+    return {
+        "axes": params.axes(),
+        "run": trained.run,
+        "compute": compute | {"threads": trained.compute.threads, "torch": torch.__version__},
+        "test_rows": len(test),
+        "scores": scores,
+        **spread(test, trained.target.binary),
+    }
+
+
+def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
+    """How much the predictions vary; a model that predicts a constant is named collapsed (SPEC 12.4)."""
+    deviation = float(test["model"].std(ddof=0))
+    return {"prediction_std": deviation, "collapsed": deviation < metrics.COLLAPSED_STD[binary]}
+
+
 def headline(scores: dict[str, Any], trained: checkpoint.Checkpoint, test: pd.DataFrame) -> dict[str, Any]:
     """The few numbers that experiments are compared by."""
     loss, skill = scores["models"]["model"]["loss"], scores["models"]["model"]["skill"]
-    spread = float(test["model"].std(ddof=0))
     return {
         "params_counted": trained.run["params_total"],
         "validation_loss": trained.run["validation_loss"],
@@ -149,14 +177,15 @@ def headline(scores: dict[str, Any], trained: checkpoint.Checkpoint, test: pd.Da
         "test_skill_low": skill["low"],
         "test_skill_high": skill["high"],
         "test_accuracy": scores["other"]["accuracy"]["value"],
-        "prediction_std": spread,
-        "collapsed": spread < metrics.COLLAPSED_STD[trained.target.binary],
+        **spread(test, trained.target.binary),
     }
 
 
 def write_plots(test: pd.DataFrame, found: dict[str, Any], params: Params) -> None:
-    curve = metrics.reliability(test["label"].to_numpy(), test["model"].to_numpy())
-    write_csv(RELIABILITY, pd.DataFrame(curve))
+    label, prediction = test["label"].to_numpy(), test["model"].to_numpy()
+    # A regression has no probabilities: its table is empty, but the output exists.
+    curve = pd.DataFrame(metrics.reliability(label, prediction))
+    write_csv(RELIABILITY, curve if params.binary else curve.head(0))
     point = {"params": found["params_counted"], "test_loss": found["test_loss"], "budget": format_budget(params.budget)}
     write_csv(SCALING_POINT, pd.DataFrame([point | {"seed": params.seed}]))
 
@@ -172,7 +201,7 @@ def main() -> None:
     found = headline(scores, trained, test)
     write_parquet(PREDICTIONS, predictions)
     write_json(METRICS, found)
-    write_json(EXPERIMENT, {"axes": params.axes(), "run": trained.run, "scores": scores, "test_rows": len(test)})
+    write_json(EXPERIMENT, experiment(params, trained, scores, test))
     write_plots(test, found, params)
     print("evaluate: test loss {test_loss:.5f} ({test_loss_low:.5f} to {test_loss_high:.5f})".format(**found))
 

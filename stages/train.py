@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from dvclive import Live
+from dvclive.live import Live
 from tqdm import tqdm
 
 from finscale.cli import run

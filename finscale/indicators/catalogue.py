@@ -1,6 +1,6 @@
 """The catalogue: every feature as one row, and the tiers that it makes (SPEC 4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,13 +22,13 @@ class Feature:
     name: str
     category: str
     indicator: Indicator
-    parameters: dict[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict)
     bars: Literal["daily", "weekly"] = "daily"
 
 
 def _averages() -> list[Feature]:
-    simple = {period: moving_averages.sma for period in (12, 50, 100, 200)}
-    double = {period: moving_averages.dema for period in (9, 10, 20, 25, 90)}
+    simple = dict.fromkeys((12, 50, 100, 200), moving_averages.sma)
+    double = dict.fromkeys((9, 10, 20, 25, 90), moving_averages.dema)
     return [
         Feature(f"{function.__name__}_{period}", "moving average", function, {"period": period})
         for period, function in sorted((double | simple).items())

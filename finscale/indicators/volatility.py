@@ -16,4 +16,6 @@ def bollinger_percent_b(bars: pd.DataFrame, period: int, deviations: float) -> n
     upper, _, lower = talib.BBANDS(close, period, deviations, deviations)
     width = upper - lower
     # A flat window has no width; its close sits on both bands, halfway by convention.
-    return np.where(width > 0, (close - lower) / np.where(width > 0, width, 1.0), np.where(np.isnan(width), np.nan, 0.5))
+    return np.where(
+        width > 0, (close - lower) / np.where(width > 0, width, 1.0), np.where(np.isnan(width), np.nan, 0.5)
+    )

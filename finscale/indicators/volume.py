@@ -12,8 +12,8 @@ def obv(bars: pd.DataFrame) -> np.ndarray:
 
 def adosc(bars: pd.DataFrame, fast: int, slow: int) -> np.ndarray:
     """Chaikin oscillator: fast minus slow EMA of the accumulation/distribution line."""
-    columns = (bars[name].to_numpy() for name in ("high", "low", "close", "volume"))
-    return talib.ADOSC(*columns, fast, slow)
+    high, low, close, volume = (bars[name].to_numpy() for name in ("high", "low", "close", "volume"))
+    return talib.ADOSC(high, low, close, volume, fast, slow)
 
 
 def vwap(bars: pd.DataFrame, period: int) -> np.ndarray:

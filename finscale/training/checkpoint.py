@@ -64,7 +64,9 @@ def load(weights: Path, description: Path, features: list[str]) -> Checkpoint:
     if told["features"] != features:
         raise InputError(f"{description}: trained on other features than the data set holds; run `dvc repro train`")
     used = told["compute"]
-    compute = choose_compute(used["device"] if is_available(used["device"]) else "auto", used["precision"], used["threads"])
+    compute = choose_compute(
+        used["device"] if is_available(used["device"]) else "auto", used["precision"], used["threads"]
+    )
     shape, model = Shape(**told["shape"]), ModelConfig(**told["model"])
     network = PatchTST(shape, model, len(features))
     network.load_state_dict(load_file(weights))

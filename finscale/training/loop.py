@@ -84,7 +84,9 @@ def fit(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay, fused=True
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, total_steps, config))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, total_steps, config)
+    )
     best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
     for epoch in range(1, config.epochs + 1):
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
@@ -97,7 +99,7 @@ def fit(
             )
         if is_best := validation_loss < best_loss:
             best_loss, best_epoch, best_weights = validation_loss, epoch, copy.deepcopy(model.state_dict())
-        rate = schedule.get_last_lr()[0]
+        rate = float(schedule.get_last_lr()[0])
         on_epoch(Epoch(epoch, target.reported(train_loss), validation_loss, rate, is_best))
         if epoch - best_epoch >= config.patience:
             break

@@ -1,0 +1,43 @@
+# The few commands that are more than one word. Everything else is plain dvc: see README.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+JOBS ?= 2
+
+.PHONY: install repro test check pilot collect show push pull bench
+
+install: $(INSTALLED)
+$(INSTALLED): requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.txt
+	@touch $@
+
+# Where nothing had to run, `report` has not printed its screen: show the stored one.
+repro: install
+	@touch $(VENV)/.repro-started
+	$(BIN)/dvc repro
+	@[ reports/summary.txt -nt $(VENV)/.repro-started ] || cat reports/summary.txt
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest
+
+pilot: install
+	$(BIN)/python -m study.pilot --jobs $(JOBS)
+
+collect: install
+	$(BIN)/python -m study.collect
+
+show: install
+	@$(BIN)/python -m study.show
+
+push pull: install
+	$(BIN)/python -m study.remote $@

@@ -1,0 +1,1 @@
+"""Scaling: the ledger of experiments, the law fitted to it, and its figure."""

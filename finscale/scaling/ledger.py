@@ -1,0 +1,83 @@
+"""The ledger: one row per finished experiment, keyed by all that can change its result."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+AXES = ("source", "assets", "quality", "timescale", "tier", "task", "horizon", "budget", "seed")
+STUDY_AXES = tuple(axis for axis in AXES if axis not in ("budget", "seed"))  # fixed along a curve over budgets
+
+_RUN = (
+    "params_total", "params_embedding", "params_body", "params_head", "channels", "flops_per_window", "train_flops",
+    "train_windows", "windows_seen", "tokens_seen", "epochs_run", "best_epoch", "validation_loss",
+)  # fmt: skip
+_COMPUTE = ("device", "precision", "threads", "torch")
+_RUNTIME = ("train_seconds", "windows_per_second")
+
+
+def experiment_key(params: dict[str, Any], code: str, data: str) -> str:
+    """Hash of the whole configuration, the code that it runs and the raw data that it reads."""
+    told = json.dumps({"params": params, "code": code, "data": data}, sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def make_row(
+    key: str, provenance: dict[str, str], experiment: dict[str, Any], runtime: dict[str, Any]
+) -> dict[str, Any]:
+    """One ledger row from what `evaluate` and `train` wrote.
+
+    provenance: name, commit, code, data, timestamp. experiment: metrics/experiment.json.
+    """
+    scores = experiment["scores"]["models"]
+    interval = {
+        f"test_{kind}{suffix}": scores["model"][kind][part]
+        for kind in ("loss", "skill")
+        for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+    baselines = {f"{name}_loss": score["loss"]["value"] for name, score in scores.items() if name != "model"}
+    return {
+        "key": key,
+        **{axis: experiment["axes"][axis] for axis in AXES},
+        **{name: experiment["run"][name] for name in _RUN},
+        "test_rows": experiment["test_rows"],
+        **interval,
+        **baselines,
+        "prediction_std": experiment["prediction_std"],
+        "collapsed": experiment["collapsed"],
+        **{name: experiment["compute"][name] for name in _COMPUTE},
+        **{name: runtime[name] for name in _RUNTIME},
+        **provenance,
+    }
+
+
+def read_ledger(path: Path) -> pd.DataFrame:
+    """The ledger, empty where the file does not exist yet. Axes and hashes are kept as text."""
+    if not path.exists():
+        return pd.DataFrame(columns=["key", *AXES])
+    text = dict.fromkeys(("key", "code", "data", "commit", "horizon", "budget"), str)
+    return pd.read_csv(path, dtype=text, float_precision="round_trip")
+
+
+def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The ledger with those rows whose key it lacks, appended in order of time."""
+    known = set(ledger["key"])
+    new = {row["key"]: row for row in sorted(rows, key=lambda row: row["timestamp"], reverse=True)}
+    fresh = [row for row in reversed(new.values()) if row["key"] not in known]
+    if not fresh:
+        return ledger
+    return pd.DataFrame(fresh) if ledger.empty else pd.concat([ledger, pd.DataFrame(fresh)], ignore_index=True)
+
+
+def select_study(ledger: pd.DataFrame, axes: dict[str, Any]) -> pd.DataFrame:
+    """The rows of one curve over budgets: equal in all axes but budget and seed.
+
+    Where a budget and seed were run more than once (the code or a setting has moved on), the newest
+    row counts; the figure then says how many code versions it holds.
+    """
+    same = pd.Series(True, index=ledger.index)
+    for axis in STUDY_AXES:
+        same &= ledger[axis].astype(str) == str(axes[axis])
+    return ledger[same].drop_duplicates(["budget", "seed"], keep="last")

@@ -1,0 +1,1 @@
+"""Commands that run and collect many experiments. They keep the books; DVC runs and records."""

@@ -1,0 +1,34 @@
+"""collect: every finished experiment -> results/ledger.csv
+
+Reads  refs/exps (DVC's finished experiments)
+Writes results/ledger.csv  rows whose key it does not hold yet are appended; nothing else changes
+Why    the ledger outlives the experiments: it is in git, and the scaling stage reads it.
+"""
+
+from pathlib import Path
+
+from finscale.cli import run
+from finscale.scaling.ledger import add_rows, read_ledger
+from finscale.storage import write_csv
+from study.experiments import finished
+
+LEDGER = Path("results/ledger.csv")
+
+
+def collect() -> int:
+    """Append what is new; returns the number of rows added."""
+    before, rows = read_ledger(LEDGER), finished()
+    after = add_rows(before, rows)
+    added = len(after) - len(before)
+    if added:
+        write_csv(LEDGER, after)
+    print(f"collect: {len(rows)} finished experiments, {added} new, {len(after)} rows in {LEDGER}")
+    return added
+
+
+def main() -> None:
+    collect()
+
+
+if __name__ == "__main__":
+    run(main)

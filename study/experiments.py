@@ -1,0 +1,95 @@
+"""Finished experiments, read from DVC's own git references.
+
+An experiment that DVC has finished is a commit under refs/exps whose tree holds its parameters, code, lock file
+and results. Nothing has to be checked out, and experiments of other baseline commits are found too.
+"""
+
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finscale.imports import import_closure
+from finscale.scaling.ledger import experiment_key, make_row
+
+# The stages whose code, parameters and data decide a result; what follows only draws it.
+RESULT_STAGES = ("configure", "download", "validate", "resample", "features", "label", "dataset",
+                 "train", "calibrate", "evaluate")  # fmt: skip
+
+_FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
+
+Read = Callable[[str], str | None]
+
+
+def read_workspace(path: str) -> str | None:
+    """A file of the working tree."""
+    return Path(path).read_text() if Path(path).is_file() else None
+
+
+def read_commit(commit: str) -> Read:
+    """A reader of the files of one commit."""
+
+    def read(path: str) -> str | None:
+        shown = subprocess.run(["git", "show", f"{commit}:{path}"], capture_output=True, text=True, check=False)
+        return shown.stdout if shown.returncode == 0 else None
+
+    return read
+
+
+def code_hash(read: Read) -> str:
+    """Hash of every project file that the result stages execute."""
+    files: dict[str, str] = {}
+    for stage in RESULT_STAGES:
+        files |= import_closure(f"stages.{stage}", read)
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def data_hash(read: Read) -> str:
+    """DVC's hash of data/raw, as the lock file records it; empty before the first run."""
+    lock = yaml.safe_load(read("dvc.lock") or "{}") or {}
+    outs = lock.get("stages", {}).get("download", {}).get("outs", [])
+    return next((str(out["md5"]) for out in outs if out["path"] == "data/raw"), "")
+
+
+def planned_key(overrides: dict[str, Any]) -> str:
+    """The key that an experiment with these axes would have if it ran from the working tree now."""
+    params = yaml.safe_load(read_workspace("params.yaml") or "{}") | overrides
+    return experiment_key(params, code_hash(read_workspace), data_hash(read_workspace))
+
+
+def finished() -> list[dict[str, Any]]:
+    """One ledger row per finished experiment that recorded a result."""
+    code_of_trees: dict[str, str] = {}
+    return [row for name, commit in _references() if (row := _row(name, commit, code_of_trees))]
+
+
+def _references() -> Iterator[tuple[str, str]]:
+    for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").splitlines():
+        commit, _, reference = line.partition(" ")
+        if match := _FINISHED.fullmatch(reference):
+            yield match[2], commit
+
+
+def _row(name: str, commit: str, code_of_trees: dict[str, str]) -> dict[str, Any] | None:
+    read = read_commit(commit)
+    experiment, runtime = read("metrics/experiment.json"), read("metrics/runtime.json")
+    if experiment is None or runtime is None:
+        return None
+    # Experiments of one code version share their trees: the closure is taken once for all of them.
+    trees = _git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
+    if trees not in code_of_trees:
+        code_of_trees[trees] = code_hash(read)
+    code, data = code_of_trees[trees], data_hash(read)
+    params = yaml.safe_load(read("params.yaml") or "{}")
+    baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()
+    provenance = {"name": name, "commit": baseline[:12], "code": code, "data": data, "timestamp": timestamp}
+    return make_row(experiment_key(params, code, data), provenance, json.loads(experiment), json.loads(runtime))
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
