@@ -41,8 +41,7 @@ def read_losses() -> pd.DataFrame:
     curves = {
         split: pd.read_csv(LOG / f"plots/metrics/{split}/loss.tsv", sep="\t") for split in ("train", "validation")
     }
-    table = pd.DataFrame({split: curve["loss"] for split, curve in curves.items()})
-    return table.assign(epoch=table.index + 1)
+    return pd.DataFrame({"epoch": curves["train"]["step"]} | {name: curve["loss"] for name, curve in curves.items()})
 
 
 def interval_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Table:

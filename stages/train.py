@@ -60,10 +60,11 @@ def train(params: Params, network: PatchTST, data: dict[str, Windows], target: T
     """Fit, showing progress and logging every epoch."""
     with (
         Live(str(LOG), dvcyaml=None, save_dvc_exp=False, report=None) as live,
-        tqdm(total=params.train.epochs, desc="train", unit="epoch") as bar,
+        tqdm(total=params.train.epochs, desc="train", unit="epoch", mininterval=2) as bar,
     ):
 
         def log(epoch: Epoch) -> None:
+            live.step = epoch.epoch
             live.log_metric("train/loss", epoch.train_loss)
             live.log_metric("validation/loss", epoch.validation_loss)
             live.log_metric("learning_rate", epoch.learning_rate)

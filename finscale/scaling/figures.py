@@ -23,10 +23,22 @@ def plot_scaling_curve(study: pd.DataFrame, law: PowerLaw | None, title: str, pa
     study: ledger rows with params_total, test_loss and base_rate_loss.
     """
     figure, axes = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
-    if len(study):
+    axes.set_title(title, loc="left", fontsize=11, color=_INK)
+    if study.empty:
+        axes.text(0.5, 0.5, "no runs in the ledger yet: `make pilot` runs a ladder", ha="center", color=_INK)
+        axes.set_axis_off()
+    else:
         _draw_runs(axes, study)
-    if law is not None:
-        _draw_law(axes, study, law)
+        if law is not None:
+            _draw_law(axes, study, law)
+        _set_log_axes(axes)
+        axes.legend(frameon=False, fontsize=9)
+    # No date or version in the file: the same ledger gives the same bytes.
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _set_log_axes(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_budget(round(value))))
@@ -35,14 +47,8 @@ def plot_scaling_curve(study: pd.DataFrame, law: PowerLaw | None, title: str, pa
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axes.set_xlabel("parameters (counted)")
     axes.set_ylabel("test loss")
-    axes.set_title(title, loc="left", fontsize=11, color=_INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
-    if len(study):
-        axes.legend(frameon=False, fontsize=9)
-    # No date or version in the file: the same ledger gives the same bytes.
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-    plt.close(figure)
 
 
 def _draw_runs(axes: Axes, study: pd.DataFrame) -> None:
