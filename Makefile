@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro test check pilot collect show push pull bench
+.PHONY: install repro check test pilot collect show push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt

@@ -22,7 +22,7 @@ def plot_scaling_curve(study: pd.DataFrame, law: PowerLaw | None, title: str, pa
 
     study: ledger rows with params_total, test_loss and base_rate_loss.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
     axes.set_title(title, loc="left", fontsize=11, color=_INK)
     if study.empty:
         axes.text(0.5, 0.5, "no runs in the ledger yet: `make pilot` runs a ladder", ha="center", color=_INK)
@@ -32,7 +32,7 @@ def plot_scaling_curve(study: pd.DataFrame, law: PowerLaw | None, title: str, pa
         if law is not None:
             _draw_law(axes, study, law)
         _set_log_axes(axes)
-        axes.legend(frameon=False, fontsize=9)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
     # No date or version in the file: the same ledger gives the same bytes.
     figure.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(figure)

@@ -64,8 +64,8 @@ def read_ledger(path: Path) -> pd.DataFrame:
 def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The ledger with those rows whose key it lacks, appended in order of time."""
     known = set(ledger["key"])
-    new = {row["key"]: row for row in sorted(rows, key=lambda row: row["timestamp"], reverse=True)}
-    fresh = [row for row in reversed(new.values()) if row["key"] not in known]
+    new = {row["key"]: row for row in sorted(rows, key=lambda row: row["timestamp"])}
+    fresh = [row for key, row in new.items() if key not in known]
     if not fresh:
         return ledger
     return pd.DataFrame(fresh) if ledger.empty else pd.concat([ledger, pd.DataFrame(fresh)], ignore_index=True)

@@ -1,0 +1,41 @@
+"""remote: push to or pull from the default DVC remote, once it is known to be there
+
+Reads  .dvc/config.local (the remote that README sets up)
+Why    DVC creates an absent folder and fills it: with the disk unplugged, a push would land on the
+       system disk and look like a backup.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dvc.repo import Repo
+
+from finscale.cli import run
+from finscale.errors import InputError
+
+
+def check_mounted() -> None:
+    """Raises InputError where there is no default remote, or its folder is not there."""
+    config = Repo().config
+    name = config["core"].get("remote")
+    if not name:
+        raise InputError("no DVC remote is set: README, section 'Keep it on a disk', has the three lines that do it")
+    url = config["remote"][name]["url"]
+    if "://" not in url and not Path(url).is_dir():
+        raise InputError(
+            f"remote {name}: {Path(url).resolve()} is not there; mount the disk and try again (nothing was copied, "
+            "nothing has changed)"
+        )
+
+
+def main() -> None:
+    if sys.argv[1:] not in (["push"], ["pull"]):
+        raise InputError("say `python -m study.remote push` or `pull`")
+    check_mounted()
+    # The run cache travels along, so that a fresh clone finds finished runs instead of repeating them.
+    sys.exit(subprocess.run(["dvc", sys.argv[1], "--run-cache"], check=False).returncode)
+
+
+if __name__ == "__main__":
+    run(main)

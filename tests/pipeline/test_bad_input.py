@@ -1,0 +1,54 @@
+"""Bad input: one clear message, and what earlier runs have made stays."""
+
+import pandas as pd
+import pytest
+
+from tests.pipeline.conftest import Workspace
+
+SHORT = {"bundled": {"train_end": "2013-12-31", "validation_end": "2014-03-31", "test_end": "2018-12-31"}}
+
+
+def check_stops(clone: Workspace, command: tuple[str, ...], message: str) -> None:
+    before = clone.outputs()
+    told = clone.run(*command, ok=False)
+    assert message in told
+    assert "Traceback" not in told
+    after = clone.outputs()
+    assert set(after) == set(before)
+    # A stage before the one that stopped has done its work; what it made before is in DVC's cache.
+    assert [path for path in before if after[path] != before[path]] in ([], ["data/processed/labels.parquet"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"budgte": "10K"}, "params.yaml: budgte = '10K' is not a known key"),
+        ({"task": "threshold_9pct"}, "params.yaml: task = 'threshold_9pct' is not allowed"),
+        ({"dataset": {"split": SHORT}}, "the validation split has 56 rows, fewer than dataset.min_rows = 100"),
+        ({"task": "threshold_5pct"}, "positives for task threshold_5pct, fewer than dataset.min_positives = 20"),
+        ({"assets": "C"}, "assets = C is not offered by source bundled, which has A = SP500; B = SP500, NASDAQ"),
+    ],
+    ids=["unknown key", "value", "short split", "few positives", "assets"],
+)
+def test_a_setting_that_cannot_work_stops_the_run(change: dict, message: str, clone: Workspace) -> None:
+    if "dataset" in change:  # a split is a whole: replace it whole
+        change["dataset"]["split"] |= {"live": SHORT["bundled"]}
+    clone.set_params(**change)
+    check_stops(clone, ("dvc", "repro"), message)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: f.drop(index=[100, 101]), "missing session (1999-05-27, 1999-05-28)"),
+        (lambda f: f.assign(close=f["close"].where(f.index != 5, -1.0)), "price not above zero (1999-01-11)"),
+        (lambda f: f.assign(high=float("nan")), "column has no values at all (high)"),
+    ],
+    ids=["missing sessions", "negative price", "empty column"],
+)
+def test_a_bad_raw_file_stops_the_run(spoil: object, message: str, clone: Workspace) -> None:
+    path = clone.path / "data/raw/SP500.parquet"
+    frame = spoil(pd.read_parquet(path))  # type: ignore[operator]
+    path.unlink()  # a link into DVC's cache, which must stay as it is
+    frame.to_parquet(path, index=False)
+    check_stops(clone, ("python", "-m", "stages.validate"), f"error: data/raw/SP500.parquet: SP500: {message}")
