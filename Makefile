@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test pilot collect show push pull
+.PHONY: install repro check test deps pilot collect show push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -29,6 +29,9 @@ check: install
 
 test: check
 	$(BIN)/python -m pytest
+
+deps: install
+	$(BIN)/python -m study.dependencies
 
 pilot: install
 	$(BIN)/python -m study.pilot --jobs $(JOBS)
