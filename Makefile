@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test deps pilot collect show push pull
+.PHONY: install repro check test deps pilot collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -41,6 +41,15 @@ collect: install
 
 show: install
 	@$(BIN)/python -m study.show
+
+dictionary: install
+	$(BIN)/dvc repro dictionary
+
+backup: install
+	$(BIN)/python -m study.backup
+
+verify-backup: install
+	$(BIN)/python -m study.backup verify
 
 push pull: install
 	$(BIN)/python -m study.remote $@

@@ -16,9 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from finscale.errors import InputError
 
 # The axes: what an experiment varies (SPEC 1 and 5). Only what is built today is allowed.
-Source = Literal["bundled"]
+Source = Literal["bundled", "live", "directory"]
 AssetTier = Literal["A", "B", "C", "D", "E"]
-Quality = Literal["a"]
+Quality = Literal["a", "b", "c", "d"]
 Timescale = Literal["daily"]
 FeatureTier = Literal["a20"]
 Task = Literal[

@@ -24,6 +24,7 @@ from finscale.config import (
 from finscale.dataset import DatasetConfig
 from finscale.evaluation.config import EvaluateConfig
 from finscale.labels import LabelConfig
+from finscale.sources.config import DataConfig
 from finscale.training.config import TrainConfig
 
 PARAMS = Path("params.yaml")
@@ -41,6 +42,7 @@ class Params(Block):
     horizon: Horizon
     budget: Budget
     seed: int
+    data: DataConfig
     label: LabelConfig
     dataset: DatasetConfig
     train: TrainConfig

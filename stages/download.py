@@ -1,18 +1,24 @@
 """download: source -> data/raw
 
-Reads  the source that params.yaml names
-Writes data/raw/<symbol>.parquet  date, open, high, low, close, adj_close, volume, as published
-       data/raw/manifest.csv      one row per file: source, symbol, first, last, rows, columns, md5
+Reads  the source that params.yaml names; `live` through the raw store, so that no server is asked twice
+Writes data/raw/<series>.parquet  as published, nothing repaired (columns: finscale/sources/tables.py)
+       data/raw/manifest.csv      one row per file: series, kind, source, origin, first, last, rows, columns, md5,
+                                  retrieved, notes
 Why    raw data are fetched once and never changed; everything else can be made again from them.
 """
 
+import os
 from pathlib import Path
 
 import pandas as pd
+from platformdirs import user_data_path
 
 from finscale.cli import run
-from finscale.config import AssetTier, Block, Source, load_params
-from finscale.sources import RAW_COLUMNS, fetch
+from finscale.config import AssetTier, Block, Quality, Source, load_params
+from finscale.series import rate_3m_note
+from finscale.sources import Fetched, fetch
+from finscale.sources.config import DataConfig
+from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_csv, write_parquet
 
 RAW = Path("data/raw")
@@ -21,35 +27,53 @@ RAW = Path("data/raw")
 class Params(Block):
     source: Source
     assets: AssetTier
+    quality: Quality
+    data: DataConfig
 
 
-def download(source: Source, assets: AssetTier) -> dict[str, pd.DataFrame]:
-    return {symbol: frame[list(RAW_COLUMNS)] for symbol, frame in fetch(source, assets).items()}
+def store() -> RawStore:
+    """Outside the repository, so that every clone and every experiment shares it."""
+    return RawStore(Path(os.environ.get("FINSCALE_STORE") or user_data_path("finscale") / "raw"))
 
 
-def manifest_row(source: Source, symbol: str, frame: pd.DataFrame) -> dict[str, object]:
+def manifest_row(source: Source, series: Fetched) -> dict[str, object]:
+    frame, name = series.frame, series.wanted.name
     return {
+        "series": name,
+        "kind": series.wanted.kind,
         "source": source,
-        "symbol": symbol,
+        "origin": series.origin,
         "first": f"{frame['date'].min():%Y-%m-%d}",
         "last": f"{frame['date'].max():%Y-%m-%d}",
         "rows": len(frame),
         "columns": len(frame.columns),
-        "md5": md5_of(RAW / f"{symbol}.parquet"),
+        "md5": md5_of(RAW / f"{name}.parquet"),
+        "retrieved": series.retrieved,
+        "notes": "; ".join(series.notes),
     }
+
+
+def with_join_note(found: list[Fetched]) -> list[Fetched]:
+    """LIBOR's row tells what continues it."""
+    note = rate_3m_note({one.wanted.name: (one.wanted.kind, one.frame) for one in found})
+    for one in found:
+        if note and one.wanted.name == "USD3MTD156N":
+            one.notes.append(note)
+    return found
 
 
 def main() -> None:
     params = load_params(Params)
-    series = download(params.source, params.assets)
-    for symbol, frame in series.items():
-        write_parquet(RAW / f"{symbol}.parquet", frame)
-    for stale in set(RAW.glob("*.parquet")) - {RAW / f"{symbol}.parquet" for symbol in series}:
+    data = params.data.model_copy(update={"directory": os.path.expandvars(params.data.directory)})
+    found = with_join_note(fetch(params.source, params.assets, params.quality, data, store()))
+    for one in found:
+        write_parquet(RAW / f"{one.wanted.name}.parquet", one.frame)
+    for stale in set(RAW.glob("*.parquet")) - {RAW / f"{one.wanted.name}.parquet" for one in found}:
         stale.unlink()
-    manifest = pd.DataFrame([manifest_row(params.source, symbol, frame) for symbol, frame in series.items()])
+    manifest = pd.DataFrame([manifest_row(params.source, one) for one in found])
     write_csv(RAW / "manifest.csv", manifest)
     for row in manifest.itertuples():
-        print(f"download: {row.symbol} from {row.source}: {row.rows} days, {row.first} to {row.last}")
+        print(f"download: {row.series} ({row.kind}) from {row.origin}: {row.rows} rows, {row.first} to {row.last}")
 
 
 if __name__ == "__main__":

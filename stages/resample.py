@@ -31,7 +31,7 @@ def resample(raw: pd.DataFrame, timescale: Timescale) -> pd.DataFrame:
 
 def main() -> None:
     params = load_params(Params)
-    symbols = list(read_json(VALIDATED))
+    symbols = [name for name, about in read_json(VALIDATED).items() if about["kind"] == "prices"]
     bars = {symbol: resample(read_parquet(RAW / f"{symbol}.parquet"), params.timescale) for symbol in symbols}
     table = pd.concat([frame.assign(asset=symbol) for symbol, frame in bars.items()])
     write_parquet(BARS, table[["date", "asset", "open", "high", "low", "close", "volume"]])

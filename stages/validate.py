@@ -1,8 +1,9 @@
 """validate: data/raw -> a verdict, or one clear error
 
-Reads  data/raw/*.parquet
-Writes metrics/validate.json   rows, errors and warnings per series
-       reports/validation.md   every finding, with its dates
+Reads  data/raw/*.parquet, data/raw/manifest.csv
+Writes metrics/validate.json   per series: its kind, rows, first and last day, warnings
+       reports/validation.md   every finding with its dates, and what each rule means
+       plots/coverage.png      which series, from when to when
 Why    a hole or a bad price found here costs a minute; found in a result it costs the result.
 """
 
@@ -11,37 +12,62 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.cli import run
+from finscale.coverage import plot_coverage
 from finscale.errors import InputError
-from finscale.storage import read_parquet, write_json, write_text
+from finscale.storage import read_parquet, write_atomically, write_json, write_text
 from finscale.validation import RULES, Finding, validate
 
 RAW = Path("data/raw")
 METRICS = Path("metrics/validate.json")
 REPORT = Path("reports/validation.md")
+COVERAGE = Path("plots/coverage.png")
 
 
 def stop_on_errors(findings: list[Finding]) -> None:
-    errors = [f"{RAW / finding.symbol}.parquet: {finding}" for finding in findings if finding.rule.severity == "error"]
+    errors = [f"{RAW / finding.series}.parquet: {finding}" for finding in findings if finding.rule.severity == "error"]
     if errors:
         raise InputError("\n".join(errors))
 
 
-def as_markdown(series: dict[str, pd.DataFrame], findings: list[Finding]) -> str:
+def as_markdown(manifest: pd.DataFrame, findings: list[Finding]) -> str:
     lines = ["# Validation of the raw series", ""]
-    lines += [f"- {name}: {len(frame)} rows, {len(RULES)} rules" for name, frame in series.items()]
+    lines += [
+        f"- {row.series} ({row.kind}, {row.origin}): {row.rows} rows, {row.first} to {row.last}"
+        + (f". {row.notes}" if row.notes else "")
+        for row in manifest.itertuples()
+    ]
     lines += ["", "## Findings", ""]
     lines += [f"- {finding.rule.severity}: {finding}" for finding in findings] or ["None."]
-    return "\n".join(lines) + "\n"
+    lines += ["", "## Rules", "", "| rule | severity | series | what to do |", "|---|---|---|---|"]
+    lines += [f"| {rule.name} | {rule.severity} | {', '.join(rule.kinds)} | {rule.remedy} |" for rule in RULES]
+    return "\n".join([*lines, "", f"![coverage](../{COVERAGE})"]) + "\n"
+
+
+def summary(manifest: pd.DataFrame, findings: list[Finding]) -> dict[str, dict[str, object]]:
+    return {
+        str(row.series): {
+            "kind": row.kind,
+            "rows": int(row.rows),
+            "first": row.first,
+            "last": row.last,
+            "warnings": sum(finding.series == row.series for finding in findings),
+        }
+        for row in manifest.itertuples()
+    }
 
 
 def main() -> None:
-    series = {path.stem: read_parquet(path) for path in sorted(RAW.glob("*.parquet"))}
-    findings = [finding for name, frame in series.items() for finding in validate(name, frame)]
+    manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
+    findings = [
+        finding
+        for name, kind in zip(manifest["series"], manifest["kind"], strict=True)
+        for finding in validate(name, kind, read_parquet(RAW / f"{name}.parquet"))
+    ]
     stop_on_errors(findings)
-    warned = {name: sum(finding.symbol == name for finding in findings) for name in series}
-    write_json(METRICS, {name: {"rows": len(frame), "warnings": warned[name]} for name, frame in series.items()})
-    write_text(REPORT, as_markdown(series, findings))
-    print(f"validate: {len(series)} series pass {len(RULES)} rules, {len(findings)} warnings (see {REPORT})")
+    write_json(METRICS, summary(manifest, findings))
+    write_text(REPORT, as_markdown(manifest, findings))
+    write_atomically(COVERAGE, lambda temporary: plot_coverage(manifest, temporary))
+    print(f"validate: {len(manifest)} series pass, {len(findings)} warnings (see {REPORT})")
 
 
 if __name__ == "__main__":

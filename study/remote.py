@@ -15,13 +15,26 @@ from finscale.cli import run
 from finscale.errors import InputError
 
 
-def check_mounted() -> None:
-    """Raises InputError where there is no default remote, or its folder is not there."""
+def default_remote() -> tuple[str, str]:
+    """Name and address of the default remote. Raises InputError where there is none."""
     config = Repo().config
     name = config["core"].get("remote")
     if not name:
         raise InputError("no DVC remote is set: README, section 'Keep it on a disk', has the three lines that do it")
-    url = config["remote"][name]["url"]
+    return name, config["remote"][name]["url"]
+
+
+def remote_folder() -> Path:
+    """The default remote as a folder of this machine."""
+    name, url = default_remote()
+    if "://" in url:
+        raise InputError(f"remote {name} is {url}: a backup is verified by reading it, which needs a folder or a mount")
+    return Path(url)
+
+
+def check_mounted() -> None:
+    """Raises InputError where there is no default remote, or its folder is not there."""
+    name, url = default_remote()
     if "://" not in url and not Path(url).is_dir():
         raise InputError(
             f"remote {name}: {Path(url).resolve()} is not there; mount the disk and try again (nothing was copied, "

@@ -1,27 +1,67 @@
-"""Where prices come from: one module per source, one table of what each offers.
+"""Where data come from: one module per source, `tables` for what each data set needs.
 
-A source returns one frame per asset with the columns of `RAW_COLUMNS`, exactly as published;
-validation judges them and nothing here repairs them.
+A source returns a series exactly as published, with the columns of `tables.COLUMNS`; validation judges it and
+nothing here repairs it. Heavy client libraries are imported by the source that needs them.
 """
+
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from finscale.config import AssetTier, Source
+from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
-from finscale.sources import bundled
+from finscale.sources import bundled, directory, live
+from finscale.sources.config import DataConfig
+from finscale.sources.store import RawStore
+from finscale.sources.tables import COLUMNS, Wanted, wanted
 
-RAW_COLUMNS = ("date", "open", "high", "low", "close", "adj_close", "volume")
 
-_SOURCES = {"bundled": bundled}
+@dataclass(frozen=True)
+class Fetched:
+    """One series, and where it came from."""
+
+    wanted: Wanted
+    frame: pd.DataFrame
+    origin: str  # a file, a package or a server
+    retrieved: str = ""  # when, for what a server may revise
+    notes: list[str] = field(default_factory=list)
 
 
-def fetch(source: Source, assets: AssetTier) -> dict[str, pd.DataFrame]:
-    """The raw daily series of an asset tier, {symbol: frame with RAW_COLUMNS}.
+def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfig, store: RawStore) -> list[Fetched]:
+    """The raw series of a data set, from `config.start` to `config.end`.
 
-    Raises InputError where the source does not offer the tier.
+    Raises InputError where the source does not offer a series, cannot be reached, or answers with
+    something else than what was asked for. Only `live` uses the store.
     """
-    module = _SOURCES[source]
-    if assets not in module.ASSET_TIERS:
-        offered = "; ".join(f"{tier} = {', '.join(names)}" for tier, names in module.ASSET_TIERS.items())
-        raise InputError(f"params.yaml: assets = {assets} is not offered by source {source}, which has {offered}")
-    return {symbol: module.fetch(symbol) for symbol in module.ASSET_TIERS[assets]}
+    if source == "bundled":
+        return [_bundled(symbol, config) for symbol in bundled.symbols(assets, quality)]
+    if source == "directory":
+        return [_directory(series, config) for series in directory.present(config.directory, wanted(assets, quality))]
+    return [_live(series, config, store) for series in wanted(assets, quality)]
+
+
+def _bundled(symbol: str, config: DataConfig) -> Fetched:
+    return Fetched(Wanted(symbol, "prices"), _between(bundled.fetch(symbol), config), bundled.ORIGIN)
+
+
+def _directory(series: Wanted, config: DataConfig) -> Fetched:
+    frame, path = directory.fetch(config.directory, series)
+    return Fetched(series, _checked(_between(frame, config), series), path)
+
+
+def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
+    if series.name == "USD3MTD156N" and directory.has(config.directory, series):
+        return _directory(series, config)  # FRED no longer serves LIBOR: a file saved in time stands in
+    frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
+    return Fetched(series, _checked(_between(frame, config), series), live.SOURCES[series.kind], retrieved, notes)
+
+
+def _between(frame: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
+    inside = frame["date"].between(pd.Timestamp(config.start), pd.Timestamp(config.end) + pd.Timedelta(hours=23))
+    return frame[inside].reset_index(drop=True)
+
+
+def _checked(frame: pd.DataFrame, series: Wanted) -> pd.DataFrame:
+    if frame.empty:
+        raise InputError(f"{series.name}: no rows between data.start and data.end; change them in params.yaml")
+    return frame[list(COLUMNS[series.kind])]

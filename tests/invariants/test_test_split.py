@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from finscale.dataset import read_development, read_test
+from finscale.dictionary import Origin, generate_data_dictionary
 from finscale.errors import InputError
 
 READ = (
@@ -36,11 +38,19 @@ def test_another_process_is_refused_too(how: list[str], tmp_path: Path) -> None:
 
 
 def test_no_stage_but_evaluate_depends_on_the_test_file() -> None:
-    import yaml
-
     stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
     readers = [name for name, stage in stages.items() if "data/processed/test.parquet" in stage["deps"]]
-    assert readers == ["evaluate"]
+    assert readers == ["dictionary", "evaluate"]  # the dictionary tells its schema, from the file's footer
+
+
+def test_the_dictionary_reads_no_value_of_the_test_split(tmp_path: Path) -> None:
+    path = tmp_path / "test.parquet"
+    pd.DataFrame({"date": pd.to_datetime(["2018-01-02"]), "label": [0.123456]}).to_parquet(path)
+    told = generate_data_dictionary([path], {path.as_posix(): Origin("dataset", [])}, {}, frozenset({path}))
+    assert "only `evaluate` opens these rows" in told
+    assert "0.123456" not in told
+    assert "2018-01-02" not in told
+    assert "0.123456" in generate_data_dictionary([path], {path.as_posix(): Origin("d", [])}, {}, frozenset())
 
 
 def test_development_rows_that_hold_test_rows_are_refused(tmp_path: Path) -> None:

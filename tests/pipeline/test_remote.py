@@ -1,10 +1,14 @@
 """An external disk as DVC remote: there and back, and unplugged."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
+from finscale.sources.store import RawStore
 from tests.pipeline.conftest import Workspace
 
 
@@ -50,3 +54,29 @@ def test_an_unplugged_disk_is_said_and_nothing_is_written_elsewhere(clone: Works
 
 def test_without_a_remote_the_readme_is_named(clone: Workspace) -> None:
     assert "error: no DVC remote is set: README" in clone.run("python", "-m", "study.remote", "push", ok=False)
+
+
+def test_a_backup_is_read_back_and_its_damage_named(clone: Workspace, disk: Path, tmp_path: Path) -> None:
+    raw_store = RawStore(tmp_path / "store")
+    days = pd.DataFrame({"date": pd.date_range("2020-01-01", periods=10), "value": range(10)})
+    raw_store.whole("fred", "DGS10", date(2020, 1, 1), date(2020, 1, 10), lambda first, last: days)
+    backup = ("env", f"FINSCALE_STORE={raw_store.root}", "python", "-m", "study.backup")
+    assert "1 of the raw store, all read back and whole" in clone.run(*backup)
+    assert "all read back and whole" in clone.run(*backup)  # again: nothing to do
+
+    (disk / "raw-store/fred/DGS10/2020-01-01_2020-01-10.parquet").write_bytes(b"rot")
+    md5 = next(o["md5"] for o in yaml.safe_load(clone.read("dvc.lock"))["stages"]["train"]["outs"])
+    model = disk / "files" / "md5" / md5[:2] / md5[2:]
+    whole = model.read_bytes()
+    model.chmod(0o644)
+    model.write_bytes(whole[:-1])
+    bars = next(o["md5"] for o in yaml.safe_load(clone.read("dvc.lock"))["stages"]["resample"]["outs"])
+    (disk / "files" / "md5" / bars[:2] / bars[2:]).unlink()
+    told = clone.run(*backup, "verify", ok=False)
+    assert "error: 3 files of the backup are not whole" in told
+    assert "dvclive: damaged (" in told
+    assert "data/interim/bars.parquet: missing" in told
+    assert "2020-01-01_2020-01-10.parquet: changed since it was retrieved" in told
+
+    assert "all read back and whole" in clone.run(*backup)  # sends again what is missing or damaged
+    assert model.read_bytes() == whole

@@ -1,0 +1,104 @@
+"""dictionary: every parquet file -> docs/data_dictionary.md, data/samples
+
+Reads  data/raw, data/interim/*, data/processed/{labels,development}.parquet; of the test split only its schema
+Writes docs/data_dictionary.md  per file: shape, dates, source, md5, columns with their meaning, statistics
+       data/samples/*.csv       up to 1000 rows of each, for review by eye
+Why    a column that nobody can explain should not be in a study.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from finscale.cli import run
+from finscale.config import Block, FeatureTier, load_params
+from finscale.dictionary import Meaning, Origin, generate_data_dictionary
+from finscale.indicators.catalogue import TIERS
+from finscale.series import PUBLICATION
+from finscale.storage import read_parquet, write_csv, write_text
+
+PIPELINE = Path("dvc.yaml")
+RAW = Path("data/raw")
+BARS = Path("data/interim/bars.parquet")
+SERIES = Path("data/interim/series.parquet")
+FEATURES = Path("data/interim/features.parquet")
+LABELS = Path("data/processed/labels.parquet")
+DEVELOPMENT = Path("data/processed/development.parquet")
+TEST = Path("data/processed/test.parquet")
+DICTIONARY = Path("docs/data_dictionary.md")
+SAMPLES = Path("data/samples")
+
+_SAMPLE_ROWS = 1000
+_COLUMNS = {
+    "date": Meaning("key", "session, or the day of an observation; no time of day"),
+    "asset": Meaning("key", "symbol"),
+    "open": Meaning("price", "first price of the bar"),
+    "high": Meaning("price", "highest price of the bar"),
+    "low": Meaning("price", "lowest price of the bar"),
+    "close": Meaning("price", "last price of the bar"),
+    "adj_close": Meaning("price", "close adjusted for splits and dividends"),
+    "volume": Meaning("volume", "shares traded"),
+    "value": Meaning("observation", "as published"),
+    "week_end": Meaning("key", "last day of the week that the value is of"),
+    "label": Meaning("label", "what is predicted: 0 or 1, or the return"),
+    "exit": Meaning("label", "the day whose close decides the label"),
+    "last_known": Meaning("label", "newest label known at the close of the day; for the persistence baseline"),
+    "split": Meaning("key", "train, validation, test, or none: context only"),
+    "rate_3m": Meaning("economic", "3-month USD LIBOR, continued by SOFR; percent a year"),
+}
+
+
+class Params(Block):
+    tier: FeatureTier
+
+
+def meanings(tier: FeatureTier) -> dict[str, Meaning]:
+    """What each column holds: keys and prices, series with their publication lag, features with their definition."""
+    series = {
+        name.lower(): Meaning("series", f"used from the session after it is public: {publication.reason}")
+        for name, publication in PUBLICATION.items()
+    }
+    features = {}
+    for feature in TIERS[tier]:
+        definition = (feature.indicator.__doc__ or "").strip().split("\n")[0].rstrip(".")
+        numbers = ", ".join(f"{name} {value:g}" for name, value in feature.parameters.items())
+        features[feature.name] = Meaning(
+            feature.category, f"{definition} ({feature.bars}{', ' + numbers if numbers else ''})"
+        )
+    return features | series | _COLUMNS
+
+
+def lineage() -> dict[str, Origin]:
+    """Which stage makes what from what, as dvc.yaml has it; code left out."""
+    origins = {}
+    for name, stage in yaml.safe_load(PIPELINE.read_text())["stages"].items():
+        inputs = [path for path in stage["deps"] if path.startswith("data/")]
+        for out in stage.get("outs", []):
+            path = next(iter(out))
+            if path.startswith("data/") and path != str(SAMPLES):
+                origins[path] = Origin(name, inputs)
+    return origins
+
+
+def write_samples(files: list[Path]) -> None:
+    """The newest rows of each file as CSV; files of series that are no longer wanted are removed."""
+    written = set()
+    for path in files:
+        target = SAMPLES / f"{path.parent.name}_{path.stem}.csv"
+        write_csv(target, read_parquet(path).tail(_SAMPLE_ROWS))
+        written.add(target)
+    for stale in set(SAMPLES.glob("*.csv")) - written:
+        stale.unlink()
+
+
+def main() -> None:
+    params = load_params(Params)
+    files = [*sorted(RAW.glob("*.parquet")), BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
+    text = generate_data_dictionary([*files, TEST], lineage(), meanings(params.tier), frozenset({TEST}))
+    write_text(DICTIONARY, text)
+    write_samples(files)
+    print(f"dictionary: {len(files) + 1} files described in {DICTIONARY}, samples in {SAMPLES}")
+
+
+if __name__ == "__main__":
+    run(main)
