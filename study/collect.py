@@ -7,22 +7,29 @@ Why    the ledger outlives the experiments: it is in git, and the scaling stage 
 
 from pathlib import Path
 
+from filelock import FileLock
+
 from finscale.cli import run
 from finscale.scaling.ledger import add_rows, read_ledger
 from finscale.storage import write_csv
 from study.experiments import finished
 
 LEDGER = Path("results/ledger.csv")
+LOCK = Path(".dvc/tmp/ledger.lock")
 
 
-def collect() -> int:
-    """Append what is new; returns the number of rows added."""
-    before, rows = read_ledger(LEDGER), finished()
-    after = add_rows(before, rows)
-    added = len(after) - len(before)
-    if added:
-        write_csv(LEDGER, after)
-    print(f"collect: {len(rows)} finished experiments, {added} new, {len(after)} rows in {LEDGER}")
+def collect(quiet: bool = False) -> int:
+    """Append what is new; returns the number of rows added. Two collectors at once wait for each other."""
+    rows = finished()
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(LOCK):
+        before = read_ledger(LEDGER)
+        after = add_rows(before, rows)
+        added = len(after) - len(before)
+        if added:
+            write_csv(LEDGER, after)
+    if not quiet:
+        print(f"collect: {len(rows)} finished experiments, {added} new, {len(after)} rows in {LEDGER}")
     return added
 
 

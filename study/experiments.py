@@ -56,10 +56,20 @@ def data_hash(read: Read) -> str:
     return next((str(out["md5"]) for out in outs if out["path"] == "data/raw"), "")
 
 
-def planned_key(overrides: dict[str, Any]) -> str:
-    """The key that an experiment with these axes would have if it ran from the working tree now."""
-    params = yaml.safe_load(read_workspace("params.yaml") or "{}") | overrides
-    return experiment_key(params, code_hash(read_workspace), data_hash(read_workspace))
+def planned_keys(settings: dict[str, Any], code: str, data: list[str]) -> list[str]:
+    """The keys that an experiment with these settings would have if it ran from the working tree now.
+
+    settings: axes, and dotted keys for what lies deeper. One key per hash in `data`: which raw data an experiment will
+    read is known once it has been downloaded.
+    """
+    params = yaml.safe_load(read_workspace("params.yaml") or "{}")
+    for name, value in settings.items():
+        *blocks, key = name.split(".")
+        inner = params
+        for block in blocks:
+            inner = inner[block]
+        inner[key] = value
+    return [experiment_key(params, code, one) for one in data]
 
 
 def finished() -> list[dict[str, Any]]:

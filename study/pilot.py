@@ -19,7 +19,7 @@ from finscale.cli import run
 from finscale.errors import InputError
 from finscale.scaling.ledger import read_ledger
 from study.collect import LEDGER, collect
-from study.experiments import planned_key
+from study.experiments import code_hash, data_hash, planned_keys, read_workspace
 
 BUDGETS = ("10K", "30K", "100K", "300K", "1M")
 SEEDS = (0, 1, 2)
@@ -33,8 +33,10 @@ _WAITING = ("Queued", "Running")
 def missing(budgets: tuple[str, ...], seeds: tuple[int, ...]) -> list[tuple[str, str, int]]:
     """(name, budget, seed) of the runs that the ledger lacks, largest first so that the last one is short."""
     known = set(read_ledger(LEDGER)["key"])
+    code, data = code_hash(read_workspace), [data_hash(read_workspace)]
     planned = {
-        planned_key({"budget": budget, "seed": seed}): (budget, seed) for budget, seed in product(budgets, seeds)
+        planned_keys({"budget": budget, "seed": seed}, code, data)[0]: (budget, seed)
+        for budget, seed in product(budgets, seeds)
     }
     wanted = [(f"pilot-{budget}-s{seed}-{key[:6]}", budget, seed) for key, (budget, seed) in planned.items()]
     return [run for run, key in zip(reversed(wanted), reversed(planned), strict=True) if key not in known]

@@ -35,3 +35,17 @@ def test_a_ladder_through_the_queue_becomes_a_curve(clone: Workspace) -> None:
 
 def names(clone: Workspace) -> list[str]:
     return clone.run("dvc", "exp", "list", "--name-only").split()
+
+
+def test_a_phase_runs_what_the_ledger_lacks(clone: Workspace) -> None:
+    phase = ("python", "-m", "study.phase", "1", "--budgets", "10K", "12K", "--seeds", "0", "--set", "source=bundled",
+             "tier=a20", "train.epochs=1")  # fmt: skip
+    assert "2 of 2 runs to do" in clone.run(*phase, "--dry")
+    assert "2 of 2 runs to do" in clone.run(*phase, "--jobs", "2")
+    ledger = pd.read_csv(clone.path / "results/ledger.csv")
+    assert sorted(ledger["budget"]) == ["10K", "12K"]
+    assert set(ledger["task"]) == {"direction"}
+    assert "0 of 2 runs to do" in clone.run(*phase)
+    failing = clone.run(*phase[:-1], "train.epochs=0", ok=False)
+    assert "error: 2 runs failed; .dvc/tmp/study/P1-10K-s0-" in failing
+    assert len(pd.read_csv(clone.path / "results/ledger.csv")) == 2

@@ -1,0 +1,53 @@
+"""Experiments side by side through `dvc exp run --temp`: DVC keeps the record, this keeps the order.
+
+For long grids it is sturdier than DVC's queue: nothing is stashed beforehand, a killed run leaves no broker
+behind, and what the ledger holds is never started.
+"""
+
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+LOGS = Path(".dvc/tmp/study")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment to do: a name that is unique to its settings, and what differs from params.yaml."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[Run]:
+    """Run all, `jobs` at a time; returns those that failed. on_done is called after each, one call at a time."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    failed: list[Run] = []
+    lock = threading.Lock()
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(runs), unit="run", mininterval=1) as bar:
+        done = {pool.submit(_run, run): run for run in runs}
+        try:
+            for future in as_completed(done):
+                with lock:
+                    if not future.result():
+                        failed.append(done[future])
+                    on_done()
+                bar.update()
+                bar.set_postfix(last=done[future].name, failed=len(failed))
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)  # the children have had the signal too: they save and stop
+            raise
+    return failed
+
+
+def _run(run: Run) -> bool:
+    settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={value}")]
+    command = ["dvc", "exp", "run", "--temp", "--force", "--name", run.name, *settings]
+    with (LOGS / f"{run.name}.log").open("w") as log:
+        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0

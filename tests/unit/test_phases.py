@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from finscale.errors import InputError
+from finscale.scaling.phases import load_phase
+from study.phase import parse_settings
+
+PHASES = Path("phases.yaml")
+
+
+@pytest.mark.parametrize(
+    ("phase", "experiments"), [("1", 4), ("2", 7), ("3", 5), ("4", 4), ("5", 8), ("6", 8 * 6 * 3), ("6A", 4 * 4 * 5)]
+)
+def test_every_phase_has_the_experiments_of_the_specification(phase: str, experiments: int) -> None:
+    rows = load_phase(PHASES, phase)
+    assert len(rows) == 3 * experiments  # three seeds each
+    assert len({row.run_name for row in rows}) == len(rows)
+    assert len({tuple(sorted((k, str(v)) for k, v in row.axes.items())) for row in rows}) == len(rows)
+
+
+def test_phase_five_is_as_written() -> None:
+    row = next(row for row in load_phase(PHASES, "5") if row.name == "P5-8")
+    assert row.axes == {
+        "source": "live", "timescale": "daily", "horizon": 5, "task": "direction", "budget": "200M", "tier": "a500",
+        "assets": "E", "quality": "d", "seed": 0,
+    }  # fmt: skip
+
+
+def test_budgets_and_seeds_that_a_machine_can_afford_take_the_place_of_the_file_s() -> None:
+    rows = load_phase(PHASES, "1", ["10K", "30K"], [7])
+    assert [row.run_name for row in rows] == ["P1-10K-s7", "P1-30K-s7"]
+    rows = load_phase(PHASES, "2", ["100K"], [0])
+    assert [row.name for row in rows][:2] == ["P2-20-100K", "P2-50-100K"]
+    assert {row.axes["budget"] for row in rows} == {"100K"}
+    assert len(load_phase(PHASES, "6A", ["10K", "30K"], [0])) == 4 * 2 * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("phases: {'1': {rows: {P1: {budget: 2M}}}}", "phase 1, P1: .* missing or no axis"),
+        ("phases: {'1': {row: {}}}", "phase 1: row is not known; allowed: fixed, grid, rows"),
+        ("phases: {'2': {}}", "no phase '1'; there are 2"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "phases.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_phase(path, "1")
+
+
+def test_settings_are_read_as_in_params_yaml() -> None:
+    assert parse_settings(["data.end=2024-12-31", "train.epochs=5", "source=directory"]) == {
+        "data.end": "2024-12-31", "train.epochs": 5, "source": "directory",
+    }  # fmt: skip
+    with pytest.raises(InputError, match="--set takes KEY=VALUE"):
+        parse_settings(["source"])
