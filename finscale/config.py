@@ -18,9 +18,9 @@ from finscale.errors import InputError
 # The axes: what an experiment varies (SPEC 1 and 5). Only what is built today is allowed.
 Source = Literal["bundled"]
 AssetTier = Literal["A", "B", "C", "D", "E"]
-Quality = Literal["a"]
-Timescale = Literal["daily"]
-FeatureTier = Literal["a20"]
+Quality = Literal["a", "b", "c", "d"]
+Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2week", "monthly", "daily_multi"]
+FeatureTier = Literal["a20", "a50", "a100", "a200", "a500", "a1000", "a2000"]
 Task = Literal[
     "direction",
     "threshold_1pct",
