@@ -50,7 +50,7 @@ def get_freq_string(timescale: Timescale) -> str:
     return _FREQUENCIES[timescale]
 
 
-def resample_ohlcv(df: pd.DataFrame, freq: str) -> pd.DataFrame:
+def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = None) -> pd.DataFrame:
     """Daily bars to bars of another timescale: open first, high max, low min, close last, volume sum.
 
     df: date-indexed open, high, low, close, volume, one row per session, ascending. Returns the same
@@ -58,8 +58,10 @@ def resample_ohlcv(df: pd.DataFrame, freq: str) -> pd.DataFrame:
     was. A bar that is not known to be complete by the last row of df is no bar, so that no bar
     changes when the history goes on.
 
-    nD counts the sessions of the exchange from the first row; W-FRI, 2W-FRI and ME (month end) follow the
-    calendar, so that all assets share their periods. Raises InputError for any other frequency.
+    nD counts the sessions of the exchange from `start`, by default the first row: give the assets of a
+    panel one start, and their bars close together (a first block that df has only the end of is no
+    bar). W-FRI, 2W-FRI and ME (month end) follow the calendar, the same for all assets. Raises
+    InputError for any other frequency.
     """
     if freq not in _FREQUENCIES.values():
         allowed = ", ".join(dict.fromkeys(_FREQUENCIES.values()))
@@ -69,11 +71,11 @@ def resample_ohlcv(df: pd.DataFrame, freq: str) -> pd.DataFrame:
         return daily
     days = pd.DatetimeIndex(daily.index)
     if freq.endswith("D"):
-        known = _last_session_of_block(days, int(freq[:-1]))
+        known = _last_session_of_block(days, int(freq[:-1]), days[0] if start is None else start)
     else:
         known = _known_on(_period_end(days, freq), days, freq)
     bars = daily.groupby(known).agg(_AGGREGATION).rename_axis(index="date")
-    return bars[bars.index <= days[-1]]
+    return bars[(bars.index <= days[-1])]
 
 
 def week_end(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -93,11 +95,11 @@ def _period_end(dates: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
     return fridays.where(odd, fridays + pd.Timedelta(days=7))
 
 
-def _last_session_of_block(days: pd.DatetimeIndex, length: int) -> pd.DatetimeIndex:
-    """For each day the last session of its block of `length` sessions, counted from the first day."""
-    trading = sessions(days[0], days[-1] + pd.Timedelta(days=length + _LONGEST_CLOSURE))
+def _last_session_of_block(days: pd.DatetimeIndex, length: int, start: pd.Timestamp) -> pd.DatetimeIndex:
+    """For each day the last session of its block of `length`, counted from `start`; NaT in a block begun before."""
+    trading = sessions(start, days[-1] + pd.Timedelta(days=length + _LONGEST_CLOSURE))
     block = (trading.searchsorted(days, side="right") - 1) // length
-    return trading[(block + 1) * length - 1]
+    return trading[(block + 1) * length - 1].where(trading[block * length] >= days[0])
 
 
 def _known_on(ends: pd.DatetimeIndex, days: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from finscale.errors import InputError
 
@@ -44,6 +46,22 @@ def read_json(path: Path) -> Any:
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """Snappy parquet without the index."""
     write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
+
+
+def write_parquet_parts(path: Path, frames: Iterable[pd.DataFrame]) -> None:
+    """One snappy parquet file with a row group per frame, so that only one of them is in memory at a time."""
+
+    def write(temporary: Path) -> None:
+        writer: pq.ParquetWriter | None = None
+        for frame in frames:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            writer = writer or pq.ParquetWriter(temporary, table.schema)
+            writer.write_table(table, row_group_size=max(len(frame), 1))
+        if writer is None:
+            raise InputError(f"{path}: there is nothing to write")
+        writer.close()
+
+    write_atomically(path, write)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

@@ -28,9 +28,11 @@ class Params(Block):
 
 
 def resample(daily: pd.DataFrame, timescale: Timescale) -> pd.DataFrame:
-    """Every asset's bars, counted on its own days."""
-    freq = get_freq_string(timescale)
-    bars = {asset: resample_ohlcv(own.set_index("date"), freq) for asset, own in daily.groupby("asset", sort=False)}
+    """Every asset's bars; blocks of sessions are counted from the panel's first day, so that they close together."""
+    freq, start = get_freq_string(timescale), daily["date"].min()
+    bars = {
+        asset: resample_ohlcv(own.set_index("date"), freq, start) for asset, own in daily.groupby("asset", sort=False)
+    }
     table = pd.concat([own.reset_index().assign(asset=asset) for asset, own in bars.items()], ignore_index=True)
     return table[list(daily)]
 

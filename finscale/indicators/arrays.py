@@ -98,5 +98,6 @@ def rolling_rank(values: np.ndarray, window: int) -> np.ndarray:
         for back in range(1, window):
             before = values[window - 1 - back : len(values) - back]
             below += np.where(before < today, 1.0, np.where(before == today, 0.5, 0.0))
-        result[window - 1 :] = np.where(np.isnan(rolling_sum(values, window)[window - 1 :]), np.nan, below / (window - 1))
+        result[window - 1 :] = below / (window - 1)
+        result[np.isnan(rolling_sum(values, window))] = np.nan
     return result

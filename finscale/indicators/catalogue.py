@@ -39,14 +39,14 @@ A20 = (
     *_averages(),
     Feature("rsi_daily", "momentum", "RSI of 14 days", 14, momentum.rsi, (14,), bars="daily"),
     Feature("rsi_weekly", "momentum", "RSI of 14 weeks", 14, momentum.rsi, (14,), bars="weekly"),
-    Feature("stochrsi_daily", "momentum", "%K 5/3 of the daily RSI", 20, momentum.stochrsi, (14, 5, 3), bars="daily"),
-    Feature("stochrsi_weekly", "momentum", "%K 5/3 of the weekly RSI", 20, momentum.stochrsi, (14, 5, 3), bars="weekly"),
+    Feature("stochrsi_daily", "momentum", "%K 5/3 of daily RSI", 20, momentum.stochrsi, (14, 5, 3), bars="daily"),
+    Feature("stochrsi_weekly", "momentum", "%K 5/3 of weekly RSI", 20, momentum.stochrsi, (14, 5, 3), bars="weekly"),
     Feature("macd_line", "momentum", "EMA 12 minus EMA 26 of the close", 33, momentum.macd_line, (12, 26)),
     Feature("obv", "volume", "volume summed with the sign of the close's change", 0, volume.obv),
     Feature("adosc", "volume", _ADOSC, 9, volume.adosc, (3, 10)),
     Feature("atr_14", "volatility", "average true range of 14 bars", 14, volatility.atr, (14,)),
     Feature("adx_14", "trend", "average directional index of 14 bars", 27, trend.adx, (14,)),
-    Feature("bb_percent_b", "volatility", "place in Bollinger bands 20/2", 19, volatility.bollinger_percent_b, (20, 2.0)),
+    Feature("bb_percent_b", "volatility", "place in bands of 20/2", 19, volatility.bollinger_percent_b, (20, 2.0)),
     Feature("vwap_20", "volume", "volume-weighted typical price of 20 bars", 19, volume.vwap, (20,)),
 )
 
@@ -71,22 +71,28 @@ def features_of(tier: FeatureTier, timescale: Timescale = "daily") -> tuple[Feat
     return TIERS[tier] + (MULTI if timescale == "daily_multi" else ())
 
 
-def compute(daily: pd.DataFrame, tier: FeatureTier, timescale: Timescale = "daily") -> pd.DataFrame:
+def compute(
+    daily: pd.DataFrame, tier: FeatureTier, timescale: Timescale = "daily", start: pd.Timestamp | None = None
+) -> pd.DataFrame:
     """All features of a tier on one asset.
 
     daily: date-indexed open, high, low, close, volume, one row per session, ascending. Returns float64 columns in the
     tier's order, one row per bar of the timescale, indexed by the session at whose close the bar was known;
-    NaN while warming up. Features of other bars than the timescale's show the newest bar known by then.
+    NaN while warming up. start: where blocks of sessions are counted from (resample_ohlcv). Features of
+    other bars than the timescale's show the newest bar known by then.
     """
     features = features_of(tier, timescale)
-    frames = {kind: _resample(daily, timescale, kind) for kind in {"own", *(feature.bars for feature in features)}}
+    kinds: set[BarsKind] = {"own", *(feature.bars for feature in features)}
+    frames = {kind: _resample(daily, timescale, kind, start) for kind in kinds}
     bars = {kind: Bars.of(frame) for kind, frame in frames.items()}
     index = {kind: pd.DatetimeIndex(frame.index) for kind, frame in frames.items()}
     matrix = np.empty((len(index["own"]), len(features)), order="F")  # one feature after the other
     values: dict[str, np.ndarray] = {}
     for column, feature in enumerate(features):
-        inputs = [values[name] for name in feature.inputs] or [bars[feature.bars]]
-        result = feature.function(*inputs, *feature.parameters)
+        if feature.inputs:
+            result = feature.function(*(values[name] for name in feature.inputs), *feature.parameters)
+        else:
+            result = feature.function(bars[feature.bars], *feature.parameters)
         if feature.bars != "own":
             result = on_daily_rows(result, index[feature.bars], index["own"])
         matrix[:, column] = result
@@ -94,16 +100,16 @@ def compute(daily: pd.DataFrame, tier: FeatureTier, timescale: Timescale = "dail
     return pd.DataFrame(matrix, index=frames["own"].index, columns=list(values), copy=False)
 
 
-def _resample(daily: pd.DataFrame, timescale: Timescale, kind: BarsKind) -> pd.DataFrame:
+def _resample(daily: pd.DataFrame, timescale: Timescale, kind: BarsKind, start: pd.Timestamp | None) -> pd.DataFrame:
     freq = {"own": get_freq_string(timescale), "daily": "D", "weekly": "W-FRI", "monthly": "ME"}[kind]
-    return resample_ohlcv(daily, freq)
+    return resample_ohlcv(daily, freq, start)
 
 
-def first_usable(features: pd.DataFrame) -> dict[str, str]:
-    """Per tier that `features` holds in full: the first day on which all its features have a value."""
-    complete = {tier: features.iloc[:, :count].notna().all(axis=1) for tier, count in COUNTS.items()
-                if count <= features.shape[1]}  # fmt: skip
-    return {tier: f"{usable.idxmax():%Y-%m-%d}" for tier, usable in complete.items() if usable.any()}
+def first_usable(features: pd.DataFrame, tier: FeatureTier) -> dict[str, str]:
+    """For `tier` and those below it: the first day on which all its features have a value."""
+    counts = {name: count for name, count in COUNTS.items() if count <= COUNTS[tier]}
+    usable = {name: features.iloc[:, :count].notna().all(axis=1) for name, count in counts.items()}
+    return {name: f"{rows.idxmax():%Y-%m-%d}" for name, rows in usable.items() if rows.any()}
 
 
 def drop_warmup(features: pd.DataFrame, asset: str) -> pd.DataFrame:

@@ -62,7 +62,8 @@ def derived(tier: str, known: Mapping[str, Feature], room: int) -> list[Feature]
 def _lags_and_changes(known: Mapping[str, Feature]) -> Iterator[Feature]:
     for name in LAGGED:
         for bars in LAGS:
-            yield _of((known[name],), f"{name}_lag{bars}", "lag", f"{name}, {bars} bars before", transforms.lagged, bars)
+            about = f"{name}, {bars} bars before"
+            yield _of((known[name],), f"{name}_lag{bars}", "lag", about, transforms.lagged, bars)
     for name in CHANGED:
         yield _of((known[name],), f"{name}_change5", "change", f"{name}, change over 5 bars", transforms.change, 5)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import talib
+from talib import MA_Type  # type: ignore[attr-defined]  # its stubs leave it out
 
 from finscale.indicators.arrays import Bars, lag, ratio
 
@@ -38,17 +39,17 @@ def macd_histogram(bars: Bars, fast: int, slow: int, signal: int) -> np.ndarray:
 
 def ppo(bars: Bars, fast: int, slow: int) -> np.ndarray:
     """Percentage price oscillator: MACD line over the slow EMA, in percent."""
-    return talib.PPO(bars.close, fast, slow, talib.MA_Type.EMA)
+    return talib.PPO(bars.close, fast, slow, MA_Type.EMA)
 
 
 def stochastic_k(bars: Bars, fast_k: int, slow_k: int, slow_d: int) -> np.ndarray:
     """Slow %K, 0 to 100."""
-    return talib.STOCH(bars.high, bars.low, bars.close, fast_k, slow_k, 0, slow_d, 0)[0]
+    return talib.STOCH(bars.high, bars.low, bars.close, fast_k, slow_k, slowd_period=slow_d)[0]
 
 
 def stochastic_d(bars: Bars, fast_k: int, slow_k: int, slow_d: int) -> np.ndarray:
     """Slow %D, 0 to 100."""
-    return talib.STOCH(bars.high, bars.low, bars.close, fast_k, slow_k, 0, slow_d, 0)[1]
+    return talib.STOCH(bars.high, bars.low, bars.close, fast_k, slow_k, slowd_period=slow_d)[1]
 
 
 def williams_r(bars: Bars, period: int) -> np.ndarray:

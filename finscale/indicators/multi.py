@@ -35,7 +35,7 @@ MULTI = (
         ("williams_r_14", "momentum", "Williams %R, 14 bars", 13, momentum.williams_r, (14,)),
         ("natr_14", "volatility", "ATR 14 over the close, percent", 14, volatility.natr, (14,)),
         ("volatility_13", "volatility", "standard deviation of 13 log returns", 13, volatility.historical, (13,)),
-        ("bb_percent_b_20", "volatility", "place in Bollinger bands 20/2", 19, volatility.bollinger_percent_b, (20, 2.0)),
+        ("bb_percent_b_20", "volatility", "place in bands of 20/2", 19, volatility.bollinger_percent_b, (20, 2.0)),
         ("volume_ratio_13", "volume", "volume over its mean, 13 bars", 12, volume.volume_ratio, (13,)),
         ("mfi_14", "volume", "money flow index, 14 bars", 14, volume.mfi, (14,)),
         ("adx_14", "trend", "average directional index, 14 bars", 27, trend.adx, (14,)),

@@ -37,7 +37,7 @@ def above_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def symmetric_change(values: np.ndarray, bars: int) -> np.ndarray:
-    """Change over the sum of absolute values, -1 to 1, 0 between zeros: a rate of change for an index that crosses 0."""
+    """Change over the sum of absolute values, -1 to 1 (0 between zeros): the ROC of an index that crosses zero."""
     before = lag(values, bars)
     return ratio(values - before, np.abs(values) + np.abs(before), otherwise=0.0)
 
@@ -48,14 +48,18 @@ def vix_regime(values: np.ndarray) -> np.ndarray:
 
 
 def against_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Value over the mean of the `window` values before it, minus 1 (Preis, Moat and Stanley 2013); 0 without searches."""
+    """Value over the mean of the `window` values before, minus 1 (Preis et al. 2013); 0 without searches."""
     mean = lag(talib.SMA(values, window), 1)
     return ratio(values - mean, mean, otherwise=0.0)
 
 
-def _rows(category: str, *rows: tuple[str, str, int, Callable[..., np.ndarray], tuple[int, ...]]) -> tuple[Feature, ...]:
+_Row = tuple[str, str, int, Callable[..., np.ndarray], tuple[int, ...]]
+
+
+def _rows(category: str, *rows: _Row) -> tuple[Feature, ...]:
     return tuple(
-        Feature(name, category, about, warm_up, function, parameters) for name, about, warm_up, function, parameters in rows
+        Feature(name, category, about, warm_up, function, parameters)
+        for name, about, warm_up, function, parameters in rows
     )
 
 
@@ -111,7 +115,9 @@ def quality_features(series: pd.DataFrame, quality: Quality) -> pd.DataFrame:
         own = slice(present[0], present[-1] + 1) if len(present) else slice(0, 0)
         if len(present) != own.stop - own.start:
             missing = series.index[own][np.isnan(values[own])][0]
-            raise InputError(f"quality = {quality}: the series {name} has no value on {missing:%Y-%m-%d}; fill its source")
+            raise InputError(
+                f"quality = {quality}: the series {name} has no value on {missing:%Y-%m-%d}; see its source"
+            )
         for feature in FEATURES[name]:
             columns[feature.name] = np.full(len(values), np.nan)
             columns[feature.name][own] = feature.function(values[own], *feature.parameters)

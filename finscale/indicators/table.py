@@ -5,10 +5,11 @@ Columns: name, function, what it is, rows before its first value, and the period
 oscillators only.
 
 Left out, because a feature may not repeat another (|correlation| > 0.9999 on SPY or NVDA) or be constant:
-averages in price units beyond those of a20 (one another's copies); ROC and momentum (the return); CMO with Wilder's
-smoothing (2 RSI - 100) and without (signed efficiency); the fast stochastic (100 + Williams %R); APO (MACD); Donchian's and Ichimoku's lines (midprice);
-the change of the A/D line per volume (Chaikin money flow); signs of crossovers and trends, which are constant
-on monthly bars (the spread or the distance carries the sign); OBV, NVI, PVI and PVT as running sums (unbounded).
+averages in price units beyond those of a20 (one another's copies); ROC and momentum (the return); CMO with
+Wilder's smoothing (2 RSI - 100) and without (signed efficiency); the fast stochastic (100 + Williams %R); APO
+(MACD); Donchian's and Ichimoku's lines (midprice); the change of the A/D line per volume (Chaikin money flow);
+signs of crossovers and trends, which are constant on monthly bars (the spread or the distance carries the sign);
+NVI, PVI and PVT as running sums (unbounded).
 """
 
 from functools import partial
@@ -140,7 +141,8 @@ TABLE: dict[str, tuple[Row, ...]] = {
             a200=((1, 14), (5, 14), (20, 14)), a500=((2, 14), (10, 14), (60, 50))),
     ),
     "volatility": (
-        row("natr_{}", volatility.natr, "ATR {} over the close, percent", span, a50=(14,), a100=(21,), a500=(5, 7, 50, 100)),
+        row("natr_{}", volatility.natr, "ATR {} over the close, percent", span,
+            a50=(14,), a100=(21,), a500=(5, 7, 50, 100)),
         row("true_range_ratio_{}", volatility.true_range_ratio, "true range over ATR {}", span, a100=(14,), a500=(50,)),
         row("atr_ratio_{}_{}", volatility.atr_ratio, "ATR {} over ATR {}", lambda a, b: max(a, b),
             a200=((5, 20), (14, 50)), a500=((7, 100), (20, 100))),
@@ -194,7 +196,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
             a200=(10, 50), a500=(5, 20, 100)),
         row("force_{}", volume.force, "force index {} over close and mean volume", span, a100=(13,), a500=(2, 50)),
         row("pvo_{}_{}", volume.pvo, "percentage volume oscillator {}/{}", slower, a200=((12, 26),), a500=((5, 50),)),
-        row("price_volume_correlation_{}", volume.price_volume_correlation, "returns with volume changes, {} bars", span,
+        row("price_volume_correlation_{}", volume.price_volume_correlation, "returns with volume, {} bars", span,
             a200=(20,), a500=(60, 120)),
         row("range_volume_correlation_{}", volume.range_volume_correlation, "ranges with log volume, {} bars", window,
             a500=(20, 60, 120)),

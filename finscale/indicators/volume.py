@@ -91,7 +91,7 @@ def force(bars: Bars, period: int) -> np.ndarray:
 
 def pvo(bars: Bars, fast: int, slow: int) -> np.ndarray:
     """Percentage volume oscillator: fast minus slow EMA of the volume over the slow one."""
-    return talib.PVO(bars.volume, fast, slow, talib.MA_Type.EMA)
+    return talib.PVO(bars.volume, fast, slow)
 
 
 def price_volume_correlation(bars: Bars, period: int) -> np.ndarray:
