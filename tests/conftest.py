@@ -1,6 +1,7 @@
 """What tests share: the real S&P 500 series, and the data set made from it."""
 
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from finscale.labels import label
 from finscale.sources import bundled
 from finscale.splits import SplitDates
 
+REAL = Path(__file__).parents[1] / "../shared/data/market"
 ENDS = SplitDates(train_end=date(2013, 12, 31), validation_end=date(2015, 12, 31), test_end=date(2018, 12, 31))
 
 
@@ -24,6 +26,14 @@ def raw() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def bars(raw: pd.DataFrame) -> pd.DataFrame:
     return adjust(raw).set_index("date")
+
+
+def real(symbol: str) -> pd.DataFrame:
+    """Daily bars of one of the study's assets; the test is skipped where they are not at hand."""
+    path = REAL / f"ohlcv/{symbol}.csv"
+    if not path.exists():
+        pytest.skip(f"needs the real daily bars of {symbol} at {path}")
+    return pd.read_csv(path, parse_dates=["date"]).set_index("date").astype(float)
 
 
 def rows_of(bars: pd.DataFrame, ends: SplitDates = ENDS, context_reserve: int = 128) -> pd.DataFrame:
