@@ -74,7 +74,7 @@ def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = Non
         known = _last_session_of_block(days, int(freq[:-1]), days[0] if start is None else start)
     else:
         known = _known_on(_period_end(days, freq), days, freq)
-    bars = daily.groupby(known).agg(_AGGREGATION).rename_axis(index="date")
+    bars = daily.groupby(known.as_unit(days.unit)).agg(_AGGREGATION).rename_axis(index="date")
     return bars[(bars.index <= days[-1])]
 
 

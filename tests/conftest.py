@@ -36,6 +36,24 @@ def real(symbol: str) -> pd.DataFrame:
     return pd.read_csv(path, parse_dates=["date"]).set_index("date").astype(float)
 
 
+def known_series() -> pd.DataFrame:
+    """Sentiment, VIX and search interest in `stocks` as known on each SPY session of 2004 to 2010.
+
+    Lags for the tests: sentiment a week, VIX none (it closes with the session), a search week from the Monday after.
+    """
+    days = real("SPY")["2004-01-20":"2010-12-31"].index  # the searches begin and end with these years
+    sentiment = pd.read_csv(REAL / "sentiment/sf_fed_news_sentiment_daily.csv", parse_dates=["date"]).set_index("date")
+    vix = pd.read_csv(REAL / "ohlcv/VIX.csv", parse_dates=["date"]).set_index("date")["close"]
+    searches = pd.read_csv(REAL / "trends/preis_moat_stanley_2013_weekly.csv", parse_dates=["Google End Date"])
+    searches.index = searches["Google End Date"] + pd.Timedelta(days=2)
+    columns = {
+        "sentiment": sentiment["news_sentiment"].shift(7, freq="D").reindex(days, method="ffill"),
+        "vix": vix.reindex(days),
+        "search_interest": searches["stocks"].reindex(days, method="ffill"),
+    }
+    return pd.DataFrame(columns, index=days)
+
+
 def rows_of(bars: pd.DataFrame, ends: SplitDates = ENDS, context_reserve: int = 128) -> pd.DataFrame:
     """Data set rows of one asset for the default task, all splits together."""
     features = drop_warmup(compute(bars, "a20"), "SP500").reset_index().assign(asset="SP500")
