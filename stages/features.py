@@ -8,7 +8,6 @@ Why    everything a model sees, computed from the past alone; warm-up rows are d
 """
 
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -23,7 +22,7 @@ from finscale.errors import InputError
 from finscale.indicators.catalogue import compute, drop_warmup, first_usable
 from finscale.indicators.quality import SERIES as SERIES_OF
 from finscale.indicators.quality import quality_features
-from finscale.storage import read_parquet, write_json, write_parquet, write_parquet_parts
+from finscale.storage import join_arrow, read_parquet, write_arrow, write_json
 
 DAILY = Path("data/interim/daily.parquet")
 SERIES = Path("data/interim/series.parquet")
@@ -53,7 +52,8 @@ def write_part(
     """One asset's features to a file of its own; returns what the metrics tell about it."""
     table = features(daily, series, start, params)
     usable = drop_warmup(table, asset)
-    write_parquet(folder / f"{asset}.parquet", usable.reset_index().assign(asset=asset))
+    names = list(usable)
+    write_arrow(folder / f"{asset}.arrow", usable.reset_index().assign(asset=asset)[["date", "asset", *names]])
     return {
         "rows": len(usable),
         "first": f"{usable.index[0]:%Y-%m-%d}",
@@ -72,12 +72,6 @@ def write_parts(daily: pd.DataFrame, series: pd.DataFrame | None, params: Params
         return dict(zip(days, pool.map(write, days, days.values()), strict=True))
 
 
-def read_parts(assets: list[str], folder: Path) -> Iterator[pd.DataFrame]:
-    for asset in assets:
-        part = read_parquet(folder / f"{asset}.parquet")
-        yield part[["date", "asset", *(name for name in part if name not in ("date", "asset"))]]
-
-
 def read_series(quality: Quality) -> pd.DataFrame | None:
     """Sentiment, VIX and search interest as known at each session's close; None where the quality needs none."""
     if not SERIES_OF[quality]:
@@ -93,7 +87,7 @@ def main() -> None:
     FEATURES.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FEATURES.parent) as folder:
         told = write_parts(daily, series, params, Path(folder))
-        write_parquet_parts(FEATURES, read_parts(list(told), Path(folder)))
+        join_arrow(FEATURES, [Path(folder) / f"{asset}.arrow" for asset in told])
     write_json(METRICS, {"tier": params.tier, "assets": told})
     rows, first = sum(asset["rows"] for asset in told.values()), max(asset["first"] for asset in told.values())
     print(f"features: tier {params.tier} on {rows} rows of {len(told)} assets, all usable from {first}")

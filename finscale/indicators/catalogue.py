@@ -127,10 +127,9 @@ def drop_warmup(features: pd.DataFrame, asset: str) -> pd.DataFrame:
             "use a longer series, a lower tier or a shorter timescale"
         )
     usable = features.loc[complete.idxmax() :]
-    gaps = [name for name in usable if usable[name].isna().any()]
-    if gaps:
-        raise InputError(f"features: {asset} has gaps after the warm-up in {', '.join(gaps)}")
-    constant = [name for name in usable if usable[name].nunique() == 1]
-    if constant:
-        raise InputError(f"features: {asset} has constant values in {', '.join(constant)}")
+    values = usable.to_numpy()
+    gaps, constant = np.isnan(values).any(axis=0), (values == values[0]).all(axis=0)
+    for problem, found in (("gaps after the warm-up", gaps), ("constant values", constant)):
+        if found.any():
+            raise InputError(f"features: {asset} has {problem} in {', '.join(usable.columns[found])}")
     return usable
