@@ -8,6 +8,7 @@ Why    everything a model sees, computed from the past alone; warm-up rows are d
 """
 
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -61,15 +62,33 @@ def write_part(
     }
 
 
-def write_parts(daily: pd.DataFrame, series: pd.DataFrame | None, params: Params, folder: Path) -> dict[str, Any]:
-    """All assets, several at a time where there are several."""
+def write_parts(
+    daily: pd.DataFrame, series: pd.DataFrame | None, params: Params, folder: Path
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All assets in turn, as soon as each is written; several are computed at a time where there are several."""
     start = daily["date"].min()
     days = {str(asset): own.drop(columns="asset").set_index("date") for asset, own in daily.groupby("asset", sort=True)}
     write = partial(write_part, series=series, start=start, params=params, folder=folder)
     if len(days) == 1:
-        return {asset: write(asset, own) for asset, own in days.items()}
+        yield from ((asset, write(asset, own)) for asset, own in days.items())
+        return
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        return dict(zip(days, pool.map(write, days, days.values()), strict=True))
+        yield from zip(days, pool.map(write, days, days.values()), strict=True)
+
+
+def write_features(path: Path, daily: pd.DataFrame, series: pd.DataFrame | None, params: Params) -> dict[str, Any]:
+    """All assets to one file, a row group each, so that memory holds only those being computed."""
+    told: dict[str, Any] = {}
+
+    def finished(folder: Path) -> Iterator[Path]:
+        for asset, facts in write_parts(daily, series, params, folder):
+            told[asset] = facts
+            yield folder / f"{asset}.arrow"
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        join_arrow(path, finished(Path(folder)))
+    return told
 
 
 def read_series(quality: Quality) -> pd.DataFrame | None:
@@ -84,10 +103,7 @@ def read_series(quality: Quality) -> pd.DataFrame | None:
 def main() -> None:
     params = load_params(Params)
     daily, series = read_parquet(DAILY), read_series(params.quality)
-    FEATURES.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=FEATURES.parent) as folder:
-        told = write_parts(daily, series, params, Path(folder))
-        join_arrow(FEATURES, [Path(folder) / f"{asset}.arrow" for asset in told])
+    told = write_features(FEATURES, daily, series, params)
     write_json(METRICS, {"tier": params.tier, "assets": told})
     rows, first = sum(asset["rows"] for asset in told.values()), max(asset["first"] for asset in told.values())
     print(f"features: tier {params.tier} on {rows} rows of {len(told)} assets, all usable from {first}")

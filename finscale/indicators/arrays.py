@@ -58,7 +58,7 @@ def rolling_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def rolling_moment(values: np.ndarray, window: int, power: int) -> np.ndarray:
-    """Central moment of the last `window` values (two passes, divided by the window)."""
+    """Central moment of the last `window` values, power 2 or more (two passes, divided by the window)."""
     mean = rolling_mean(values, window)
     result = np.full(len(values), np.nan)
     if len(values) >= window:
@@ -66,7 +66,10 @@ def rolling_moment(values: np.ndarray, window: int, power: int) -> np.ndarray:
         total = np.zeros(len(centre))
         for back in range(window):
             term = values[window - 1 - back : len(values) - back] - centre
-            total += term * term if power == 2 else term**power
+            raised = term * term
+            for _ in range(power - 2):
+                raised *= term
+            total += raised
         result[window - 1 :] = total / window
     return result
 
