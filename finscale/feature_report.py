@@ -116,7 +116,7 @@ def page(
         "Rows before it lack a value of some feature of the tier; they are dropped, never filled.",
         _markdown(first),
         "## Correlation",
-        "Training rows of all assets (some 5,000, evenly spaced); features in the order of the catalogue.",
+        "Training rows of all assets (some 5,000, evenly spaced); features family by family.",
         f"![correlation of the features](../{figures[0]})",
         "## Drift",
         "Rows outside the range of the training rows, and shifts of the mean in training standard deviations.",
@@ -133,7 +133,10 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def plot_correlation(train: np.ndarray, described: Sequence[Feature], path: Path) -> None:
-    """Correlation map of the features, with the borders of their families. train: (rows, features)."""
+    """Correlation map of the features, family by family. train: (rows, features)."""
+    families = list(dict.fromkeys(feature.category for feature in described))
+    order = sorted(range(len(described)), key=lambda i: families.index(described[i].category))
+    described, train = [described[i] for i in order], train[:, order]
     figure, axes = plt.subplots(figsize=(7.5, 6.6), layout="constrained")
     with np.errstate(invalid="ignore", divide="ignore"):  # a feature that is constant in training has none
         correlation = np.corrcoef(train, rowvar=False)
@@ -160,7 +163,7 @@ def plot_drift(table: pd.DataFrame, path: Path) -> None:
     for split in _LATER:
         shares = np.sort(table[f"outside_{split}"].to_numpy())[::-1]
         axes.step(np.arange(1, len(shares) + 1), 100 * shares, where="mid", color=_COLOURS[split], label=split)
-    axes.set(xlabel="features, most outside first", ylabel="rows outside, %", title="outside the training range")
+    axes.set(xscale="log", xlabel="features, most outside first", ylabel="rows outside, %", title="outside the training range")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=110, format="png", metadata={"Software": None})

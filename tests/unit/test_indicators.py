@@ -192,6 +192,8 @@ def test_awkward_bars_have_finite_values_once_warmed_up(awkward: pd.DataFrame, t
     assert not np.isinf(values).any()
     present = ~np.isnan(values)
     assert (np.maximum.accumulate(present, axis=0) == present).all()  # no gap once a feature has begun
+    known = compute(awkward.iloc[: len(awkward) // 2 + 1], "a2000", timescale).to_numpy()
+    np.testing.assert_array_equal(known, values[: len(known)])  # and none that needs the other half
 
 
 def test_warm_up_rows_are_dropped_and_nothing_is_filled(features: pd.DataFrame) -> None:
