@@ -1,4 +1,4 @@
-"""Exchange calendar and bars: sessions, adjusted prices, and weekly bars that are known when closed."""
+"""Exchange calendar and bars: sessions, adjusted prices, and bars of 8 timescales that are known when closed."""
 
 from functools import cache
 
@@ -6,9 +6,18 @@ import exchange_calendars
 import numpy as np
 import pandas as pd
 
+from finscale.config import Timescale
+from finscale.errors import InputError
+
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 
-_FIRST_SESSION = "1990-01-01"
+_FIRST_SESSION = "1960-01-01"
+_FIRST_FRIDAY = pd.Timestamp("1900-01-05")
+_LONGEST_CLOSURE = 14  # calendar days, more than any that the exchange has had since 1933
+_FREQUENCIES: dict[Timescale, str] = {
+    "daily": "D", "2d": "2D", "3d": "3D", "5d": "5D", "weekly": "W-FRI", "2week": "2W-FRI", "monthly": "ME",
+    "daily_multi": "D",
+}  # fmt: skip
 _AGGREGATION = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
 
@@ -36,18 +45,37 @@ def adjust(raw: pd.DataFrame) -> pd.DataFrame:
     return adjusted
 
 
-def weekly_bars(daily: pd.DataFrame) -> pd.DataFrame:
-    """Weeks ending on Friday, one row per week that has traded.
+def get_freq_string(timescale: Timescale) -> str:
+    """The frequency of a timescale's bars, as resample_ohlcv takes it; nD means n sessions, never calendar days."""
+    return _FREQUENCIES[timescale]
 
-    daily: date-indexed open, high, low, close, volume. The result has the same columns, indexed by
-    the week's Friday whether or not that Friday was a session, plus `known`: the first
-    session at whose close the bar is complete and everyone knew that it was.
+
+def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = None) -> pd.DataFrame:
+    """Daily bars to bars of another timescale: open first, high max, low min, close last, volume sum.
+
+    df: date-indexed open, high, low, close, volume, one row per session, ascending. Returns the same
+    columns, indexed by `date`: the session at whose close the bar is complete and everyone knew that it
+    was. A bar that is not known to be complete by the last row of df is no bar, so that no bar
+    changes when the history goes on.
+
+    nD counts the sessions of the exchange from `start`, by default the first row: give the assets of a
+    panel one start, and their bars close together (a first block that df has only the end of is no
+    bar). W-FRI, 2W-FRI and ME (month end) follow the calendar, the same for all assets. Raises
+    InputError for any other frequency.
     """
-    fridays = week_end(daily.index)
-    weekly = daily.groupby(fridays).agg(_AGGREGATION)
-    weekly.index.name = "week"
-    weekly["known"] = _known_on(pd.DatetimeIndex(weekly.index))
-    return weekly
+    if freq not in _FREQUENCIES.values():
+        allowed = ", ".join(dict.fromkeys(_FREQUENCIES.values()))
+        raise InputError(f"resample_ohlcv: freq = {freq!r} is not known; use one of {allowed}")
+    daily = df[list(BAR_COLUMNS)].rename_axis(index="date")
+    if freq == "D" or daily.empty:
+        return daily
+    days = pd.DatetimeIndex(daily.index)
+    if freq.endswith("D"):
+        known = _last_session_of_block(days, int(freq[:-1]), days[0] if start is None else start)
+    else:
+        known = _known_on(_period_end(days, freq), days, freq)
+    bars = daily.groupby(known.as_unit(days.unit)).agg(_AGGREGATION).rename_axis(index="date")
+    return bars[(bars.index <= days[-1])]
 
 
 def week_end(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -55,23 +83,44 @@ def week_end(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
     return dates - pd.to_timedelta(dates.weekday - 4, unit="D")
 
 
-def _known_on(fridays: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    # The last day of each week that was scheduled to trade. An unscheduled closure (11 to
-    # 14 September 2001) is not known at the close before it: such a week is known to be over
+def _period_end(dates: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
+    """The last calendar day of each date's week, pair of weeks or month."""
+    if freq == "ME":
+        return dates + pd.offsets.MonthEnd(0)
+    fridays = week_end(dates)
+    if freq == "W-FRI":
+        return fridays
+    # Pairs of weeks are counted from a fixed Friday, the same for every asset.
+    odd = ((fridays - _FIRST_FRIDAY).days // 7) % 2 == 1
+    return fridays.where(odd, fridays + pd.Timedelta(days=7))
+
+
+def _last_session_of_block(days: pd.DatetimeIndex, length: int, start: pd.Timestamp) -> pd.DatetimeIndex:
+    """For each day the last session of its block of `length`, counted from `start`; NaT in a block begun before."""
+    trading = sessions(start, days[-1] + pd.Timedelta(days=length + _LONGEST_CLOSURE))
+    block = (trading.searchsorted(days, side="right") - 1) // length
+    return trading[(block + 1) * length - 1].where(trading[block * length] >= days[0])
+
+
+def _known_on(ends: pd.DatetimeIndex, days: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
+    """For each period end the first session at whose close the period was known to be over."""
+    # The last day of each period that was scheduled to trade. An unscheduled closure (11 to
+    # 14 September 2001) is not known at the close before it: such a period is known to be over
     # only at the next session.
-    first, last = fridays[0] - pd.Timedelta(days=4), fridays[-1]
+    first, last = days[0] - pd.Timedelta(days=31), ends[-1]
     scheduled = pd.bdate_range(first, last).difference(exchange().regular_holidays.holidays(first, last))
-    last_scheduled = pd.Series(scheduled, week_end(scheduled)).groupby(level=0).last()
-    trading = sessions(first, last + pd.Timedelta(days=7))
-    return trading[trading.searchsorted(last_scheduled[fridays])]
+    last_scheduled = pd.Series(scheduled, _period_end(scheduled, freq)).groupby(level=0).last()
+    trading = sessions(first, last + pd.Timedelta(days=_LONGEST_CLOSURE))
+    return trading[trading.searchsorted(last_scheduled[ends])]
 
 
-def on_daily_rows(weekly: pd.Series, known: pd.Series, days: pd.DatetimeIndex) -> np.ndarray:
-    """Carry weekly values to daily rows: each day sees the newest bar known at its close.
+def on_daily_rows(values: np.ndarray, known: pd.DatetimeIndex, days: pd.DatetimeIndex) -> np.ndarray:
+    """Carry values of longer bars to rows of others: each row sees the newest bar known at its close.
 
-    weekly, known: one value and one date per week -> float array of shape (len(days),), NaN before
+    values, known: one value and one session per bar -> float array of shape (len(days),), NaN before
     the first known bar.
     """
+    if not len(known):
+        return np.full(len(days), np.nan)
     position = np.searchsorted(known.to_numpy(), days.to_numpy(), side="right") - 1
-    values = weekly.to_numpy(dtype=float)
     return np.where(position >= 0, values[np.maximum(position, 0)], np.nan)

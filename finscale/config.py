@@ -19,8 +19,8 @@ from finscale.errors import InputError
 Source = Literal["bundled", "live", "directory"]
 AssetTier = Literal["A", "B", "C", "D", "E"]
 Quality = Literal["a", "b", "c", "d"]
-Timescale = Literal["daily"]
-FeatureTier = Literal["a20"]
+Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2week", "monthly", "daily_multi"]
+FeatureTier = Literal["a20", "a50", "a100", "a200", "a500", "a1000", "a2000"]
 Task = Literal[
     "direction",
     "threshold_1pct",

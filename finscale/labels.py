@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from finscale.bars import week_end
-from finscale.config import Block, Horizon, Task
+from finscale.config import Block, Horizon, Task, Timescale
 from finscale.errors import InputError
 
 THRESHOLDS: dict[Task, float] = {
@@ -56,6 +56,21 @@ def label(bars: pd.DataFrame, task: Task, horizon: Horizon, price: Literal["clos
         values = (forward_return > THRESHOLDS[task]).astype(float)
     labels = pd.DataFrame({"date": dates[day], "label": values, "exit": dates[exits]})
     return labels.assign(last_known=_last_known(labels))
+
+
+def horizon_on(timescale: Timescale, horizon: Horizon) -> Horizon:
+    """The horizon in bars of the timescale: `weekly` is the week's end on daily bars and one bar on weekly ones.
+
+    Raises InputError for other timescales, whose bars do not close with the week.
+    """
+    if horizon != "weekly" or timescale in ("daily", "daily_multi"):
+        return horizon
+    if timescale == "weekly":
+        return 1
+    raise InputError(
+        f"params.yaml: horizon = weekly needs bars that close with the week (timescale daily, daily_multi or weekly), "
+        f"not timescale = {timescale}; count bars instead: horizon 1, 2, 3 or 5"
+    )
 
 
 def _exit_rows(dates: pd.DatetimeIndex, horizon: Horizon) -> np.ndarray:

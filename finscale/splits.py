@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from finscale.config import Block
+from finscale.config import Block, Source
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -33,6 +33,10 @@ class SplitDates(Block):
 class SplitConfig(Block):
     bundled: SplitDates
     live: SplitDates
+
+    def of(self, source: Source) -> SplitDates:
+        """The bundled series end in 2018 and have dates of their own; all others use those of live data."""
+        return self.bundled if source == "bundled" else self.live
 
 
 def assign_splits(dates: pd.Series, exits: pd.Series, ends: SplitDates) -> np.ndarray:

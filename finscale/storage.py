@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
+from pyarrow import feather
 
 from finscale.errors import InputError
 
@@ -44,6 +46,28 @@ def read_json(path: Path) -> Any:
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """Snappy parquet without the index."""
     write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
+
+
+def write_arrow(path: Path, frame: pd.DataFrame) -> None:
+    """An uncompressed Arrow file, for passing a large table on to another process without parsing it."""
+    write_atomically(path, lambda temporary: feather.write_feather(frame, temporary, compression="uncompressed"))
+
+
+def join_arrow(path: Path, parts: Iterable[Path]) -> None:
+    """Arrow files of one schema to one snappy parquet file, a row group each; only one is in memory at a time."""
+
+    def write(temporary: Path) -> None:
+        writer: pq.ParquetWriter | None = None
+        for part in parts:
+            table = feather.read_table(part, memory_map=True)
+            # Dictionaries cost time and space on columns whose values hardly repeat.
+            writer = writer or pq.ParquetWriter(temporary, table.schema, use_dictionary=["asset"])
+            writer.write_table(table, row_group_size=max(len(table), 1))
+        if writer is None:
+            raise InputError(f"{path}: there is nothing to write")
+        writer.close()
+
+    write_atomically(path, write)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

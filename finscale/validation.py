@@ -61,6 +61,10 @@ def _empty_columns(frame: pd.DataFrame) -> list[str]:
     return [str(column) for column in frame.columns if frame[column].isna().all()]
 
 
+def _no_date(frame: pd.DataFrame) -> list[str]:
+    return [f"row {row}" for row in frame.index[frame["date"].isna()]]
+
+
 def _missing_sessions(frame: pd.DataFrame) -> list[str]:
     return [f"{date:%Y-%m-%d}" for date in _expected(frame).difference(frame["date"])]
 
@@ -131,7 +135,7 @@ def _overlapping_weeks(frame: pd.DataFrame) -> list[str]:
 RULES = (
     Rule("column does not hold numbers", "error", _not_numbers, "correct the column"),
     Rule("column has no values at all", "error", _empty_columns, "download it again or leave the series out"),
-    Rule("no date", "error", lambda f: [f"row {i}" for i in f.index[f["date"].isna()]], "complete the row"),
+    Rule("no date", "error", _no_date, "complete the row"),
     Rule("duplicate date", "error", lambda f: _dates(f, f["date"].duplicated()), "keep one row per day"),
     Rule("dates not in order", "error", lambda f: _dates(f, f["date"].diff() < pd.Timedelta(0)),
          "sort the file by date"),
@@ -177,6 +181,6 @@ def validate(series: str, kind: Kind, frame: pd.DataFrame) -> list[Finding]:
     for rule in (rule for rule in RULES if kind in rule.kinds):
         if where := rule.check(frame):
             found.append(Finding(series, rule, where))
-            if rule.severity == "error":
-                break  # later rules rely on this one
+            if rule.check in (_not_numbers, _no_date):
+                break  # the rules after these rely on them
     return found

@@ -15,7 +15,6 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import Block, Source, Task, load_params
 from finscale.dataset import DatasetConfig, assemble, check_splits, describe
-from finscale.splits import SplitDates
 from finscale.storage import read_parquet, write_csv, write_json, write_parquet
 
 FEATURES = Path("data/interim/features.parquet")
@@ -32,14 +31,9 @@ class Params(Block):
     dataset: DatasetConfig
 
 
-def split_dates(params: Params) -> SplitDates:
-    """The bundled series end in 2018 and have dates of their own; all others use those of live data."""
-    return params.dataset.split.bundled if params.source == "bundled" else params.dataset.split.live
-
-
 def main() -> None:
     params = load_params(Params)
-    ends = split_dates(params)
+    ends = params.dataset.split.of(params.source)
     rows, scaler = assemble(read_parquet(FEATURES), read_parquet(LABELS), ends, params.dataset.context_reserve)
     summary = describe(rows, params.task)
     check_splits(summary, params.task, params.dataset)

@@ -11,14 +11,16 @@ from pathlib import Path
 import yaml
 
 from finscale.cli import run
-from finscale.config import Block, FeatureTier, load_params
+from finscale.config import AssetTier, Block, FeatureTier, Quality, Timescale, load_params
 from finscale.dictionary import Meaning, Origin, generate_data_dictionary
-from finscale.indicators.catalogue import TIERS
+from finscale.indicators.catalogue import features_of
+from finscale.indicators.quality import features_of_series
 from finscale.series import PUBLICATION
 from finscale.storage import read_parquet, write_csv, write_text
 
 PIPELINE = Path("dvc.yaml")
 RAW = Path("data/raw")
+DAILY = Path("data/interim/daily.parquet")
 BARS = Path("data/interim/bars.parquet")
 SERIES = Path("data/interim/series.parquet")
 FEATURES = Path("data/interim/features.parquet")
@@ -49,23 +51,26 @@ _COLUMNS = {
 
 
 class Params(Block):
+    assets: AssetTier
+    quality: Quality
+    timescale: Timescale
     tier: FeatureTier
 
 
-def meanings(tier: FeatureTier) -> dict[str, Meaning]:
+def meanings(params: Params) -> dict[str, Meaning]:
     """What each column holds: keys and prices, series with their publication lag, features with their definition."""
     series = {
         name.lower(): Meaning("series", f"used from the session after it is public: {publication.reason}")
         for name, publication in PUBLICATION.items()
     }
-    features = {}
-    for feature in TIERS[tier]:
-        definition = (feature.indicator.__doc__ or "").strip().split("\n")[0].rstrip(".")
-        numbers = ", ".join(f"{name} {value:g}" for name, value in feature.parameters.items())
-        features[feature.name] = Meaning(
-            feature.category, f"{definition} ({feature.bars}{', ' + numbers if numbers else ''})"
+    features = {
+        feature.name: Meaning(feature.category, feature.description)
+        for feature in (
+            *features_of(params.tier, params.timescale),
+            *features_of_series(params.assets, params.quality),
         )
-    return features | series | _COLUMNS
+    }
+    return series | features | _COLUMNS
 
 
 def lineage() -> dict[str, Origin]:
@@ -93,8 +98,8 @@ def write_samples(files: list[Path]) -> None:
 
 def main() -> None:
     params = load_params(Params)
-    files = [*sorted(RAW.glob("*.parquet")), BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
-    text = generate_data_dictionary([*files, TEST], lineage(), meanings(params.tier), frozenset({TEST}))
+    files = [*sorted(RAW.glob("*.parquet")), DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
+    text = generate_data_dictionary([*files, TEST], lineage(), meanings(params), frozenset({TEST}))
     write_text(DICTIONARY, text)
     write_samples(files)
     print(f"dictionary: {len(files) + 1} files described in {DICTIONARY}, samples in {SAMPLES}")

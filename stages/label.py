@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Block, Horizon, Task, load_params
-from finscale.labels import LabelConfig
+from finscale.config import Block, Horizon, Task, Timescale, load_params
+from finscale.labels import LabelConfig, horizon_on
 from finscale.labels import label as label_asset
 from finscale.storage import read_parquet, write_parquet
 
@@ -20,15 +20,17 @@ LABELS = Path("data/processed/labels.parquet")
 
 
 class Params(Block):
+    timescale: Timescale
     task: Task
     horizon: Horizon
     label: LabelConfig
 
 
 def label(bars: pd.DataFrame, params: Params) -> pd.DataFrame:
+    horizon = horizon_on(params.timescale, params.horizon)
     tables = []
     for asset, own in bars.groupby("asset", sort=True):
-        labels = label_asset(own.set_index("date"), params.task, params.horizon, params.label.price)
+        labels = label_asset(own.set_index("date"), params.task, horizon, params.label.price)
         tables.append(labels.assign(asset=asset))
     return pd.concat(tables, ignore_index=True)[["date", "asset", "label", "exit", "last_known"]]
 

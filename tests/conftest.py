@@ -1,6 +1,7 @@
 """What tests share: the real S&P 500 series, and the data set made from it."""
 
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from finscale.labels import label
 from finscale.sources import bundled
 from finscale.splits import SplitDates
 
+REAL = Path(__file__).parents[1] / "../shared/data/market"
 ENDS = SplitDates(train_end=date(2013, 12, 31), validation_end=date(2015, 12, 31), test_end=date(2018, 12, 31))
 
 
@@ -24,6 +26,32 @@ def raw() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def bars(raw: pd.DataFrame) -> pd.DataFrame:
     return adjust(raw).set_index("date")
+
+
+def real(symbol: str) -> pd.DataFrame:
+    """Daily bars of one of the study's assets; the test is skipped where they are not at hand."""
+    path = REAL / f"ohlcv/{symbol}.csv"
+    if not path.exists():
+        pytest.skip(f"needs the real daily bars of {symbol} at {path}")
+    return pd.read_csv(path, parse_dates=["date"]).set_index("date").astype(float)
+
+
+def known_series() -> pd.DataFrame:
+    """Sentiment, VIX and search interest in `stocks` as known on each SPY session of 2004 to 2010.
+
+    Lags for the tests: sentiment a week, VIX none (it closes with the session), a search week from the Monday after.
+    """
+    days = real("SPY")["2004-01-20":"2010-12-31"].index  # the searches begin and end with these years
+    sentiment = pd.read_csv(REAL / "sentiment/sf_fed_news_sentiment_daily.csv", parse_dates=["date"]).set_index("date")
+    vix = pd.read_csv(REAL / "ohlcv/VIX.csv", parse_dates=["date"]).set_index("date")["close"]
+    searches = pd.read_csv(REAL / "trends/preis_moat_stanley_2013_weekly.csv", parse_dates=["Google End Date"])
+    searches.index = searches["Google End Date"] + pd.Timedelta(days=2)
+    columns = {
+        "sentiment": sentiment["news_sentiment"].shift(7, freq="D").reindex(days, method="ffill"),
+        "vix": vix.reindex(days),
+        "search_interest": searches["stocks"].reindex(days, method="ffill"),
+    }
+    return pd.DataFrame(columns, index=days)
 
 
 def rows_of(bars: pd.DataFrame, ends: SplitDates = ENDS, context_reserve: int = 128) -> pd.DataFrame:

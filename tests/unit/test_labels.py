@@ -5,7 +5,7 @@ import pytest
 from finscale.bars import sessions
 from finscale.config import Task
 from finscale.errors import InputError
-from finscale.labels import THRESHOLDS, label
+from finscale.labels import THRESHOLDS, horizon_on, label
 
 
 def series(closes: list[float], highs: list[float] | None = None, first: str = "2018-01-02") -> pd.DataFrame:
@@ -57,3 +57,11 @@ def test_last_known_is_the_newest_label_whose_exit_has_passed() -> None:
     found = label(series([100.0, 102.0, 102.0, 105.0, 105.0]), "threshold_1pct", 2)
     assert found["label"].tolist() == [1.0, 1.0, 1.0]
     assert found["last_known"].isna().tolist() == [True, True, False]  # day 0 exits on day 2
+
+
+def test_a_weekly_horizon_is_one_weekly_bar_and_no_whole_number_of_other_bars() -> None:
+    assert horizon_on("daily", "weekly") == horizon_on("daily_multi", "weekly") == "weekly"
+    assert horizon_on("weekly", "weekly") == 1
+    assert horizon_on("monthly", 3) == 3
+    with pytest.raises(InputError, match="not timescale = 2d; count bars instead"):
+        horizon_on("2d", "weekly")

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.validation import validate
+from finscale.sources import directory
+from finscale.sources.tables import Wanted, wanted
+from finscale.validation import RULES, validate
+from tests.unit.test_sources import MARKET, needs_market
 
 
 def spoiled(change: Callable[[pd.DataFrame], pd.DataFrame | None]) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -34,13 +37,17 @@ SPOILED = {
 }
 
 
-def test_the_real_series_is_clean(raw: pd.DataFrame) -> None:
-    assert validate("SP500", raw) == []
+def test_the_real_series_has_no_error(raw: pd.DataFrame) -> None:
+    assert [str(finding.rule.name) for finding in validate("SP500", "prices", raw)] == [
+        "open equals the previous close on most days of a year"  # its provider has no openings before 2006
+    ]
 
 
 @pytest.mark.parametrize("rule", SPOILED)
 def test_each_flaw_is_found_by_name(rule: str, raw: pd.DataFrame) -> None:
-    errors = [finding for finding in validate("SP500", SPOILED[rule](raw)) if finding.rule.severity == "error"]
+    errors = [
+        finding for finding in validate("SP500", "prices", SPOILED[rule](raw)) if finding.rule.severity == "error"
+    ]
     assert rule in [finding.rule.name for finding in errors]
     told = str(next(finding for finding in errors if finding.rule.name == rule))
     assert told.startswith(f"SP500: {rule} (")
@@ -52,6 +59,66 @@ def test_each_flaw_is_found_by_name(rule: str, raw: pd.DataFrame) -> None:
     [("volume", 0, "zero volume"), ("close", 1e6, "open or close outside low to high")],
 )
 def test_oddities_of_published_data_are_warnings(column: str, value: float, rule: str, raw: pd.DataFrame) -> None:
-    findings = validate("SP500", put(20, column, value)(raw))
-    assert [(finding.rule.name, finding.rule.severity) for finding in findings] == [(rule, "warning")]
-    assert findings[0].where == ["1999-02-02"]
+    findings = validate("SP500", "prices", put(20, column, value)(raw))
+    found = {finding.rule.name: finding for finding in findings}
+    assert {finding.rule.severity for finding in findings} == {"warning"}
+    assert found[rule].where == ["1999-02-02"]
+
+
+def test_a_split_that_only_one_column_knows_is_found(raw: pd.DataFrame) -> None:
+    seam = raw.assign(adj_close=raw["adj_close"].where(raw.index < 2000, raw["adj_close"] / 2))
+    assert "split seam" in [finding.rule.name for finding in validate("X", "prices", seam)]
+    split = seam.assign(adj_close=raw["adj_close"], close=raw["close"].where(raw.index >= 2000, raw["close"] * 2))
+    split[["open", "high", "low"]] = split[["open", "high", "low"]].mul(split["close"] / raw["close"], axis=0)
+    assert "split seam" not in [finding.rule.name for finding in validate("X", "prices", split)]
+
+
+def test_a_stalled_feed_and_a_wild_move_are_listed(raw: pd.DataFrame) -> None:
+    bars = ["open", "high", "low", "close", "adj_close"]
+    stale = raw.copy()
+    stale.loc[100:105, bars] = stale.loc[100, bars].to_numpy()
+    found = {finding.rule.name: finding.where for finding in validate("X", "prices", stale)}
+    assert found["5 identical bars in a row"] == [f"{stale['date'][104]:%Y-%m-%d}"]
+    wild = raw.copy()
+    wild.loc[300, bars] *= 2
+    found = {finding.rule.name: finding.where for finding in validate("X", "prices", wild)}
+    assert len(found["close moves more than 35% in a day (log)"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "gap", "rule"),
+    [("economic", 10, "gap of more than ten days"), ("sentiment", 10, "gap of more than ten days")],
+)
+def test_gaps_in_a_series_are_errors(kind: str, gap: int, rule: str) -> None:
+    days = pd.date_range("2020-01-01", periods=60)
+    frame = pd.DataFrame({"date": days, "value": 1.0}).drop(index=range(20, 20 + gap - 1))
+    assert validate("X", kind, frame) == []  # type: ignore[arg-type]
+    frame = frame.drop(index=20 + gap - 1)
+    assert [finding.rule.name for finding in validate("X", kind, frame)] == [rule]  # type: ignore[arg-type]
+
+
+def test_a_column_that_is_absent_or_no_number_is_an_error(raw: pd.DataFrame) -> None:
+    assert str(validate("X", "prices", raw.drop(columns="volume"))[0]).startswith("X: column absent (volume)")
+    words = raw.assign(close=raw["close"].astype(str))
+    assert str(validate("X", "prices", words)[0]).startswith("X: column does not hold numbers (close)")
+
+
+@needs_market
+@pytest.mark.parametrize("series", [one for one in wanted("E", "d") if one.name != "SOFR"], ids=lambda one: one.name)
+def test_real_series_have_no_errors_and_known_dirt_is_a_warning(series: Wanted) -> None:
+    frame = directory.fetch(str(MARKET), series)[0]
+    frame = frame[frame["date"] >= "1990-01-01"].reset_index(drop=True)
+    findings = validate(series.name, series.kind, frame)
+    assert [str(finding) for finding in findings if finding.rule.severity == "error"] == []
+    if series.name == "VIX":
+        found = {finding.rule.name: len(finding.where) for finding in findings}
+        assert found["open or close outside low to high"] == 47
+        assert found["value on a day that is no NYSE session"] == 33
+
+
+@needs_market
+def test_an_index_without_opening_prices_is_listed_by_year() -> None:
+    frame = directory.fetch(str(MARKET), Wanted("GSPC", "prices"))[0]
+    early = frame[frame["date"] < "1990-01-01"]
+    rule = next(rule for rule in RULES if rule.name.startswith("open equals"))
+    assert "1970" in rule.check(early.reset_index(drop=True))
