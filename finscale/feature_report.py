@@ -163,7 +163,12 @@ def plot_drift(table: pd.DataFrame, path: Path) -> None:
     for split in _LATER:
         shares = np.sort(table[f"outside_{split}"].to_numpy())[::-1]
         axes.step(np.arange(1, len(shares) + 1), 100 * shares, where="mid", color=_COLOURS[split], label=split)
-    axes.set(xscale="log", xlabel="features, most outside first", ylabel="rows outside, %", title="outside the training range")
+    axes.set(
+        xscale="log",
+        xlabel="features, most outside first",
+        ylabel="rows outside, %",
+        title="outside the training range",
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=110, format="png", metadata={"Software": None})
