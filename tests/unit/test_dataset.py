@@ -100,7 +100,7 @@ def test_too_few_positives_stop_the_run(rows: pd.DataFrame) -> None:
 
 
 def test_a_train_split_without_rows_says_what_to_change() -> None:
-    with pytest.raises(InputError, match="the train split has no labelled row .* use a longer series"):
+    with pytest.raises(InputError, match=r"the train split has no labelled row .* use a longer series"):
         fit_scaler(pd.DataFrame({"rsi_daily": []}))
 
 
