@@ -61,7 +61,7 @@ def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = Non
     nD counts the sessions of the exchange from `start`, by default the first row: give the assets of a
     panel one start, and their bars close together (a first block that df has only the end of is no
     bar). W-FRI, 2W-FRI and ME (month end) follow the calendar, the same for all assets. Raises
-    InputError for any other frequency.
+    InputError for any other frequency, and for a start after the first row.
     """
     if freq not in _FREQUENCIES.values():
         allowed = ", ".join(dict.fromkeys(_FREQUENCIES.values()))
@@ -70,6 +70,8 @@ def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = Non
     if freq == "D" or daily.empty:
         return daily
     days = pd.DatetimeIndex(daily.index)
+    if start is not None and start > days[0]:
+        raise InputError(f"resample_ohlcv: start = {start:%Y-%m-%d} lies after the first row, {days[0]:%Y-%m-%d}")
     if freq.endswith("D"):
         known = _last_session_of_block(days, int(freq[:-1]), days[0] if start is None else start)
     else:

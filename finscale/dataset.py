@@ -49,7 +49,12 @@ def assemble(
 
 
 def fit_scaler(train: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation per feature. Raises InputError where a feature is constant."""
+    """Mean and standard deviation per feature. Raises InputError without rows and where a feature is constant."""
+    if train.empty:
+        raise InputError(
+            "dataset: the train split has no labelled row once features have warmed up and dataset.context_reserve is "
+            "kept; use a longer series, a shorter timescale, a lower tier or later split dates"
+        )
     scaler = pd.DataFrame(
         {"feature": train.columns, "mean": train.mean().to_numpy(), "std": train.std(ddof=0).to_numpy()}
     )

@@ -89,6 +89,8 @@ def test_no_session_is_lost_and_none_counts_twice(timescale: Timescale, bars: pd
 
 
 def test_a_frequency_that_does_not_exist_says_what_does(bars: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="start = 2003-01-02 lies after the first row, 1999-01-04"):
+        resample_ohlcv(bars, "3D", start=day("2003-01-02"))
     with pytest.raises(InputError, match="freq = '4h' is not known; use one of D, 2D, 3D, 5D, W-FRI, 2W-FRI, ME"):
         resample_ohlcv(bars, "4h")
 

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from finscale.bars import sessions
-from finscale.dataset import DatasetConfig, assemble, check_splits, describe, feature_names
+from finscale.dataset import DatasetConfig, assemble, check_splits, describe, feature_names, fit_scaler
 from finscale.errors import InputError
 from finscale.splits import SplitConfig, SplitDates, assign_splits
 from finscale.windows import Windows
@@ -97,6 +97,11 @@ def test_too_few_positives_stop_the_run(rows: pd.DataFrame) -> None:
     with pytest.raises(InputError, match=r"the test split has 0 positives .* fewer than dataset.min_positives = 20"):
         check_splits(describe(few, "threshold_1pct"), "threshold_1pct", CONFIG)
     check_splits(describe(rows, "threshold_1pct"), "threshold_1pct", CONFIG)
+
+
+def test_a_train_split_without_rows_says_what_to_change() -> None:
+    with pytest.raises(InputError, match=r"the train split has no labelled row .* use a longer series"):
+        fit_scaler(pd.DataFrame({"rsi_daily": []}))
 
 
 def test_split_dates_must_ascend() -> None:
