@@ -32,7 +32,7 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
     law = fit_of(runs, metric)
     if law is None:
         words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
-        nothing = {"fit_results": None, "laws": [], "verdict": "undecidable"}
+        nothing = {"fit_results": None, "laws": [], "verdict": "undecidable", "verdict_in_words": words}
         return told | nothing | {"data_points": points, "interpretation": words}
     sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
     misfit = lack_of_fit(sizes, losses)
@@ -50,6 +50,7 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
         "laws": laws,
         "data_points": points,
         "verdict": verdict.kind,
+        "verdict_in_words": verdict.words,
         "interpretation": f"{verdict.words}; {power}; {sentence}",
     }
 

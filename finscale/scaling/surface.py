@@ -57,7 +57,7 @@ def fit_loss_law(sizes: np.ndarray, losses: np.ndarray, delta: float = HUBER_DEL
     starts = _grid(x_nK, y_n)
     weights = np.full((1, len(y_n)), 1 / len(y_n))
     chosen = starts[np.argsort(_screen(starts, x_nK, y_n, delta))[:_BEST_STARTS]]
-    found = _solve(chosen, np.repeat(weights, len(chosen), axis=0), x_nK, y_n, delta)
+    found = _solve(chosen, np.repeat(weights, len(chosen), axis=0), x_nK, y_n, delta, tolerance=1e-13)
     best = int(np.nanargmin(found[:, -1]))
     return _law(found[best], len(y_n))
 
@@ -111,12 +111,15 @@ def _screen(starts: np.ndarray, x_nK: np.ndarray, y_n: np.ndarray, delta: float)
     return objective(starts, np.arange(len(starts)))[0]
 
 
-def _solve(theta_RP: np.ndarray, weights_Rn: np.ndarray, x_nK: np.ndarray, y: np.ndarray, delta: float) -> np.ndarray:
+def _solve(
+    theta_RP: np.ndarray, weights_Rn: np.ndarray, x_nK: np.ndarray, y: np.ndarray, delta: float, tolerance: float = 1e-9
+) -> np.ndarray:
     """(R, P + 1): the unknowns at each minimum, and its value."""
     parts, y_Rn = [], np.broadcast_to(y, weights_Rn.shape)
     for at in range(0, len(theta_RP), _CHUNK):
         start, weights, y_rn = (part[at : at + _CHUNK] for part in (theta_RP, weights_Rn, y_Rn))
-        found = minimise(_objective(weights, x_nK, y_rn, delta), start, _inverse(start, weights, x_nK, y_rn, delta))
+        curvature = _inverse(start, weights, x_nK, y_rn, delta)
+        found = minimise(_objective(weights, x_nK, y_rn, delta), start, curvature, tolerance)
         parts.append(np.column_stack([found.theta, found.value]))
     return np.concatenate(parts)
 
