@@ -13,9 +13,7 @@ from finscale.scaling.saturation import Saturation
 from finscale.scaling.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, set_title
 
 
-def plot_feature_saturation(
-    features: np.ndarray, losses: np.ndarray, fit: Saturation, title: str, path: Path
-) -> None:
+def plot_feature_saturation(features: np.ndarray, losses: np.ndarray, fit: Saturation, title: str, path: Path) -> None:
     """Test loss against the number of features, log-log, with the bend and its interval."""
     figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
     set_title(axes, title)

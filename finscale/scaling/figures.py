@@ -7,11 +7,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from finscale.scaling.choice import fit_without_largest
 from finscale.scaling.law import PowerLaw
 from finscale.scaling.results import fit_of
-from finscale.scaling.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, say_nothing_yet, set_title
+from finscale.scaling.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    SERIES,
+    clean,
+    log_losses,
+    log_sizes,
+    save,
+    say_nothing_yet,
+    set_title,
+)
 from finscale.scaling.surface import LossLaw
 
 NOTHING_YET = "no runs in the ledger yet: `make pilot` runs a ladder"
@@ -134,7 +146,7 @@ def _draw_panel(axes: Axes, runs: pd.DataFrame, name: str) -> None:
         axes.plot(sizes, law(sizes), color=ACCENT, linewidth=1.5)
         words = f"$\\alpha$ = {law.alpha:.4f} [{law.alpha_low:.4f}, {law.alpha_high:.4f}], $R^2$ = {law.r_squared:.2f}"
     _set_log_axes(axes)
-    axes.yaxis.set_major_locator(plt.MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
     # Above the points, in room made for it: a text in a corner hides what lies there.
     low, high = axes.get_ylim()
     axes.set_ylim(low, high * (high / low) ** 0.18)

@@ -40,7 +40,7 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 
 def _curves(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
-    for path in _files(folder, "tasks"):
+    for path in _files(folder, "tasks"):  # also of no runs at all: git keeps no empty folder
         compare_scaling_across_tasks(results, path)
         yield path
     for experiment, runs in results.groupby("experiment"):

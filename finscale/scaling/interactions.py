@@ -65,7 +65,9 @@ def _effects(
     for row, column, cells in complete:
         effect = float(signs @ [mean[cell] for cell in cells])
         half = float(quantile * np.sqrt(variance * sum(1 / count[cell] for cell in cells)))
-        found.append({"first": row, "second": column, "interaction": effect, "low": effect - half, "high": effect + half})
+        found.append(
+            {"first": row, "second": column, "interaction": effect, "low": effect - half, "high": effect + half}
+        )
     return pd.DataFrame(found, columns=["first", "second", "interaction", "low", "high"])
 
 

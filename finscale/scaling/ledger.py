@@ -77,9 +77,8 @@ def study_name(row: Any) -> str:
 
     row: a mapping or ledger row with the axes.
     """
-    return (
-        f"{row['source']}-{row['assets']}{row['quality']}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
-    )
+    data = f"{row['source']}-{row['assets']}{row['quality']}"
+    return f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
 
 
 def select_study(ledger: pd.DataFrame, axes: dict[str, Any]) -> pd.DataFrame:

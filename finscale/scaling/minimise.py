@@ -95,6 +95,8 @@ def _update(inverse: np.ndarray, step: np.ndarray, turn: np.ndarray) -> np.ndarr
     quadratic = np.einsum("rp,rp->r", turn, bent)
     outer = np.einsum("rp,rq->rpq", step, bent)
     along = np.einsum("rp,rq->rpq", step, step)
-    return inverse - rho[:, None, None] * (outer + outer.transpose(0, 2, 1)) + (rho * (1 + rho * quadratic))[
-        :, None, None
-    ] * along
+    return (
+        inverse
+        - rho[:, None, None] * (outer + outer.transpose(0, 2, 1))
+        + (rho * (1 + rho * quadratic))[:, None, None] * along
+    )

@@ -1,4 +1,4 @@
-"""Compute-optimal sizes: from a fitted surface, and from isoFLOP profiles (Hoffmann et al. 2022, approaches 3 and 2)."""
+"""Compute-optimal sizes: from a fitted surface and from isoFLOP profiles (Hoffmann et al. 2022, approaches 3 and 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

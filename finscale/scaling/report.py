@@ -32,7 +32,7 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
     law = fit_of(runs, metric)
     if law is None:
         words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
-        nothing = {"fit_results": None, "laws": [], "verdict": "undecidable", "verdict_in_words": words}
+        nothing: dict[str, Any] = {"fit_results": None, "laws": [], "verdict": "undecidable", "verdict_in_words": words}
         return told | nothing | {"data_points": points, "interpretation": words}
     sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
     misfit = lack_of_fit(sizes, losses)
@@ -153,9 +153,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _summary_row(
-    results: pd.DataFrame, name: str, report: dict[str, Any], adjusted: float | None
-) -> dict[str, object]:
+def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any], adjusted: float | None) -> dict[str, object]:
     summary, fit = summarize_experiment(results, name), report["fit_results"]
     return {
         "experiment": name,

@@ -36,7 +36,9 @@ def load_experiment_results(ledger: Path) -> pd.DataFrame:
     """
     rows = read_ledger(ledger)
     if rows.empty:
-        raise InputError(f"{ledger}: no experiment in it; `make pilot` runs a ladder, `make collect` adds finished ones")
+        raise InputError(
+            f"{ledger}: no experiment in it; `make pilot` runs a ladder, `make collect` adds finished ones"
+        )
     return name_experiments(rows)
 
 

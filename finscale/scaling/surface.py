@@ -58,7 +58,7 @@ def fit_loss_law(sizes: np.ndarray, losses: np.ndarray, delta: float = HUBER_DEL
     weights = np.full((1, len(y_n)), 1 / len(y_n))
     chosen = starts[np.argsort(_screen(starts, x_nK, y_n, delta))[:_BEST_STARTS]]
     found = _solve(chosen, np.repeat(weights, len(chosen), axis=0), x_nK, y_n, delta, tolerance=1e-13)
-    best = int(np.nanargmin(found[:, -1]))
+    best = int(np.argmin(found[:, -1]))
     return _law(found[best], len(y_n))
 
 
@@ -153,7 +153,9 @@ def _objective(weights_Rn: np.ndarray, x_nK: np.ndarray, y_Rn: np.ndarray, delta
     return objective
 
 
-def _inverse(theta_RP: np.ndarray, weights_Rn: np.ndarray, x_nK: np.ndarray, y_Rn: np.ndarray, delta: float) -> np.ndarray:
+def _inverse(
+    theta_RP: np.ndarray, weights_Rn: np.ndarray, x_nK: np.ndarray, y_Rn: np.ndarray, delta: float
+) -> np.ndarray:
     """Inverse of the Gauss-Newton curvature, J' W J with Huber's weights, plus a ridge."""
     predicted, shares = _predict(theta_RP, x_nK)
     weight = weights_Rn * np.minimum(1, delta / np.maximum(np.abs(predicted - y_Rn), 1e-12))
