@@ -197,21 +197,26 @@ def _data(page: Page, results: Results) -> None:
         "Data coverage",
         table(list(split_table(results.splits))),
         "<h3>Raw series</h3>",
-        table([dict(row) for row in shown.to_dict("records")]),
+        table(_rows(shown)),
     )
 
 
 def _provenance(page: Page, results: Results) -> None:
     mine = results.runs[results.runs["experiment"] == results.study]
-    versions = mine.groupby(["code", "data", "commit"]).size().reset_index(name="runs")
-    environment = [{"package": "python", "version": platform.python_version()}, *package_versions()]
+    versions: pd.DataFrame = mine.groupby(["code", "data", "commit"]).size().reset_index(name="runs")
+    environment: Table = [{"package": "python", "version": platform.python_version()}, *package_versions()]
     inputs: Table = [{"input": name, "md5": md5} for name, md5 in results.inputs.items()]
     page.section(
         "Provenance",
         "<h3>Runs of the curve, by hash of code and of raw data</h3>",
-        table([dict(row) for row in versions.to_dict("records")]),
+        table(_rows(versions)),
         columns("<h3>Inputs of this page</h3>" + table(inputs), "<h3>Environment</h3>" + table(environment)),
     )
+
+
+def _rows(frame: pd.DataFrame) -> Table:
+    rows: Table = frame.to_dict("records")
+    return rows
 
 
 def _alpha(fit: dict[str, Any]) -> str:

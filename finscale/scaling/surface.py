@@ -21,7 +21,7 @@ LEAST_SQUARES = 1e3  # as delta: no residual of log loss is so large, so that ev
 _RIDGE = 1e-6
 _START_FRACTIONS = (0.2, 0.5, 0.8, 0.95, 0.999)  # E as a share of the lowest loss
 _START_EXPONENTS = (-0.1, 0.05, 0.2, 0.4, 0.8, 1.5)
-_BEST_STARTS = 64
+_ROUNDS = ((16, 1e-2), (1, 1e-13))  # starts kept after a round of the search, and how exactly it looks
 _CHUNK = 500  # problems at a time: keeps the working arrays in the cache of one core
 
 
@@ -54,10 +54,11 @@ def fit_loss_law(sizes: np.ndarray, losses: np.ndarray, delta: float = HUBER_DEL
     InputError for fewer runs than unknowns + 1, fewer than three values of a size, or a value that is not positive.
     """
     x_nK, y_n = _checked(sizes, losses)
-    starts = _grid(x_nK, y_n)
-    weights = np.full((1, len(y_n)), 1 / len(y_n))
-    chosen = starts[np.argsort(_screen(starts, x_nK, y_n, delta))[:_BEST_STARTS]]
-    found = _solve(chosen, np.repeat(weights, len(chosen), axis=0), x_nK, y_n, delta, tolerance=1e-13)
+    candidates = _grid(x_nK, y_n)
+    for kept, tolerance in _ROUNDS:
+        weights = np.full((len(candidates), len(y_n)), 1 / len(y_n))
+        found = _solve(candidates, weights, x_nK, y_n, delta, tolerance)
+        candidates = found[np.argsort(found[:, -1])[:kept], :-1]
     best = int(np.argmin(found[:, -1]))
     return _law(found[best], len(y_n))
 
@@ -103,12 +104,6 @@ def _grid(x_nK: np.ndarray, y_n: np.ndarray) -> np.ndarray:
         terms = [value for c, alpha in zip(centre, exponents, strict=True) for value in (excess + alpha * c, alpha)]
         starts.append([np.log(fraction * low), *terms])
     return np.array(starts)
-
-
-def _screen(starts: np.ndarray, x_nK: np.ndarray, y_n: np.ndarray, delta: float) -> np.ndarray:
-    shape = (len(starts), len(y_n))
-    objective = _objective(np.full(shape, 1 / len(y_n)), x_nK, np.broadcast_to(y_n, shape), delta)
-    return objective(starts, np.arange(len(starts)))[0]
 
 
 def _solve(
