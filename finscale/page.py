@@ -83,11 +83,10 @@ def table(rows: Table) -> str:
 
 
 def picture(path: Path, words: str) -> str:
-    """An SVG or PNG file, inside the page."""
+    """An SVG or PNG file, inside the page. words: what a screen reader says."""
     kind = {".svg": "image/svg+xml", ".png": "image/png"}[path.suffix]
     inside = base64.b64encode(path.read_bytes()).decode()
-    image = f'<img alt="{escape(words)}" src="data:{kind};base64,{inside}">'
-    return f"<figure>{image}<figcaption>{escape(words)}</figcaption></figure>"
+    return f'<figure><img alt="{escape(words)}" src="data:{kind};base64,{inside}"></figure>'
 
 
 def columns(*parts: str) -> str:

@@ -175,13 +175,13 @@ def _other_scores(experiment: dict[str, Any]) -> Table:
 def _all_runs(page: Page, results: Results) -> None:
     rows: Table = [
         {
+            "experiment": row["experiment"],
             "run": row["name"],
             "budget": row["budget"],
             "parameters": f"{row['params']:,}",
             "seed": row["seed"],
             "validation loss": f"{row['val_loss']:.5f}",
             "test loss": f"{row['test_loss']:.5f}",
-            "95 % interval": f"{row['test_loss_low']:.4f} to {row['test_loss_high']:.4f}",
             "skill": f"{row['test_skill']:+.4f}",
             "collapsed": "yes" if row["collapsed"] else "no",
         }

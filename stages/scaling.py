@@ -86,12 +86,12 @@ def main() -> None:
     told = headline(study, today)
     write_json(METRICS, told)
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(results))
+    write_text(SUMMARY, generate_experiment_summary_report(results, reports))
     write_csv(ALL_RESULTS, export_results_csv(results))
     points = ["params_total", "test_loss", "budget", "seed"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(study, today, title)
-    draw_gallery(results, FIGURES)
+    draw_gallery(results, name, FIGURES)
     print(f"scaling: {len(study)} runs of {title}; {told['verdict']}")
 
 

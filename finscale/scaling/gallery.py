@@ -11,20 +11,22 @@ from finscale.scaling.factor_figures import plot_feature_saturation, plot_intera
 from finscale.scaling.figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.scaling.interactions import two_way_interaction
 from finscale.scaling.law import MIN_SIZES
-from finscale.scaling.ledger import AXES
+from finscale.scaling.ledger import AXES, STUDY_AXES
 from finscale.scaling.saturation import fit_saturation
 
 FORMATS = ("png", "svg")
 _FACTORS = ("budget", "tier", "assets", "quality")  # the axes whose interactions SPEC 1.5 asks about
+_PANEL_FIXED = tuple(axis for axis in STUDY_AXES if axis not in ("task", "horizon"))
 
 
-def draw_gallery(results: pd.DataFrame, folder: Path) -> list[Path]:
+def draw_gallery(results: pd.DataFrame, study: str, folder: Path) -> list[Path]:
     """Draw all that `results` (load_experiment_results) has runs for; the files, PNG before SVG.
 
-    A figure that today's ledger cannot carry is removed, so that the folder never shows an older ledger.
+    study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data. A
+    figure that today's ledger cannot carry is removed, so that the folder never shows an older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [*_curves(results, folder), *_features(results, folder), *_interactions(results, folder)]
+    drawn = [*_curves(results, study, folder), *_features(results, folder), *_interactions(results, folder)]
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
     return drawn
@@ -39,15 +41,16 @@ def _files(folder: Path, name: str) -> list[Path]:
     return [folder / f"{name}.{ending}" for ending in FORMATS]
 
 
-def _curves(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
+def _curves(results: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
+    today = results[results["experiment"] == study]
+    alike = results.merge(today[list(_PANEL_FIXED)].drop_duplicates(), on=list(_PANEL_FIXED))
     for path in _files(folder, "tasks"):  # also of no runs at all: git keeps no empty folder
-        compare_scaling_across_tasks(results, path)
+        compare_scaling_across_tasks(alike, path)
         yield path
-    for experiment, runs in results.groupby("experiment"):
-        if runs["params_total"].nunique() >= MIN_SIZES:
-            for path in _files(folder, f"extrapolation-{experiment}"):
-                plot_extrapolation(runs, f"the largest size, foretold: {experiment}", path)
-                yield path
+    if today["params"].nunique() >= MIN_SIZES:
+        for path in _files(folder, f"extrapolation-{study}"):
+            plot_extrapolation(today, f"the largest size, foretold: {study}", path)
+            yield path
 
 
 def _features(results: pd.DataFrame, folder: Path) -> Iterator[Path]:

@@ -98,18 +98,20 @@ def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, An
     }
 
 
-def generate_experiment_summary_report(results: pd.DataFrame) -> str:
+def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict[str, Any]] | None = None) -> str:
     """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
 
+    reports: from generate_scaling_report, one per experiment; made here where they are not given.
     p-values of alpha = 0 are adjusted for the number of curves (Holm 1979), so that one curve in twenty is not called
     a law by chance.
     """
     names = sorted(results["experiment"].unique()) if len(results) else []
     if not names:
         return "# Experiments\n\nNo experiment in the ledger yet: `make pilot` runs a ladder.\n"
-    reports = {name: generate_scaling_report(results, name) for name in names}
-    adjusted = holm({name: told["fit_results"]["p_value"] for name, told in reports.items() if told["fit_results"]})
-    rows = [_summary_row(results, name, reports[name], adjusted.get(name)) for name in names]
+    made = reports or [generate_scaling_report(results, name) for name in names]
+    told = {report["experiment"]: report for report in made}
+    adjusted = holm({name: told[name]["fit_results"]["p_value"] for name in names if told[name]["fit_results"]})
+    rows = [_summary_row(results, name, told[name], adjusted.get(name)) for name in names]
     parts = ["# Experiments", "", _table(rows), ""]
     parts += [
         "p: of alpha = 0, adjusted over the fitted curves by Holm's method. Intervals: 95 %, of each curve alone; "
@@ -118,7 +120,7 @@ def generate_experiment_summary_report(results: pd.DataFrame) -> str:
     ]
     budgets = aggregate_training_results(results)
     for name in names:
-        parts += [f"## {name}", "", reports[name]["interpretation"], ""]
+        parts += [f"## {name}", "", told[name]["interpretation"], ""]
         parts += [_table(_budget_rows(budgets[budgets["experiment"] == name])), ""]
     return "\n".join(parts)
 

@@ -19,9 +19,9 @@ from finscale.scaling.results import export_results_csv, load_experiment_results
 TEMPLATE, PLOTS_PAGE = Path("finscale/page.html"), Path(".dvc/plots/offline.html")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=8000",
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
+    "--virtual-time-budget=8000", "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom",
 ]  # fmt: skip
 
 

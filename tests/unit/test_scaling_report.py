@@ -154,7 +154,7 @@ def test_an_absent_ledger_is_refused_and_an_empty_one_is_drawn(tmp_path: Path) -
         load_experiment_results(tmp_path / "ledger.csv")
     empty = name_experiments(read_ledger(tmp_path / "ledger.csv"))
     assert list(export_results_csv(empty).columns[: len(SPEC_COLUMNS)]) == SPEC_COLUMNS
-    assert [path.name for path in draw_gallery(empty, tmp_path / "figures")] == ["tasks.png", "tasks.svg"]
+    assert [path.name for path in draw_gallery(empty, PILOT, tmp_path / "figures")] == ["tasks.png", "tasks.svg"]
 
 
 def test_every_figure_that_the_ledger_carries_is_drawn_and_stale_ones_go(pilot: pd.DataFrame, tmp_path: Path) -> None:
@@ -162,12 +162,12 @@ def test_every_figure_that_the_ledger_carries_is_drawn_and_stale_ones_go(pilot: 
         [pilot, *(planted(pilot, 0.02, tier=tier) for tier in ("a50", "a100"))]
     ).query("budget in ['10K', '100K', '1M']")  # fmt: skip
     (tmp_path / "old.png").write_text("from another ledger")
-    names = {path.stem for path in draw_gallery(tiers, tmp_path)}
+    names = {path.stem for path in draw_gallery(tiers, PILOT, tmp_path)}
     assert {"tasks", "interaction-budget-tier-bundled-A-a-daily-threshold_1pct-5", f"extrapolation-{PILOT}"} <= names
     assert any(name.startswith("features-") for name in names)
     assert {path.stem for path in tmp_path.iterdir()} == names
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    draw_gallery(tiers, tmp_path)
+    draw_gallery(tiers, PILOT, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
