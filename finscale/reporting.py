@@ -74,7 +74,8 @@ def scaling_sentence(scaling: dict[str, Any]) -> str:
     return (
         f"scaling over {scaling['sizes']} budgets, {scaling['runs']} runs: alpha {scaling['alpha']:.4f} "
         f"({scaling['alpha_low']:.4f} to {scaling['alpha_high']:.4f}), R² {scaling['r_squared']:.2f}; "
-        f"{scaling['verdict']}"
+        f"{scaling['verdict']}; smallest exponent that this design detects: "
+        f"{scaling['smallest_detectable_exponent']:.4f}"
     )
 
 

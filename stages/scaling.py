@@ -1,13 +1,16 @@
-"""scaling: the ledger -> a power law and its curve
+"""scaling: the ledger -> laws, verdicts, curves
 
 Reads  results/ledger.csv          one row per finished experiment (`make collect` adds them)
-Writes metrics/scaling.json        the fit with its interval, and a verdict in words
+Writes metrics/scaling.json        the fit of today's axes with its interval, and a verdict in words
        plots/scaling_curve.csv     its points, for `dvc plots`
-       plots/scaling_curve.png     the figure in README
+       plots/scaling_curve.png     the figure in README; .svg the same for print
+       plots/scaling/              the other figures that the ledger can carry
+       reports/scaling.json        SPEC 11's report of every experiment, today's axes first
+       reports/experiments.md      all experiments in words and tables
+       results/all_results.csv     one row per run with the fit of its curve
 Why    the question of the study, answered from everything that has been run so far.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,22 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import AssetTier, Block, FeatureTier, Horizon, Quality, Source, Task, Timescale, load_params
 from finscale.scaling.figures import plot_scaling_curve
-from finscale.scaling.law import MIN_SIZES, PowerLaw, fit_with_interval
-from finscale.scaling.ledger import read_ledger, select_study
-from finscale.storage import write_atomically, write_csv, write_json
+from finscale.scaling.gallery import draw_gallery
+from finscale.scaling.ledger import read_ledger, study_name
+from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
+from finscale.scaling.results import export_results_csv, fit_of, name_experiments
+from finscale.scaling.surface import LEAST_SQUARES, LossLaw, fit_loss_law
+from finscale.storage import write_atomically, write_csv, write_json, write_text
 
 LEDGER = Path("results/ledger.csv")
 METRICS = Path("metrics/scaling.json")
 CURVE = Path("plots/scaling_curve.csv")
 FIGURE = Path("plots/scaling_curve.png")
+PRINT_FIGURE = Path("plots/scaling_curve.svg")
+FIGURES = Path("plots/scaling")
+REPORTS = Path("reports/scaling.json")
+SUMMARY = Path("reports/experiments.md")
+ALL_RESULTS = Path("results/all_results.csv")
 
 
 class Params(Block):
@@ -36,30 +47,52 @@ class Params(Block):
     horizon: Horizon
 
 
-def scaling(study: pd.DataFrame) -> PowerLaw | None:
-    """The law of one study, or None while it has too few sizes."""
-    if study.get("params_total", pd.Series(dtype=int)).nunique() < MIN_SIZES:
+def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
+    names = sorted(set(results["experiment"]), key=lambda name: (name != first, name))
+    return [generate_scaling_report(results, name) for name in names]
+
+
+def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, Any]:
+    """What `dvc metrics` compares. report: None where the ledger holds no run of today's axes."""
+    counts = {"runs": len(study), "sizes": study["budget"].nunique()}
+    if report is None or report["fit_results"] is None:
+        return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
+    law = {"law": report["laws"][0]["law"]}
+    words = {"verdict": report["verdict_in_words"]}
+    return counts | {"code_versions": study["code"].nunique()} | words | law | report["fit_results"]
+
+
+def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLaw | None:
+    """The law with irreducible loss, where AICc prefers it to all others."""
+    if report is None or not report["laws"] or report["laws"][0]["law"] != "irreducible loss":
         return None
-    return fit_with_interval(study["params_total"].to_numpy(), study["test_loss"].to_numpy())
+    return fit_loss_law(study["params_total"].to_numpy(), study["test_loss"].to_numpy(), LEAST_SQUARES)
 
 
-def report(study: pd.DataFrame, law: PowerLaw | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"runs": len(study), "sizes": study["budget"].nunique()}
-    if law is None:
-        return found | {"verdict": f"undecided: fewer than {MIN_SIZES} sizes in {LEDGER}; `make pilot` runs a ladder"}
-    return found | {"code_versions": study["code"].nunique(), "verdict": law.verdict, **asdict(law)}
+def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str) -> None:
+    law = fit_of(study) if report is not None else None
+    floor = law_with_floor(study, report)
+    for path in (FIGURE, PRINT_FIGURE):
+        write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor))
 
 
 def main() -> None:
     params = load_params(Params)
-    study = select_study(read_ledger(LEDGER), params.model_dump())
-    law = scaling(study)
+    results = name_experiments(read_ledger(LEDGER))
+    name = study_name(params.model_dump())
+    study, reports = results[results["experiment"] == name], all_reports(results, name)
+    today = reports[0] if len(study) else None
     title = f"{params.task}, horizon {params.horizon}, {params.tier}, {params.source} {params.assets}{params.quality}"
-    write_json(METRICS, report(study, law))
+    told = headline(study, today)
+    write_json(METRICS, told)
+    write_json(REPORTS, reports)
+    write_text(SUMMARY, generate_experiment_summary_report(results, reports))
+    write_csv(ALL_RESULTS, export_results_csv(results))
     points = ["params_total", "test_loss", "budget", "seed"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
-    write_atomically(FIGURE, lambda temporary: plot_scaling_curve(study, law, title, temporary))
-    print(f"scaling: {len(study)} runs of {title}; {report(study, law)['verdict']}")
+    draw_curve(study, today, title)
+    draw_gallery(results, name, FIGURES)
+    print(f"scaling: {len(study)} runs of {title}; {told['verdict']}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Fits of error against size."""
+"""The pure power law, error = a size^-alpha: a straight line in log-log, with the interval of its slope.
+
+Laws with an irreducible part stand in surface.py, the choice between laws in choice.py, words in verdict.py.
+"""
 
 from dataclasses import dataclass
 
@@ -12,25 +15,18 @@ MIN_SIZES = 3  # a line through two points always fits
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """error = coefficient * params ** -alpha, with the interval of alpha."""
+    """error = coefficient * params ** -alpha, with the interval of alpha and the p-value of alpha = 0."""
 
     alpha: float
     alpha_low: float
     alpha_high: float
     coefficient: float
     r_squared: float
+    p_value: float
     points: int
 
     def __call__(self, params: np.ndarray) -> np.ndarray:
         return np.asarray(self.coefficient * params**-self.alpha)
-
-    @property
-    def verdict(self) -> str:
-        if self.alpha_low > 0:
-            return "scaling: error falls with size"
-        if self.alpha_high < 0:
-            return "inverse: error rises with size"
-        return "no scaling found: the interval of alpha contains zero"
 
 
 def fit_power_law(params: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
@@ -63,5 +59,39 @@ def fit_with_interval(params: np.ndarray, errors: np.ndarray, confidence: float 
         alpha_high=float(-line.slope + half_width),
         coefficient=float(np.exp(line.intercept)),
         r_squared=float(line.rvalue**2),
+        p_value=float(line.pvalue),
         points=len(params),
     )
+
+
+def bootstrap_exponents(params: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """alpha of each resample, (R,): weighted least squares, all resamples at once.
+
+    params: (n,). errors: (n,), or (R, n) where each resample has its own test days. weights: (R, n), from
+    finscale.scaling.resampling.
+    """
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    x, y = np.log(np.asarray(params, float)), np.broadcast_to(np.log(np.asarray(errors, float)), weights.shape)
+    x_centred = x - (shares @ x)[:, None]
+    return np.asarray(-(shares * x_centred * y).sum(axis=1) / (shares * x_centred**2).sum(axis=1))
+
+
+def lack_of_fit(params: np.ndarray, errors: np.ndarray) -> float | None:
+    """p-value of the F test that the means per size lie on the line (Draper and Smith 1998, section 2.1).
+
+    Small: sizes differ by more than their seeds explain, so the runs of a size are not independent, and the interval
+    of alpha is too narrow. None where no size was repeated or two sizes leave nothing to test.
+    """
+    params, errors = np.asarray(params, float), np.asarray(errors, float)
+    x, y = np.log(params), np.log(errors)
+    sizes, group = np.unique(params, return_inverse=True)
+    free, spare = len(sizes) - 2, len(y) - len(sizes)
+    if free < 1 or spare < 1:
+        return None
+    means = np.bincount(group, y) / np.bincount(group)
+    within = float(((y - means[group]) ** 2).sum())
+    line = stats.linregress(x, y)
+    off_line = float(((means[group] - line.intercept - line.slope * x) ** 2).sum())
+    if within == 0:
+        return None
+    return float(stats.f.sf(off_line / free / (within / spare), free, spare))

@@ -45,6 +45,7 @@ def make_row(
         "test_rows": experiment["test_rows"],
         **interval,
         **baselines,
+        "test_accuracy": experiment["scores"]["other"]["accuracy"]["value"],
         "prediction_std": experiment["prediction_std"],
         "collapsed": experiment["collapsed"],
         **{name: experiment["compute"][name] for name in _COMPUTE},
@@ -69,6 +70,15 @@ def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
     if not fresh:
         return ledger
     return pd.DataFrame(fresh) if ledger.empty else pd.concat([ledger, pd.DataFrame(fresh)], ignore_index=True)
+
+
+def study_name(row: Any) -> str:
+    """One word for one curve: its axes but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
+
+    row: a mapping or ledger row with the axes.
+    """
+    data = f"{row['source']}-{row['assets']}{row['quality']}"
+    return f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
 
 
 def select_study(ledger: pd.DataFrame, axes: dict[str, Any]) -> pd.DataFrame:

@@ -28,13 +28,6 @@ def test_the_interval_covers_the_planted_exponent_as_often_as_it_says() -> None:
     assert 0.92 <= covered / 300 <= 0.98
 
 
-def test_the_verdict_follows_from_the_interval() -> None:
-    noise = np.exp(np.array([0.01, -0.01, 0.005, -0.008, 0.004]))
-    assert fit_with_interval(SIZES, SIZES**-0.1 * noise).verdict == "scaling: error falls with size"
-    assert fit_with_interval(SIZES, SIZES**0.1 * noise).verdict == "inverse: error rises with size"
-    assert fit_with_interval(SIZES, noise).verdict == "no scaling found: the interval of alpha contains zero"
-
-
 @pytest.mark.parametrize(
     ("sizes", "errors", "message"),
     [([1e4, 1e4, 1e5], [1, 1, 1], "at least 3 sizes, found 2"), ([1e4, 1e5, 1e6], [1, 0, 1], "positive")],
@@ -68,7 +61,10 @@ def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01") -> dict
     experiment = {
         "axes": values, "run": run | {"params_total": 10_000}, "test_rows": 700, "prediction_std": 0.1,
         "collapsed": False, "compute": {"device": "cpu", "precision": "bf16", "threads": 1, "torch": "2"},
-        "scores": {"models": {name: {"loss": score, "skill": score} for name in ("model", "base_rate")}},
+        "scores": {
+            "models": {name: {"loss": score, "skill": score} for name in ("model", "base_rate")},
+            "other": {"accuracy": score},
+        },
     }  # fmt: skip
     told = {"name": "n", "commit": "0123", "code": "00e1", "data": "d", "timestamp": timestamp}
     return make_row(key, told, experiment, {"train_seconds": 1.0, "windows_per_second": 2.0})
@@ -99,13 +95,20 @@ def test_a_study_holds_one_curve_and_the_newest_run_of_each_point() -> None:
     assert study["key"].tolist() == ["b", "c"]
 
 
+def test_an_older_ledger_takes_newer_columns() -> None:
+    older = pd.DataFrame([row("10K", 0, "a")]).drop(columns="test_accuracy")
+    after = add_rows(older, [row("30K", 0, "b")])
+    assert after["test_accuracy"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
 @pytest.mark.parametrize("runs", [0, 2, 5])
-def test_the_figure_is_drawn_and_its_bytes_repeat(runs: int, tmp_path: Path) -> None:
+def test_the_figure_is_drawn_and_its_bytes_repeat(runs: int, ending: str, tmp_path: Path) -> None:
     study = pd.DataFrame(
         {"params_total": SIZES[:runs], "test_loss": 0.6 * SIZES[:runs] ** -0.01, "base_rate_loss": 0.6}
     )
     law = fit_with_interval(SIZES, 0.6 * SIZES**-0.01) if runs == 5 else None
-    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    paths = [tmp_path / f"{i}.{ending}" for i in range(2)]
     for path in paths:
         plot_scaling_curve(study, law, "a title", path)
     assert paths[0].read_bytes() == paths[1].read_bytes()

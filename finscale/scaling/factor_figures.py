@@ -1,0 +1,96 @@
+"""Figures of the other axes: saturation in features, interactions, and profiles at equal compute."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from finscale.config import format_budget
+from finscale.scaling.interactions import Interaction
+from finscale.scaling.saturation import Saturation
+from finscale.scaling.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, set_title
+
+
+def plot_feature_saturation(features: np.ndarray, losses: np.ndarray, fit: Saturation, title: str, path: Path) -> None:
+    """Test loss against the number of features, log-log, with the bend and its interval."""
+    figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
+    set_title(axes, title)
+    axes.axvspan(fit.point_low, fit.point_high, color=ACCENT, alpha=0.08, linewidth=0, label="interval of the bend")
+    axes.axvline(fit.point, color=ACCENT, linewidth=1, linestyle=":")
+    axes.plot(features, losses, "o", color=ACCENT, alpha=0.35, markersize=5, label="one seed")
+    mean = pd.Series(losses).groupby(features).mean()
+    axes.plot(mean.index, mean.to_numpy(), "D", color=INK, markersize=5, label="mean over seeds")
+    grid = np.geomspace(features.min(), features.max(), 400)
+    axes.plot(grid, fit(grid), color=ACCENT, linewidth=1.6, label=f"{fit.verdict}")
+    log_sizes(axes, "features")
+    axes.xaxis.set_major_locator(FixedLocator(list(mean.index)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    log_losses(axes)
+    clean(axes)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8.5)
+    save(figure, path)
+
+
+def plot_interaction(found: Interaction, title: str, path: Path) -> None:
+    """Left: mean loss of each cell. Right: what two steps do together beyond their sum, with intervals."""
+    rows, columns = found.means.shape
+    width = 3.2 + 0.9 * columns
+    figure, (cells, effects) = plt.subplots(
+        1, 2, figsize=(width + 5.2, max(2.8, 1.1 + 0.6 * max(rows, len(found.effects)))), layout="constrained",
+        width_ratios=[width, 4.6],
+    )  # fmt: skip
+    set_title(cells, title)
+    values = found.means.to_numpy(float)
+    cells.imshow(values, cmap="Blues", aspect="auto")
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    for (row, column), value in np.ndenumerate(values):
+        words, colour = ("not run", MUTED) if np.isnan(value) else (f"{value:.4f}", "white" if value > middle else INK)
+        cells.text(column, row, words, ha="center", va="center", fontsize=9, color=colour)
+    cells.set_xticks(range(columns), [str(level) for level in found.means.columns])
+    cells.set_yticks(range(rows), [str(level) for level in found.means.index])
+    cells.set(xlabel=found.second, ylabel=found.first)
+    cells.spines[:].set_visible(False)
+    cells.tick_params(length=0)
+    p = "" if found.p_value is None else f", p = {found.p_value:.2g}"
+    set_title(effects, f"interaction{p}")
+    effects.axvline(0, color=MUTED, linewidth=1, linestyle=":")
+    for row, effect in enumerate(reversed(found.effects.to_dict("records"))):
+        colour = ACCENT if effect["low"] > 0 or effect["high"] < 0 else MUTED
+        effects.plot([100 * effect["low"], 100 * effect["high"]], [row, row], color=colour, linewidth=2)
+        effects.plot(100 * effect["interaction"], row, "o", color=colour)
+    names = [f"{effect['first']}, {effect['second']}" for effect in reversed(found.effects.to_dict("records"))]
+    effects.set_yticks(range(len(names)), names)
+    effects.set_ylim(-0.6, max(len(names), 1) - 0.4)
+    effects.set_xlabel("loss beyond the sum of both effects, %")
+    clean(effects)
+    save(figure, path)
+
+
+def plot_isoflop(
+    params: np.ndarray, flops: np.ndarray, losses: np.ndarray, profiles: pd.DataFrame, title: str, path: Path
+) -> None:
+    """Loss against parameters at equal compute, one parabola per budget, minima marked.
+
+    profiles: from finscale.scaling.optimum.isoflop_profiles.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 4.9), layout="constrained")
+    set_title(axes, title)
+    colours = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(profiles)))
+    for colour, row in zip(colours, profiles.to_dict("records"), strict=True):
+        near = np.abs(np.log(flops / row["flops"])) < np.log(1.25)
+        axes.plot(params[near], losses[near], "o", color=colour, alpha=0.45, markersize=4)
+        if not np.isnan(row["c2"]):
+            x = np.linspace(np.log10(params[near].min()), np.log10(params[near].max()), 100)
+            curve = row["c2"] * x**2 + row["c1"] * x + row["c0"]
+            axes.plot(10**x, curve, color=colour, linewidth=1.4, label=f"{row['flops']:.0e} FLOPs".replace("e+", "e"))
+        if row["inside"]:
+            axes.plot(row["params_optimal"], row["loss_optimal"], "*", color=SERIES[4], markersize=9)
+    log_sizes(axes)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_budget(round(value))))
+    log_losses(axes, "loss")
+    clean(axes)
+    axes.plot([], [], "*", color=SERIES[4], markersize=9, linestyle="none", label="optimal size")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
+    save(figure, path)

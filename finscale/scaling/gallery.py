@@ -1,0 +1,89 @@
+"""Every figure that a ledger can carry beside the one curve: tasks, extrapolation, features, interactions."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from finscale.config import parse_budget
+from finscale.scaling.factor_figures import plot_feature_saturation, plot_interaction
+from finscale.scaling.figures import compare_scaling_across_tasks, plot_extrapolation
+from finscale.scaling.interactions import two_way_interaction
+from finscale.scaling.law import MIN_SIZES
+from finscale.scaling.ledger import AXES, STUDY_AXES
+from finscale.scaling.saturation import fit_saturation
+
+FORMATS = ("png", "svg")
+_FACTORS = ("budget", "tier", "assets", "quality")  # the axes whose interactions SPEC 1.5 asks about
+_PANEL_FIXED = tuple(axis for axis in STUDY_AXES if axis not in ("task", "horizon"))
+
+
+def draw_gallery(results: pd.DataFrame, study: str, folder: Path) -> list[Path]:
+    """Draw all that `results` (load_experiment_results) has runs for; the files, PNG before SVG.
+
+    study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data. A
+    figure that today's ledger cannot carry is removed, so that the folder never shows an older ledger.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = [*_curves(results, study, folder), *_features(results, folder), *_interactions(results, folder)]
+    for stale in set(folder.iterdir()) - set(drawn):
+        stale.unlink()
+    return drawn
+
+
+def feature_count(tier: str) -> int:
+    """'a200' -> 200, SPEC 4."""
+    return int(tier[1:])
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    return [folder / f"{name}.{ending}" for ending in FORMATS]
+
+
+def _curves(results: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
+    today = results[results["experiment"] == study]
+    alike = results.merge(today[list(_PANEL_FIXED)].drop_duplicates(), on=list(_PANEL_FIXED))
+    for path in _files(folder, "tasks"):  # also of no runs at all: git keeps no empty folder
+        compare_scaling_across_tasks(alike, path)
+        yield path
+    if today["params"].nunique() >= MIN_SIZES:
+        for path in _files(folder, f"extrapolation-{study}"):
+            plot_extrapolation(today, f"the largest size, foretold: {study}", path)
+            yield path
+
+
+def _features(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
+    for name, runs in _groups(results, ("tier",)):
+        features = runs["tier"].map(feature_count).to_numpy(float)
+        if 3 <= len(set(features)) < len(features):
+            losses = runs["test_loss"].to_numpy(float)
+            fit = fit_saturation(features, losses)
+            for path in _files(folder, f"features-{name}"):
+                plot_feature_saturation(features, losses, fit, f"features: {name}", path)
+                yield path
+
+
+def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
+    for first, second in combinations(_FACTORS, 2):
+        for name, runs in _groups(results, (first, second)):
+            cells = runs.groupby([first, second]).size()
+            complete = runs[first].nunique() > 1 and runs[second].nunique() > 1 and cells.max() > 1
+            if complete:
+                found = two_way_interaction(_ordered(runs, first, second), first, second)
+                for path in _files(folder, f"interaction-{first}-{second}-{name}"):
+                    plot_interaction(found, f"mean test loss: {name}", path)
+                    yield path
+
+
+def _groups(results: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Runs that are equal in every axis but seed and the varied ones, each group with its name."""
+    fixed = [axis for axis in AXES if axis not in (*varied, "seed")]
+    for values, runs in results.groupby(fixed, sort=True):
+        yield "-".join(str(value) for value in values), runs
+
+
+def _ordered(runs: pd.DataFrame, *factors: str) -> pd.DataFrame:
+    """Smallest level first, so that the reference of an interaction is the small end."""
+    sizes = {"budget": parse_budget, "tier": feature_count}
+    return runs.sort_values(list(factors), key=lambda column: column.map(sizes.get(str(column.name), str)))

@@ -1,0 +1,60 @@
+"""Resamples of a study: which runs count how often (seeds), and on which test days (blocks).
+
+Shapes: R resamples, n runs, T test days.
+"""
+
+import math
+
+import numpy as np
+from scipy import stats
+
+from finscale.evaluation.bootstrap import row_weights
+
+
+def run_weights(runs: int, resamples: int, seed: int = 0) -> np.ndarray:
+    """(R, n) counts of the pairs bootstrap: runs are drawn with replacement, whatever their size (Efron 1979)."""
+    return np.random.default_rng(seed).multinomial(runs, np.full(runs, 1 / runs), size=resamples).astype(float)
+
+
+def seed_weights(sizes: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
+    """(R, n) weights that redraw the seeds within each size, so that every resample holds every size.
+
+    sizes: (n,) labels. Of m seeds, m - 1 are drawn and weighted m / (m - 1): drawing all m would make the variance of
+    a mean too small by (m - 1) / m, a third for 3 seeds (Rao and Wu 1988). A size with one seed stays as it is: its
+    scatter cannot be seen from within.
+    """
+    generator = np.random.default_rng(seed)
+    weights = np.ones((resamples, len(sizes)))
+    for size in np.unique(sizes):
+        members = np.flatnonzero(sizes == size)
+        if (m := len(members)) > 1:
+            drawn = generator.multinomial(m - 1, np.full(m, 1 / m), size=resamples)
+            weights[:, members] = drawn * m / (m - 1)
+    return weights
+
+
+def block_losses(daily_losses: np.ndarray, block_length: int, resamples: int, seed: int = 0) -> np.ndarray:
+    """(R, n) mean losses over redrawn blocks of test days: the same days for every run, as they share the test set.
+
+    daily_losses: (n, T), the loss of each run on each day, in order of time. Together with seed_weights of another
+    random seed this covers the choice of seeds and of test days.
+    """
+    days = np.arange(daily_losses.shape[1])
+    weights = row_weights(days, block_length, resamples, seed)
+    return np.asarray(weights @ daily_losses.T / weights.sum(axis=1, keepdims=True))
+
+
+def expanded_interval(
+    resampled: np.ndarray, runs: int, unknowns: int, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the percentile interval of each column, widened for a small study.
+
+    resampled: (R, P). The scatter about a curve with `unknowns` fitted to it is too small by sqrt((n - P) / n), and
+    the percentile interval is as narrow as one with the normal quantile. Hesterberg (2015, section 5.3) asks for
+    the percentiles that undo both; his case is a mean, with one unknown. For hundreds of runs nothing changes.
+    """
+    spare = runs - unknowns
+    wide = math.sqrt(runs / spare) * stats.t.ppf((1 + confidence) / 2, spare)
+    tail = stats.norm.cdf(-wide)
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    return low, high

@@ -1,0 +1,116 @@
+"""Tables of many experiments: from the ledger, and from the hyper-parameter searches.
+
+An experiment here is one curve: all runs that share every axis but budget and seed (ledger.study_name).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from finscale.errors import InputError
+from finscale.scaling.law import MIN_SIZES, PowerLaw, fit_with_interval
+from finscale.scaling.ledger import STUDY_AXES, read_ledger, study_name
+from finscale.storage import read_json
+
+# all_results.csv: first the columns that SPEC 11 names, then what else a reader asks for.
+EXPORT_COLUMNS = (
+    "experiment", "budget", "params", "val_loss", "test_loss", "accuracy", "alpha_fit", "r_squared", "timestamp",
+    "alpha_low", "alpha_high", "seed", "test_loss_low", "test_loss_high", "test_skill", "test_skill_low",
+    "test_skill_high", "base_rate_loss", "collapsed", "train_flops", "train_windows", "name", "key", "commit", "code",
+    "data",
+)  # fmt: skip
+
+# {budget}_best.json: SPEC 9
+HPO_KEYS = (
+    "experiment", "budget", "best_params", "best_value", "n_trials_completed", "n_trials_pruned", "total_time_seconds",
+    "timestamp", "study_name", "optuna_version",
+)  # fmt: skip
+
+
+def load_experiment_results(ledger: Path) -> pd.DataFrame:
+    """The ledger with its curves named, in the columns that SPEC 11 names beside its own.
+
+    Adds experiment, params, val_loss and accuracy. Where a budget and seed were run more than once, the newest run
+    counts. Raises InputError where the ledger holds nothing.
+    """
+    rows = read_ledger(ledger)
+    if rows.empty:
+        raise InputError(
+            f"{ledger}: no experiment in it; `make pilot` runs a ladder, `make collect` adds finished ones"
+        )
+    return name_experiments(rows)
+
+
+def name_experiments(rows: pd.DataFrame) -> pd.DataFrame:
+    """load_experiment_results on rows already read; none are fine."""
+    newest = rows.drop_duplicates([*STUDY_AXES, "budget", "seed"], keep="last")
+    accuracy = newest["test_accuracy"] if "test_accuracy" in newest else pd.Series(float("nan"), newest.index)
+    return newest.assign(
+        experiment=[study_name(row) for row in newest.to_dict("records")],
+        params=newest.get("params_total", pd.Series(dtype=int)),
+        val_loss=newest.get("validation_loss", pd.Series(dtype=float)),
+        accuracy=accuracy,
+    ).reset_index(drop=True)
+
+
+def fit_of(runs: pd.DataFrame, metric: str = "test_loss") -> PowerLaw | None:
+    """The power law of one experiment, or None while it has too few sizes to fit one."""
+    if runs["params"].nunique() < MIN_SIZES:
+        return None
+    return fit_with_interval(runs["params"].to_numpy(), runs[metric].to_numpy())
+
+
+def aggregate_training_results(results: pd.DataFrame) -> pd.DataFrame:
+    """One row per experiment and budget: counts, means and the standard deviation over seeds (NaN for one seed)."""
+    groups = results.groupby(["experiment", "params", "budget"], sort=True)
+    table = groups.agg(
+        seeds=("seed", "nunique"),
+        val_loss=("val_loss", "mean"),
+        val_loss_std=("val_loss", "std"),
+        test_loss=("test_loss", "mean"),
+        test_loss_std=("test_loss", "std"),
+        test_skill=("test_skill", "mean"),
+        accuracy=("accuracy", "mean"),
+        collapsed=("collapsed", "sum"),
+        best_epoch=("best_epoch", "median"),
+        epochs_run=("epochs_run", "median"),
+        train_flops=("train_flops", "mean"),
+        train_seconds=("train_seconds", "sum"),
+    )
+    return table.reset_index()
+
+
+def aggregate_hpo_results(folder: Path) -> pd.DataFrame:
+    """One row per {budget}_best.json below `folder`, sampled settings as best_params.<name> columns.
+
+    Raises InputError where there is no such file, or one lacks a key of SPEC 9.
+    """
+    paths = sorted(folder.rglob("*_best.json"))
+    if not paths:
+        raise InputError(f"{folder}: no {{budget}}_best.json in it; a finished search writes one per budget")
+    return pd.DataFrame([_hpo_row(path) for path in paths])
+
+
+def _hpo_row(path: Path) -> dict[str, Any]:
+    told = read_json(path)
+    if missing := [key for key in HPO_KEYS if key not in told]:
+        raise InputError(f"{path}: lacks {', '.join(missing)}; run the search again with today's code")
+    if path.name != f"{told['budget']}_best.json":
+        raise InputError(f"{path}: holds budget {told['budget']!r}; its name should be {told['budget']}_best.json")
+    settings = {f"best_params.{name}": value for name, value in told["best_params"].items()}
+    return {key: told[key] for key in HPO_KEYS if key != "best_params"} | settings
+
+
+def export_results_csv(results: pd.DataFrame) -> pd.DataFrame:
+    """The table of all_results.csv: one row per run, each with the fit of its curve. write_csv stores it."""
+    fits = {experiment: fit_of(runs) for experiment, runs in results.groupby("experiment")}
+    chosen = [fits[experiment] for experiment in results["experiment"]]
+    fitted = results.assign(
+        alpha_fit=[None if law is None else law.alpha for law in chosen],
+        alpha_low=[None if law is None else law.alpha_low for law in chosen],
+        alpha_high=[None if law is None else law.alpha_high for law in chosen],
+        r_squared=[None if law is None else law.r_squared for law in chosen],
+    )
+    ordered = fitted.sort_values(["experiment", "params", "seed"], kind="stable") if len(fitted) else fitted
+    return ordered.reindex(columns=list(EXPORT_COLUMNS))

@@ -1,0 +1,178 @@
+"""SPEC 11's names and formats, on the project's own ledger and on planted ones."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finscale.errors import InputError
+from finscale.scaling.figures import compare_scaling_across_tasks
+from finscale.scaling.gallery import draw_gallery
+from finscale.scaling.ledger import read_ledger
+from finscale.scaling.report import (
+    generate_experiment_summary_report,
+    generate_scaling_report,
+    holm,
+    summarize_experiment,
+)
+from finscale.scaling.results import (
+    aggregate_hpo_results,
+    aggregate_training_results,
+    export_results_csv,
+    load_experiment_results,
+    name_experiments,
+)
+from finscale.storage import write_json
+
+LEDGER = Path("results/ledger.csv")
+SPEC_COLUMNS = [
+    "experiment",
+    "budget",
+    "params",
+    "val_loss",
+    "test_loss",
+    "accuracy",
+    "alpha_fit",
+    "r_squared",
+    "timestamp",
+]
+PILOT = "bundled-Aa-daily-a20-threshold_1pct-h5"
+BEST = {
+    "experiment": "P1", "budget": "2M", "best_params": {"lr": 1e-4, "d_model": 64}, "best_value": 0.58,
+    "n_trials_completed": 40, "n_trials_pruned": 10, "total_time_seconds": 3600.0, "timestamp": "2026-01-01T00:00:00",
+    "study_name": "P1-2M", "optuna_version": "5.0.0",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results() -> pd.DataFrame:
+    return load_experiment_results(LEDGER)
+
+
+@pytest.fixture(scope="module")
+def pilot(results: pd.DataFrame) -> pd.DataFrame:
+    return results[results["experiment"] == PILOT]
+
+
+def planted(pilot: pd.DataFrame, alpha: float, **axes: str) -> pd.DataFrame:
+    """The pilot's runs with losses of a known law, under other axes."""
+    noise = np.random.default_rng(0).normal(scale=0.003, size=len(pilot))
+    rows = pilot.assign(**axes, test_loss=0.9 * pilot["params_total"] ** -alpha * np.exp(noise))
+    return name_experiments(rows.drop(columns=["experiment", "params", "val_loss", "accuracy"]))
+
+
+def test_the_report_of_an_experiment_has_spec_s_keys(results: pd.DataFrame) -> None:
+    report = json.loads(json.dumps(generate_scaling_report(results, PILOT), allow_nan=False))
+    assert {"experiment", "metric", "fit_results", "data_points", "interpretation"} <= set(report)
+    assert {"alpha", "coefficient", "r_squared"} <= set(report["fit_results"])
+    assert {"budget", "params", "val_loss", "test_loss", "accuracy"} <= set(report["data_points"][0])
+    assert [law["law"] for law in report["laws"]].count("power law") == 1
+
+
+def test_a_planted_law_is_reported_as_scaling(pilot: pd.DataFrame) -> None:
+    report = generate_scaling_report(planted(pilot, 0.05), PILOT)
+    assert report["verdict"] == "scaling"
+    assert report["fit_results"]["alpha"] == pytest.approx(0.05, abs=0.002)
+
+
+def test_two_sizes_are_undecidable(pilot: pd.DataFrame) -> None:
+    report = generate_scaling_report(pilot[pilot["budget"].isin(["10K", "1M"])], PILOT)
+    assert (report["verdict"], report["fit_results"]) == ("undecidable", None)
+    assert "2 of at least 3 sizes" in report["interpretation"]
+
+
+def test_another_metric_can_be_fitted_and_an_unknown_one_is_refused(results: pd.DataFrame) -> None:
+    assert generate_scaling_report(results, PILOT, "val_loss")["metric"] == "val_loss"
+    with pytest.raises(InputError, match="'f1' is no column"):
+        generate_scaling_report(results, PILOT, "f1")
+    with pytest.raises(InputError, match=f"there are: .*{PILOT}"):
+        generate_scaling_report(results, "P9")
+
+
+def test_all_results_begin_with_spec_s_columns_and_hold_every_run_once(pilot: pd.DataFrame) -> None:
+    table = export_results_csv(pd.concat([pilot, pilot.head(2).assign(experiment="two", params=[1, 2])]))
+    assert list(table.columns[: len(SPEC_COLUMNS)]) == SPEC_COLUMNS
+    assert table.groupby("experiment").size().to_dict() == {PILOT: len(pilot), "two": 2}
+    fitted = table.groupby("experiment")["alpha_fit"].nunique()
+    assert fitted.to_dict() == {PILOT: 1, "two": 0}  # too few sizes: empty, not made up
+
+
+def test_seeds_are_averaged_per_budget(pilot: pd.DataFrame) -> None:
+    table = aggregate_training_results(pilot).set_index("budget")
+    ten = pilot[pilot["budget"] == "10K"]
+    assert list(table["params"]) == sorted(table["params"])
+    assert table.loc["10K", "seeds"] == ten["seed"].nunique()
+    assert table.loc["10K", "test_loss"] == pytest.approx(ten["test_loss"].mean())
+    assert table.loc["10K", "test_loss_std"] == pytest.approx(ten["test_loss"].std())
+
+
+def test_the_best_run_is_chosen_by_validation_and_never_by_the_test(pilot: pd.DataFrame) -> None:
+    summary = summarize_experiment(pilot, PILOT)
+    best = pilot.sort_values("val_loss").iloc[0]
+    assert (summary["best_run_by_val_loss"], summary["its_test_loss"]) == (best["name"], best["test_loss"])
+    worse = pilot.assign(test_loss=pilot["test_loss"].to_numpy()[::-1])
+    assert summarize_experiment(worse, PILOT)["best_run_by_val_loss"] == best["name"]
+
+
+def test_the_summary_names_every_experiment_with_its_verdict(pilot: pd.DataFrame) -> None:
+    both = pd.concat([pilot, planted(pilot, 0.05, task="direction")])
+    text = generate_experiment_summary_report(both)
+    assert f"## {PILOT}" in text
+    assert "## bundled-Aa-daily-a20-direction-h5" in text
+    assert text.count("scaling: error falls with size") == 1
+    assert generate_experiment_summary_report(both.head(0)).startswith("# Experiments\n\nNo experiment")
+
+
+def test_many_curves_are_corrected_for(pilot: pd.DataFrame) -> None:
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
+    assert holm({}) == {}
+
+
+def test_searches_are_collected_from_their_best_files(tmp_path: Path) -> None:
+    for budget in ("2M", "20M"):
+        write_json(tmp_path / "P1" / f"{budget}_best.json", BEST | {"budget": budget})
+    table = aggregate_hpo_results(tmp_path)
+    assert sorted(table["budget"]) == ["20M", "2M"]
+    assert table["best_params.d_model"].tolist() == [64, 64]
+
+
+def test_a_search_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \{budget\}_best\.json in it"):
+        aggregate_hpo_results(tmp_path)
+    write_json(tmp_path / "2M_best.json", {key: value for key, value in BEST.items() if key != "best_value"})
+    with pytest.raises(InputError, match="lacks best_value"):
+        aggregate_hpo_results(tmp_path)
+    write_json(tmp_path / "2M_best.json", BEST | {"budget": "20M"})
+    with pytest.raises(InputError, match=r"its name should be 20M_best\.json"):
+        aggregate_hpo_results(tmp_path)
+
+
+def test_an_absent_ledger_is_refused_and_an_empty_one_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="`make pilot` runs a ladder"):
+        load_experiment_results(tmp_path / "ledger.csv")
+    empty = name_experiments(read_ledger(tmp_path / "ledger.csv"))
+    assert list(export_results_csv(empty).columns[: len(SPEC_COLUMNS)]) == SPEC_COLUMNS
+    assert [path.name for path in draw_gallery(empty, PILOT, tmp_path / "figures")] == ["tasks.png", "tasks.svg"]
+
+
+def test_every_figure_that_the_ledger_carries_is_drawn_and_stale_ones_go(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    tiers = pd.concat(
+        [pilot, *(planted(pilot, 0.02, tier=tier) for tier in ("a50", "a100"))]
+    ).query("budget in ['10K', '100K', '1M']")  # fmt: skip
+    (tmp_path / "old.png").write_text("from another ledger")
+    names = {path.stem for path in draw_gallery(tiers, PILOT, tmp_path)}
+    assert {"tasks", "interaction-budget-tier-bundled-A-a-daily-threshold_1pct-5", f"extrapolation-{PILOT}"} <= names
+    assert any(name.startswith("features-") for name in names)
+    assert {path.stem for path in tmp_path.iterdir()} == names
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    draw_gallery(tiers, PILOT, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 4, 6])
+def test_any_number_of_tasks_is_compared(pilot: pd.DataFrame, tasks: int, tmp_path: Path) -> None:
+    names = ["direction", "regression", *(f"threshold_{n}pct" for n in (1, 2, 3, 5))][:tasks]
+    compare_scaling_across_tasks(pd.concat([planted(pilot, 0.01, task=name) for name in names]), tmp_path / "t.png")
+    assert (tmp_path / "t.png").stat().st_size > 10_000
