@@ -2,10 +2,10 @@
 
 "The interval contains zero" is two different findings. Either it is narrow, and any exponent worth having is ruled
 out: flat. Or it is wide, and nothing is known: undecidable. The line between them is the smallest effect of
-interest, set once (after the first pilot, before any other curve): 1 % less loss for ten times the parameters. Models of this study are 3 to 5 % better
-than the base rate, so 1 % is a fifth to a third of all that has been learnt; less would not pay for the tenfold cost.
-Flat means that the whole 95 % interval lies within that line on both sides: two one-sided tests at 2.5 % (Schuirmann
-1987; Lakens 2017), stricter than the customary 5 %.
+interest: 1 % less loss for ten times the parameters, set once, after the first pilot and before any other curve. Models
+of this study are 3 to 5 % better than the base rate, so 1 % is a fifth to a third of all that has been learnt; less
+would not pay for the tenfold cost. Flat means that the whole 95 % interval lies within that line on both sides: two
+one-sided tests at 2.5 % (Schuirmann 1987; Lakens 2017), stricter than the customary 5 %.
 """
 
 import math
