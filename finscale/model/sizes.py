@@ -29,31 +29,31 @@ class Memory:
         return self.weights + self.gradients + self.optimizer + self.best_weights + self.activations
 
 
-def training_memory(shape: Shape, model: ModelConfig, channels: int, batch: int, bf16: bool, recompute: bool) -> Memory:
+def training_memory(shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool) -> Memory:
     """The sum for a batch. Activations are counted on a run without storage (the meta device), not estimated."""
     weights = 4 * count(shape, model, channels).total
-    activations = activation_bytes(shape, model, channels, batch, bf16, recompute)
+    activations = activation_bytes(shape, model, channels, batch, recompute)
     return Memory(weights, weights, 2 * weights, weights, activations)
 
 
-def activation_bytes(
-    shape: Shape, model: ModelConfig, channels: int, batch: int, bf16: bool, recompute: bool = False
-) -> int:
-    """Bytes that autograd keeps for the backward pass of one batch, each tensor once; parameters not counted.
+def activation_bytes(shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool = False) -> int:
+    """Bytes that autograd keeps for the backward pass of one batch in fp32 (bf16: about half).
+
+    Each tensor is counted once, parameters not at all.
 
     With `recompute` one layer's worth is added to the layers' inputs: the largest moment of the backward pass.
     """
     with torch.device("meta"):
         network = PatchTST(shape, model, channels)
-        whole = _saved_bytes(network, torch.empty(batch, model.context_length, channels), bf16)
+        whole = _saved_bytes(network, torch.empty(batch, model.context_length, channels))
         if not recompute:
             return whole
         single = PatchTST(Shape(shape.d_model, 1, shape.n_heads, shape.ffn_dim), model, channels)
-        layer = _saved_bytes(single, torch.empty(batch, model.context_length, channels), bf16)
+        layer = _saved_bytes(single, torch.empty(batch, model.context_length, channels))
     return layer + 4 * shape.n_layers * batch * channels * model.num_patches * shape.d_model
 
 
-def _saved_bytes(network: PatchTST, x_BLC: Tensor, bf16: bool) -> int:
+def _saved_bytes(network: PatchTST, x_BLC: Tensor) -> int:
     parameters = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
     kept: dict[int, int] = {}
     alive: list[Tensor] = []  # so that no storage's identity is used twice
@@ -65,10 +65,7 @@ def _saved_bytes(network: PatchTST, x_BLC: Tensor, bf16: bool) -> int:
             alive.append(tensor)
         return tensor
 
-    with (
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=bf16),
-    ):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(x_BLC).sum()
     return sum(kept.values())
 
@@ -87,10 +84,10 @@ def report(budget: int, channels: int, model: ModelConfig, batch: int) -> str:
         f"FLOPs       {flops:.4g} per window forward, {3 * flops:.4g} with the backward pass",
     ]
     for recompute in (False, True):
-        memory = training_memory(shape, model, channels, batch, bf16=True, recompute=recompute)
+        memory = training_memory(shape, model, channels, batch, recompute)
         kind = "recomputed" if recompute else "kept"
         lines.append(
-            f"memory      {memory.total / GIB:.3g} GiB at batch {batch}, bf16, activations {kind}: "
+            f"memory      {memory.total / GIB:.3g} GiB at batch {batch}, fp32, activations {kind}: "
             f"weights {memory.weights / GIB:.3g} + gradients {memory.gradients / GIB:.3g} + "
             f"AdamW {memory.optimizer / GIB:.3g} + best weights {memory.best_weights / GIB:.3g} + "
             f"activations {memory.activations / GIB:.3g}"
