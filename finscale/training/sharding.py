@@ -8,24 +8,13 @@ first one's generator is saved: a resumed run is exact to the bit in a single pr
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
-_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, flatten_optimizer_state_dict=True)
-_SCATTER = StateDictOptions(full_state_dict=True, flatten_optimizer_state_dict=True)
+# torch.distributed.tensor and fsdp take half a second to import: they are, where something is sharded.
 
 
 @contextmanager
@@ -56,6 +45,9 @@ def shard(model: nn.Module, layers: nn.ModuleList) -> None:
     """Split every parameter over the processes, a layer at a time; no change in a single process."""
     if world_size() == 1:
         return
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (world_size(),))
     for layer in layers:
         fully_shard(layer, mesh=mesh)
@@ -79,13 +71,20 @@ def summed(values: Tensor) -> Tensor:
     return values
 
 
+def wait() -> None:
+    """Until every process is here: what the first one has written is then there for all."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 def any_process(flag: bool) -> bool:
     """Whether the flag is set in any process: all must leave the loop after the same step."""
     return bool(summed(torch.tensor(float(flag)))) if world_size() > 1 else flag
 
 
 def whole(tensor: Tensor) -> Tensor:
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """A sharded tensor put together, on every process; any other as it is."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 def gathered(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -94,29 +93,36 @@ def gathered(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def scattered(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Whole tensors as `model` holds them: on its device, sharded where it is sharded."""
-    placed: dict[str, Tensor] = {}
-    for name, own in model.state_dict().items():
-        tensor = weights[name].to(own.device)
-        placed[name] = (
-            distribute_tensor(tensor, own.device_mesh, own.placements) if isinstance(own, DTensor) else tensor
-        )
-    return placed
+    return {name: _like(own, weights[name]) for name, own in model.state_dict().items()}
+
+
+def _like(own: Tensor, tensor: Tensor) -> Tensor:
+    tensor = tensor.to(own.device)
+    if not hasattr(own, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    sharded = cast(DTensor, own)
+    return distribute_tensor(tensor, sharded.device_mesh, sharded.placements)
 
 
 def training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and optimizer moments, whole, under `model.` and `optimizer.` names; on the first process only."""
-    weights: dict[str, Any] = get_model_state_dict(model, options=_WHOLE)
-    moments: dict[str, Any] = get_optimizer_state_dict(model, optimizer, options=_WHOLE)
-    tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
-    return tensors | {f"optimizer.{k}": value for k, value in moments.items() if isinstance(value, Tensor)}
+    """Weights and optimizer moments, whole: `model.<tensor>` and `optimizer.<parameter>/<moment>`."""
+    tensors = {f"model.{name}": whole(tensor) for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for moment, value in optimizer.state[parameter].items():
+            tensors[f"optimizer.{name}/{moment}"] = whole(value)
+    return tensors
 
 
 def load_training_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """The inverse of training_state; settings such as the weight decay stay the optimizer's own."""
-    weights: dict[str, Any] = {
-        name[len("model.") :]: tensor for name, tensor in tensors.items() if name.startswith("model.")
-    }
-    set_model_state_dict(model, weights, options=_SCATTER)
-    current: dict[str, Any] = get_optimizer_state_dict(model, optimizer, options=_WHOLE)
-    moments = {name[len("optimizer.") :]: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
-    set_optimizer_state_dict(model, optimizer, current | moments, options=_SCATTER)
+    weights = {name: tensors[f"model.{name}"] for name in model.state_dict()}
+    model.load_state_dict(scattered(weights, model))
+    for name, parameter in model.named_parameters():
+        head = f"optimizer.{name}/"
+        moments = {key.removeprefix(head): value for key, value in tensors.items() if key.startswith(head)}
+        optimizer.state[parameter] = {
+            moment: _like(parameter, value) if value.shape == parameter.shape else value.to(parameter.device)
+            for moment, value in moments.items()
+        }
