@@ -185,7 +185,10 @@ def claim(scratch: Path, key: str) -> Iterator[Path]:
             print(f"train: another process trains this very run ({scratch / key}); waiting for it to end", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         os.utime(scratch / f"{key}.lock")
-        yield scratch / key
+        try:
+            yield scratch / key
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # also for a forked child, which would hold it open
 
 
 def collect_orphans(scratch: Path, now: float | None = None) -> list[str]:
