@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test deps pilot collect show dictionary backup verify-backup push pull
+.PHONY: install repro check test deps doctor bench pilot collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -32,6 +32,14 @@ test: check
 
 deps: install
 	$(BIN)/python -m study.dependencies
+
+doctor: install
+	@$(BIN)/python -m study.doctor
+
+bench: install
+	$(BIN)/python -m tests.bench.features
+	$(BIN)/python -m tests.bench.engine
+	$(BIN)/python -m tests.bench.laws
 
 pilot: install
 	$(BIN)/python -m study.pilot --jobs $(JOBS)

@@ -5,29 +5,37 @@ Writes models/model.safetensors  the best epoch's weights
        models/model.json         shape, counts, features, and what the run did
        dvclive/                  loss curves and learning rate per epoch
        metrics/runtime.json      seconds, speed and machine: the one output that differs between repeats
-Why    one seeded run whose size is counted, never labelled.
+Why    one seeded run whose size is counted, never labelled. Interrupted, it goes on where it stopped: its state
+       lies outside the workspace under the run's key (finscale.training.resume) until the run is complete.
 """
 
 import math
+import os
 import platform
-import time
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from dvclive.live import Live
 from tqdm import tqdm
 
 from finscale.cli import run
-from finscale.config import Block, Budget, Task, is_binary, load_params
+from finscale.config import Block, Budget, Task, format_budget, is_binary, load_params
 from finscale.dataset import feature_names, read_development
+from finscale.imports import import_closure
 from finscale.model.budget import Shape, check_within_budget, flops_per_window, solve
 from finscale.model.patchtst import PatchTST
-from finscale.storage import write_json
-from finscale.training import checkpoint
+from finscale.storage import md5_of, write_json
+from finscale.training import batch_size, checkpoint, sharding
+from finscale.training.checkpoint import Checkpoint
 from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, choose_compute
-from finscale.training.loop import Epoch, FitResult, Target, fit
+from finscale.training.interrupt import RunStoppedError, stop_on_signals
+from finscale.training.loop import Epoch, FitResult, Target, Trainer
+from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
+from finscale.training.thermal import ThermalGuard, thermal_reader
+from finscale.training.tracking import Tracker
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
@@ -44,11 +52,18 @@ class Params(Block):
     train: TrainConfig
 
 
+def key_of(params: Params) -> str:
+    """The run's key. How often it is saved, where it is mirrored and how hot it may get decide no result."""
+    settings = params.model_dump(exclude={"train": {"checkpoint", "thermal", "tracking"}})
+    code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
+    return run_key(settings | {"torch": torch.__version__}, code | {DEVELOPMENT.as_posix(): md5_of(DEVELOPMENT)})
+
+
 def build(params: Params, windows: Windows, target: Target) -> tuple[PatchTST, Shape]:
     """A freshly initialised model of the asked size, with its count checked."""
     torch.manual_seed(params.seed)
     shape = solve(params.budget, params.train.model, windows.channels)
-    network = PatchTST(shape, params.train.model, windows.channels)
+    network = PatchTST(shape, params.train.model, windows.channels, params.train.recompute)
     check_within_budget(network.counts().total, params.budget)
     if target.binary:  # start from the base rate rather than spend the first epochs finding it
         rate = float(windows.label.mean())
@@ -56,23 +71,67 @@ def build(params: Params, windows: Windows, target: Target) -> tuple[PatchTST, S
     return network, shape
 
 
-def train(params: Params, network: PatchTST, data: dict[str, Windows], target: Target, compute: Compute) -> FitResult:
-    """Fit, showing progress and logging every epoch."""
-    with (
-        Live(str(LOG), dvcyaml=None, save_dvc_exp=False, report=None) as live,
-        tqdm(total=params.train.epochs, desc="train", unit="epoch", mininterval=2) as bar,
-    ):
+def choose_micro_batch(params: Params, network: PatchTST, shape: Shape, windows: Windows, compute: Compute) -> int:
+    """Windows of one pass: what was set, or for `auto` as many of a batch as memory takes."""
+    asked, limit = params.train.micro_batch, params.train.batch_size
+    if asked != "auto":
+        return asked or limit
+    model, recompute = params.train.model, params.train.recompute
+    if compute.device.type == "cuda":
+        fits = batch_size.fits_on_cuda(
+            network, lambda size: windows.gather(torch.arange(size) % len(windows))[0], compute
+        )
+    else:
+        fits = batch_size.fits_in_host_memory(shape, model, windows.channels, recompute)
+    key = batch_size.memory_key(shape, model, windows.channels, recompute, compute) | {"limit": limit}
+    found = batch_size.remembered(scratch() / "batch_sizes.json", key, lambda: batch_size.find_batch_size(fits, limit))
+    print(f"train: {found} windows of a batch of {limit} in one pass")
+    return found
+
+
+def scratch() -> Path:
+    return scratch_folder(dict(os.environ), Path.cwd())
+
+
+def start_tracker(params: Params, key: str) -> Tracker | None:
+    """The log and its mirrors; of several processes the first alone writes."""
+    if not sharding.is_main():
+        return None
+    settings = params.model_dump(exclude={"train"}) | params.train.model_dump()
+    name = f"{params.task}-{format_budget(params.budget)}-{params.seed}-{key[:6]}"
+    return Tracker(LOG, name, settings, params.train.tracking, scratch() / "tracking")
+
+
+def prepare(params: Params, data: dict[str, Windows], target: Target, compute: Compute) -> tuple[Trainer, Shape]:
+    """The model on its device, sharded where there are several processes, and what trains it."""
+    network, shape = build(params, data["train"], target)
+    network.to(compute.device)
+    print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
+    micro_batch = choose_micro_batch(params, network, shape, data["train"], compute)
+    sharding.shard(network, network.layers)
+    config = params.train
+    trainer = Trainer(network, data["train"], data["validation"], target, config, compute, params.seed)
+    trainer.micro_batch = micro_batch
+    if read := thermal_reader(config.thermal.sensor, compute.device):
+        trainer.guard = ThermalGuard(config.thermal, read)
+    return trainer, shape
+
+
+def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
+    """Train, showing progress and logging every epoch; exits with a message where the run is stopped."""
+    with tqdm(total=trainer.config.epochs, desc="train", unit="epoch", mininterval=2, disable=tracker is None) as bar:
 
         def log(epoch: Epoch) -> None:
-            live.step = epoch.epoch
-            live.log_metric("train/loss", epoch.train_loss)
-            live.log_metric("validation/loss", epoch.validation_loss)
-            live.log_metric("learning_rate", epoch.learning_rate)
-            live.next_step()
+            if tracker:
+                tracker.log(epoch)
             bar.update()
             bar.set_postfix(train=f"{epoch.train_loss:.5g}", validation=f"{epoch.validation_loss:.5g}")
 
-        return fit(network, data["train"], data["validation"], target, params.train, compute, params.seed, log)
+        try:
+            with stop_on_signals() as trainer.stop:
+                return trainer.fit(log)
+        except RunStoppedError as stopped:
+            sys.exit(str(stopped))
 
 
 def describe(params: Params, network: PatchTST, shape: Shape, data: dict[str, Windows], result: FitResult) -> dict:
@@ -98,18 +157,33 @@ def main() -> None:
     rows = read_development(DEVELOPMENT)
     length = params.train.model.context_length
     data = {split: Windows(rows, split, length, compute.device) for split in ("train", "validation")}
-    target = Target.of(data["train"], is_binary(params.task))
-    network, shape = build(params, data["train"], target)
-    network.to(compute.device)
-    print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
-    started = time.perf_counter()
-    result = train(params, network, data, target, compute)
-    seconds = time.perf_counter() - started
-    about = describe(params, network, shape, data, result)
-    trained = checkpoint.Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about)
-    checkpoint.save(trained, WEIGHTS, MODEL)
-    runtime = {"train_seconds": round(seconds, 3), "windows_per_second": round(result.windows_seen / seconds, 1)}
-    write_json(RUNTIME, runtime | {"processor": platform.machine(), "system": platform.system()})
+    target, key = Target.of(data["train"], is_binary(params.task)), key_of(params)
+    collect_orphans(scratch())
+    with sharding.processes(dict(os.environ)), claimed(key) as folder:
+        trainer, shape = prepare(params, data, target, compute)
+        trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key)
+        result = fit(trainer, tracker)
+        network = PatchTST(shape, params.train.model, data["train"].channels).to(compute.device)
+        network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
+        if tracker:
+            about = describe(params, network, shape, data, result)
+            write(Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about), trainer)
+            tracker.finish(about)
+            trainer.saved.remove()
+
+
+def claimed(key: str) -> AbstractContextManager[Path]:
+    """The run's folder, held by the first process."""
+    return claim(scratch(), key) if sharding.is_main() else nullcontext(scratch() / key)
+
+
+def write(made: Checkpoint, trainer: Trainer) -> None:
+    """The model, and apart from it what was measured."""
+    checkpoint.save(made, WEIGHTS, MODEL)
+    seconds = trainer.progress.seconds
+    measured = {"train_seconds": round(seconds, 3), "windows_per_second": round(made.run["windows_seen"] / seconds, 1)}
+    measured["thermal_pauses"] = trainer.guard.pauses if trainer.guard else 0
+    write_json(RUNTIME, measured | {"processor": platform.machine(), "system": platform.system()})
 
 
 if __name__ == "__main__":

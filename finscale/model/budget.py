@@ -11,7 +11,7 @@ Symbols: D d_model, F ffn_dim, P patch_length, N patches, C channels.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from finscale.config import format_budget
 from finscale.errors import InputError
@@ -51,10 +51,11 @@ def count(shape: Shape, model: ModelConfig, channels: int) -> Counts:
     attention = 4 * (d * d + d)  # query, key, value, output, with biases
     feed_forward = d * f + f + f * d + d
     norms = 2 * 2 * d
+    positions = model.num_patches * d if model.positions == "learned" else 0
     return Counts(
-        embedding=model.patch_length * d + d + model.num_patches * d,
+        embedding=model.patch_length * d + d + positions,
         body=shape.n_layers * (attention + feed_forward + norms),
-        head=channels * d + 1,
+        head=channels * model.pooled_patches * d + 1,
     )
 
 
@@ -68,7 +69,8 @@ def flops_per_window(shape: Shape, model: ModelConfig, channels: int) -> int:
     embedding = 2 * model.patch_length * d
     projections = 2 * (4 * d * d + 2 * d * shape.ffn_dim)
     attention = 2 * 2 * model.num_patches * d
-    return tokens * (embedding + shape.n_layers * (projections + attention)) + 2 * channels * d
+    head = 2 * channels * model.pooled_patches * d
+    return tokens * (embedding + shape.n_layers * (projections + attention)) + head
 
 
 def solve(budget: int, model: ModelConfig, channels: int) -> Shape:
@@ -115,5 +117,7 @@ def check_within_budget(total: int, budget: int) -> None:
         raise InputError(f"the model has {total:,} parameters, over 2 % away from its budget of {budget:,}")
 
 
-def as_dict(shape: Shape) -> dict[str, int]:
-    return asdict(shape)
+if __name__ == "__main__":
+    from finscale.model.sizes import main
+
+    main()

@@ -1,6 +1,6 @@
 """The typed arguments of the model."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -14,6 +14,10 @@ class ModelConfig(Block):
     patch_length: PositiveInt
     patch_stride: PositiveInt
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    pooling: Literal["mean", "flatten"] = "mean"
+    norm: Literal["layer", "batch"] = "layer"
+    norm_position: Literal["pre", "post"] = "pre"
+    positions: Literal["learned", "sincos"] = "learned"
 
     @model_validator(mode="after")
     def _patches_fit(self) -> "ModelConfig":
@@ -26,3 +30,8 @@ class ModelConfig(Block):
     @property
     def num_patches(self) -> int:
         return (self.context_length - self.patch_length) // self.patch_stride + 1
+
+    @property
+    def pooled_patches(self) -> int:
+        """Vectors per channel that reach the head."""
+        return self.num_patches if self.pooling == "flatten" else 1

@@ -1,7 +1,7 @@
 """PatchTST: an encoder-only transformer over channel-independent patches.
 
 Nie et al. (2023), "A time series is worth 64 words"; the same architecture as transformers'
-PatchTSTForClassification with pre-norm, layer norm, learned positions and mean pooling.
+PatchTSTForClassification and PatchTSTForRegression (finscale.model.transformers_format).
 
 Shapes: B batch, L context, C channels, N patches, P patch length, D d_model, H heads,
 S = B*C sequences, M = S*N tokens. Tokens stay flat (M, D): every product is one large matmul.
@@ -12,9 +12,11 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from finscale.model.budget import Counts, Shape
 from finscale.model.config import ModelConfig
+from finscale.model.kernels import drop_add, short_attention
 
 _VARIANCE_FLOOR = 1e-5  # as in transformers' PatchTSTStdScaler
 
@@ -28,12 +30,13 @@ class Attention(nn.Module):
 
     def forward(self, tokens_MD: Tensor, n_patches: int) -> Tensor:
         width = tokens_MD.shape[1]
-        head = width // self.n_heads
-        qkv = self.qkv(tokens_MD).view(-1, n_patches, 3, self.n_heads, head)
+        qkv_M3D = self.qkv(tokens_MD)
+        if _own_kernels(tokens_MD):
+            return self.out(short_attention(qkv_M3D, n_patches, self.n_heads))
+        qkv = qkv_M3D.view(-1, n_patches, 3, self.n_heads, width // self.n_heads)
         q_SHNd, k_SHNd, v_SHNd = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        if tokens_MD.is_cpu:
-            # A handful of tokens a sequence: batched matmul beats the CPU's fused kernel up to twofold.
-            weights_SHNN = torch.softmax(q_SHNd @ k_SHNd.transpose(-1, -2) / math.sqrt(head), dim=-1)
+        if tokens_MD.is_cpu:  # being compiled: the compiler fuses plain operations
+            weights_SHNN = torch.softmax(q_SHNd @ k_SHNd.transpose(-1, -2) / math.sqrt(width // self.n_heads), dim=-1)
             mixed_SHNd = weights_SHNN @ v_SHNd
         else:
             mixed_SHNd = F.scaled_dot_product_attention(q_SHNd, k_SHNd, v_SHNd)
@@ -41,33 +44,57 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm transformer layer: attention and feed-forward, each added to the residual stream."""
+    """Transformer layer: attention and feed-forward, each added to the residual stream.
 
-    def __init__(self, shape: Shape, dropout: float) -> None:
+    The norm stands before each of the two (pre) or after each sum (post, as in Nie et al.).
+    """
+
+    def __init__(self, shape: Shape, model: ModelConfig) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(shape.d_model)
+        norm = nn.LayerNorm if model.norm == "layer" else nn.BatchNorm1d
+        self.attention_norm = norm(shape.d_model)
         self.attention = Attention(shape)
-        self.ffn_norm = nn.LayerNorm(shape.d_model)
+        self.ffn_norm = norm(shape.d_model)
         self.ffn_in = nn.Linear(shape.d_model, shape.ffn_dim)
         self.ffn_out = nn.Linear(shape.ffn_dim, shape.d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = model.dropout
+        self.pre_norm = model.norm_position == "pre"
 
     def forward(self, tokens_MD: Tensor, n_patches: int) -> Tensor:
-        tokens_MD = tokens_MD + self.dropout(self.attention(self.attention_norm(tokens_MD), n_patches))
-        hidden_MF = F.gelu(self.ffn_in(self.ffn_norm(tokens_MD)))
-        return tokens_MD + self.dropout(self.ffn_out(hidden_MF))
+        if self.pre_norm:
+            tokens_MD = self._add(tokens_MD, self.attention(self.attention_norm(tokens_MD), n_patches))
+            return self._add(tokens_MD, self._feed_forward(self.ffn_norm(tokens_MD)))
+        tokens_MD = self.attention_norm(self._add(tokens_MD, self.attention(tokens_MD, n_patches)))
+        return self.ffn_norm(self._add(tokens_MD, self._feed_forward(tokens_MD)))
+
+    def _feed_forward(self, tokens_MD: Tensor) -> Tensor:
+        return self.ffn_out(F.gelu(self.ffn_in(tokens_MD)))
+
+    def _add(self, tokens_MD: Tensor, branch_MD: Tensor) -> Tensor:
+        if not (self.training and self.dropout > 0):
+            return tokens_MD + branch_MD
+        if _own_kernels(tokens_MD):
+            return drop_add(tokens_MD, branch_MD, self.dropout)
+        return tokens_MD + F.dropout(branch_MD, self.dropout)
 
 
 class PatchTST(nn.Module):
-    """x (B, L, C) -> one logit or value per window (B,). No sigmoid: that is applied elsewhere, once."""
+    """x (B, L, C) -> one logit or value per window (B,). No sigmoid: that is applied elsewhere, once.
 
-    def __init__(self, shape: Shape, model: ModelConfig, channels: int) -> None:
+    With `recompute`, layers keep only their input for the backward pass and run twice (Chen et al. 2016).
+    """
+
+    def __init__(self, shape: Shape, model: ModelConfig, channels: int, recompute: bool = False) -> None:
         super().__init__()
         self.model = model
+        self.recompute = recompute
         self.embed = nn.Linear(model.patch_length, shape.d_model)
-        self.position_ND = nn.Parameter(torch.empty(model.num_patches, shape.d_model).normal_(std=0.02))
-        self.layers = nn.ModuleList(Layer(shape, model.dropout) for _ in range(shape.n_layers))
-        self.head = nn.Linear(channels * shape.d_model, 1)
+        if model.positions == "learned":
+            self.position_ND = nn.Parameter(torch.empty(model.num_patches, shape.d_model).normal_(std=0.02))
+        else:
+            self.register_buffer("position_ND", sincos(model.num_patches, shape.d_model))
+        self.layers = nn.ModuleList(Layer(shape, model) for _ in range(shape.n_layers))
+        self.head = nn.Linear(channels * model.pooled_patches * shape.d_model, 1)
 
     def forward(self, x_BLC: Tensor) -> Tensor:
         batch, _, channels = x_BLC.shape
@@ -75,9 +102,13 @@ class PatchTST(nn.Module):
         patches_BCNP = patchify(instance_norm(x_BLC), self.model)
         tokens_MD = (self.embed(patches_BCNP) + self.position_ND).flatten(0, 2)
         for layer in self.layers:
-            tokens_MD = layer(tokens_MD, n_patches)
-        pooled_BCD = tokens_MD.view(batch, channels, n_patches, -1).mean(dim=2)
-        return self.head(pooled_BCD.flatten(1)).squeeze(1)
+            if self.recompute and torch.is_grad_enabled():
+                tokens_MD = checkpoint(layer, tokens_MD, n_patches, use_reentrant=False)
+            else:
+                tokens_MD = layer(tokens_MD, n_patches)
+        tokens_BCND = tokens_MD.view(batch, channels, n_patches, -1)
+        pooled = tokens_BCND if self.model.pooling == "flatten" else tokens_BCND.mean(dim=2)
+        return self.head(pooled.flatten(1)).squeeze(1)
 
     def counts(self) -> Counts:
         """Trainable parameters per group, counted on the module itself."""
@@ -85,6 +116,19 @@ class PatchTST(nn.Module):
         head = sum(p.numel() for p in self.head.parameters())
         total = sum(p.numel() for p in self.parameters() if p.requires_grad)
         return Counts(embedding=total - body - head, body=body, head=head)
+
+
+def _own_kernels(tokens: Tensor) -> bool:
+    """Whether finscale.model.kernels runs: on CPUs, unless torch.compile fuses the operations itself."""
+    return tokens.is_cpu and not torch.compiler.is_compiling()
+
+
+def sincos(n_patches: int, width: int) -> Tensor:
+    """Fixed positions (N, D) of Vaswani et al. (2017), centred and scaled as in transformers' PatchTST."""
+    angle = torch.arange(n_patches)[:, None] * torch.exp(torch.arange(0, width, 2) * -(math.log(1e4) / width))
+    position_ND = torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
+    position_ND = position_ND - position_ND.mean()
+    return position_ND / (position_ND.std() * 10)
 
 
 def instance_norm(x_BLC: Tensor) -> Tensor:

@@ -2,12 +2,43 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from finscale.config import Block
 from finscale.model.config import ModelConfig
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class CheckpointConfig(Block):
+    """When a run is saved so that it can go on; also on improvement and when it is interrupted."""
+
+    every_epochs: PositiveInt = 5
+    every_steps: PositiveInt | None = None
+    keep: PositiveInt = 3
+
+
+class ThermalConfig(Block):
+    """Degrees Celsius above which training slows down, and stops."""
+
+    sensor: str = "auto"
+    warning: PositiveFloat = 85
+    critical: PositiveFloat = 95
+    check_batches: PositiveInt = 100
+    pause_seconds: NonNegativeFloat = 300
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ThermalConfig":
+        if self.warning >= self.critical:
+            raise ValueError("warning must be below critical")
+        return self
+
+
+class TrackingConfig(Block):
+    """Mirrors of the DVCLive log."""
+
+    mlflow: bool = False
+    wandb: bool = False
 
 
 class TrainConfig(Block):
@@ -24,3 +55,9 @@ class TrainConfig(Block):
     precision: Literal["auto", "fp32", "bf16"]
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: PositiveInt
+    micro_batch: PositiveInt | Literal["auto"] | None = None
+    recompute: bool = False
+    compile: bool = False
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    thermal: ThermalConfig = ThermalConfig()
+    tracking: TrackingConfig = TrackingConfig()

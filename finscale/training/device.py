@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from finscale.errors import InputError
 
@@ -38,6 +39,24 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     return Compute(torch.device(chosen), "bf16" if precision == "bf16" else "fp32", threads)
+
+
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's random generators that a run on this device draws from."""
+    states = {"generator.cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["generator.cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["generator.mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def set_generator_states(device: torch.device, states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["generator.cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["generator.cuda"], device)
+    if device.type == "mps":
+        torch.mps.set_rng_state(states["generator.mps"])
 
 
 def is_available(device: str) -> bool:

@@ -1,49 +1,34 @@
 """The training loop: seeded, warm-up and cosine, clipping, early stopping, best weights back.
 
-Shapes: B batch, L context, C channels.
+A run is a sequence of steps; between any two of them it can be stopped, and the saved state (finscale.training.resume)
+makes it go on to the same last bit. One optimizer step sees `batch_size` windows, in passes of `micro_batch`; under
+torchrun every process takes its share of each pass's windows.
+
+Shapes: B batch, L context, C channels, S steps of an epoch.
 """
 
-import copy
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from finscale.errors import InputError
+from finscale.training import sharding
 from finscale.training.config import TrainConfig
-from finscale.training.device import Compute
+from finscale.training.device import Compute, generator_states, set_generator_states
+from finscale.training.interrupt import RunStoppedError, StopRequest
+from finscale.training.resume import SavedRun
+from finscale.training.target import Target as Target
+from finscale.training.thermal import ThermalGuard
 from finscale.windows import Windows
 
 _EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Target:
-    """How labels enter the loss: binary ones as they are, returns z-scored on the train split."""
-
-    binary: bool
-    mean: float = 0.0
-    std: float = 1.0
-
-    @classmethod
-    def of(cls, train: Windows, binary: bool) -> "Target":
-        if binary:
-            return cls(binary=True)
-        return cls(binary=False, mean=float(train.label.mean()), std=float(train.label.std(unbiased=False)))
-
-    def loss(self, output_B: Tensor, label_B: Tensor) -> Tensor:
-        """Mean log-loss of logits, or mean squared error in z-scored units."""
-        if self.binary:
-            return F.binary_cross_entropy_with_logits(output_B, label_B)
-        return F.mse_loss(output_B, (label_B - self.mean) / self.std)
-
-    def reported(self, loss: float) -> float:
-        """The loss in the label's own units."""
-        return loss if self.binary else loss * self.std**2
+_DIVERGED = 10.0  # a constant prediction loses at most 0.69 nats, or 1 in z-scored units
 
 
 @dataclass(frozen=True)
@@ -66,45 +51,197 @@ class FitResult:
     windows_seen: int
 
 
-def fit(
-    model: nn.Module,
-    train: Windows,
-    validation: Windows,
-    target: Target,
-    config: TrainConfig,
-    compute: Compute,
-    seed: int,
-    on_epoch: Callable[[Epoch], None],
-) -> FitResult:
-    """Train until early stopping or the last epoch and leave the best epoch's weights in `model`.
+@dataclass
+class Progress:
+    """Where a run stands, in numbers."""
 
-    Raises InputError where the loss stops being a number.
-    """
-    total_steps = config.epochs * math.ceil(len(train) / config.batch_size)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate_factor(step, total_steps, config)
-    )
-    best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
-    for epoch in range(1, config.epochs + 1):
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-        train_loss = _train_epoch(model, train, order, target, config, compute, optimizer, schedule)
-        validation_loss = target.reported(mean_loss(model, validation, target, compute))
-        if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
-            raise InputError(
-                f"training diverged in epoch {epoch} (train loss {train_loss}, validation loss {validation_loss}); "
-                f"lower train.learning_rate = {config.learning_rate} or train.clip_norm = {config.clip_norm}"
-            )
-        if is_best := validation_loss < best_loss:
-            best_loss, best_epoch, best_weights = validation_loss, epoch, copy.deepcopy(model.state_dict())
-        rate = float(schedule.get_last_lr()[0])
-        on_epoch(Epoch(epoch, target.reported(train_loss), validation_loss, rate, is_best))
-        if epoch - best_epoch >= config.patience:
-            break
-    model.load_state_dict(best_weights)
-    return FitResult(best_epoch, best_loss, epoch, schedule.last_epoch, epoch * len(train))
+    epoch: int = 1  # under way
+    batch: int = 0  # batches of it that are done: the sampler's position
+    step: int = 0
+    best_epoch: int = 0
+    best_loss: float | None = None
+    seconds: float = 0.0  # of training, over all starts
+    history: list[Epoch] = field(default_factory=list)
+
+
+class Trainer:
+    """One run: fit() trains to the end, or to a request to stop."""
+
+    def __init__(
+        self, model: nn.Module, train: Windows, validation: Windows, target: Target, config: TrainConfig,
+        compute: Compute, seed: int,
+    ) -> None:  # fmt: skip
+        self.model, self.train, self.validation, self.target = model, train, validation, target
+        self.config, self.compute, self.seed = config, compute, seed
+        self.progress = Progress()
+        self.saved: SavedRun | None = None
+        self.stop: StopRequest = StopRequest()
+        self.guard: ThermalGuard | None = None
+        self.micro_batch = config.micro_batch if isinstance(config.micro_batch, int) else config.batch_size
+        self.slowdown = 0.0  # pause after each step, as a multiple of the step's own time
+        self._forward = cast(Callable[[Tensor], Tensor], torch.compile(model) if config.compile else model)
+        self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
+        self._loss_S = torch.zeros(self._steps_per_epoch, device=compute.device)
+        self._best_weights = _copy(model.state_dict())
+        self._started = time.perf_counter()
+        self._optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay,
+            fused=True,
+        )  # fmt: skip
+
+    def fit(self, on_epoch: Callable[[Epoch], None]) -> FitResult:
+        """Train until early stopping or the last epoch and leave the best epoch's weights in the model.
+
+        on_epoch sees every epoch of the run in order, those of an earlier, interrupted start too. Raises
+        RunStoppedError when asked to stop, and InputError where the loss stops being a number.
+        """
+        self._resume()
+        self._started = time.perf_counter() - self.progress.seconds
+        for epoch in self.progress.history:
+            on_epoch(epoch)
+        while not self._finished():
+            self._train_epoch()
+            on_epoch(self._end_epoch())
+        self.model.load_state_dict(self._best_weights)
+        done = self.progress
+        done.seconds = time.perf_counter() - self._started
+        epochs = len(done.history)
+        return FitResult(done.best_epoch, cast(float, done.best_loss), epochs, done.step, epochs * len(self.train))
+
+    def _finished(self) -> bool:
+        done = len(self.progress.history)
+        return done >= self.config.epochs or done - self.progress.best_epoch >= self.config.patience
+
+    def _train_epoch(self) -> None:
+        self.model.train()
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.progress.epoch)
+        order = torch.randperm(len(self.train), generator=generator).to(self.compute.device)
+        for index_B in order.split(self.config.batch_size)[self.progress.batch :]:
+            started = time.perf_counter()
+            self._loss_S[self.progress.batch] = self._step(index_B)
+            self.progress.batch += 1
+            self.progress.step += 1
+            self._between_steps(time.perf_counter() - started)
+
+    def _step(self, index_B: Tensor) -> Tensor:
+        """One optimizer step; returns the batch's mean loss (this process's share of it), or NaN."""
+        self._optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.compute.device)
+        for part in index_B.split(self.micro_batch):
+            mine, weight = sharding.share(part, len(index_B))
+            x_BLC, y_B = self.train.gather(mine)
+            with self.compute.autocast():
+                output_B = self._forward(x_BLC)
+            loss = self.target.loss(output_B.float(), y_B) * weight
+            (loss * sharding.world_size()).backward()  # gradients are averaged over processes
+            total += loss.detach()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate()
+        self._optimizer.step()
+        return torch.where(sharding.whole(norm).isfinite(), total, torch.nan)
+
+    def _learning_rate(self) -> float:
+        total_steps = self.config.epochs * self._steps_per_epoch
+        return self.config.learning_rate * learning_rate_factor(self.progress.step, total_steps, self.config)
+
+    def _between_steps(self, seconds: float) -> None:
+        if sharding.any_process(bool(self.stop)):
+            self._stop(f"stopped by {self.stop.signal or 'another process'}")
+        if self.guard and self.progress.step % self.config.thermal.check_batches == 0:
+            heat = self.guard.check(self.stop)
+            if heat == "stop":
+                self._stop(f"stopped at {self.guard.temperature:.0f} °C (train.thermal.critical)")
+            if heat == "slower":
+                self.micro_batch, self.slowdown = max(1, self.micro_batch // 2), 1.0
+        every = self.config.checkpoint.every_steps
+        if every and self.progress.step % every == 0:
+            self.save()
+        time.sleep(self.slowdown * seconds)
+
+    def _stop(self, reason: str) -> None:
+        self.save()
+        where = f"saved in {self.saved.folder}; `dvc repro` goes on from there" if self.saved else "nothing was saved"
+        raise RunStoppedError(
+            f"train: {reason} in epoch {self.progress.epoch}, after step {self.progress.step}; {where}"
+        )
+
+    def _end_epoch(self) -> Epoch:
+        self._check_losses()
+        progress, target = self.progress, self.target
+        sizes_S = torch.full_like(self._loss_S, self.config.batch_size)
+        sizes_S[-1] = len(self.train) - self.config.batch_size * (self._steps_per_epoch - 1)
+        train_loss = float((sharding.summed(self._loss_S) * sizes_S).sum()) / len(self.train)
+        validation_loss = target.reported(mean_loss(self.model, self.validation, target, self.compute))
+        if not math.isfinite(validation_loss) or train_loss > _DIVERGED:
+            self._diverged(f"train loss {train_loss:.5g} after step {progress.step}, validation {validation_loss:.5g}")
+        is_best = progress.best_loss is None or validation_loss < progress.best_loss
+        epoch = Epoch(progress.epoch, target.reported(train_loss), validation_loss, self._learning_rate(), is_best)
+        if is_best:
+            progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
+            self._best_weights = _copy(self.model.state_dict())
+        progress.history.append(epoch)
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        self._loss_S.zero_()
+        if is_best or epoch.epoch % self.config.checkpoint.every_epochs == 0:
+            self.save()
+        return epoch
+
+    def save(self) -> None:
+        """Save the state, and the best weights where they are new; a diverged state is refused."""
+        if not self.saved:
+            return
+        self._check_losses()
+        progress = self.progress
+        progress.seconds = time.perf_counter() - self._started
+        if progress.best_epoch and not self.saved.has_best(progress.best_epoch):
+            best = sharding.gathered(self._best_weights)
+            if sharding.is_main():
+                self.saved.save_best(best, progress.best_epoch, cast(float, progress.best_loss))
+        tensors = {"losses": sharding.summed(self._loss_S), **generator_states(self.compute.device)}
+        tensors |= sharding.training_state(self.model, self._optimizer)
+        if sharding.is_main():
+            self.saved.save(tensors, asdict(progress))
+        sharding.wait()
+
+    def _resume(self) -> None:
+        found = self.saved.newest() if self.saved else None
+        if found is None:
+            return
+        (tensors, numbers), best = found
+        history = [Epoch(**epoch) for epoch in numbers.pop("history")]
+        self.progress = Progress(**numbers, history=history)
+        sharding.load_training_state(self.model, self._optimizer, tensors)
+        set_generator_states(self.compute.device, tensors)
+        self._loss_S.copy_(tensors["losses"] / sharding.world_size())
+        if best:
+            self._best_weights = sharding.scattered(best, self.model)
+        print(f"train: goes on after step {self.progress.step}, in epoch {self.progress.epoch}", flush=True)
+
+    def _check_losses(self) -> None:
+        losses = sharding.summed(self._loss_S)[: self.progress.batch]
+        if not bool(losses.isfinite().all()):
+            first = int((~losses.isfinite()).nonzero()[0])
+            step = self.progress.step - self.progress.batch + first + 1
+            before = ", ".join(f"{loss:.4g}" for loss in losses[max(0, first - 5) : first].tolist()) or "none"
+            self._diverged(f"at step {step} the loss is no number; losses of the steps before: {before}")
+
+    def _diverged(self, what: str) -> None:
+        config, history = self.config, self.progress.history[-5:]
+        epochs = "; ".join(f"{e.epoch}: train {e.train_loss:.5g}, validation {e.validation_loss:.5g}" for e in history)
+        states = self.saved.states() if self.saved else []
+        raise InputError(
+            f"training diverged in epoch {self.progress.epoch} ({what}). Epochs before: {epochs or 'none'}. "
+            f"Last good state: {states[-1] if states else 'none'}. To avoid it, "
+            f"lower train.learning_rate = {config.learning_rate} or train.clip_norm = {config.clip_norm}"
+        )
+
+
+def fit(
+    model: nn.Module, train: Windows, validation: Windows, target: Target, config: TrainConfig, compute: Compute,
+    seed: int, on_epoch: Callable[[Epoch], None],
+) -> FitResult:  # fmt: skip
+    """Train without saved states; see Trainer.fit."""
+    return Trainer(model, train, validation, target, config, compute, seed).fit(on_epoch)
 
 
 def learning_rate_factor(step: int, total_steps: int, config: TrainConfig) -> float:
@@ -115,33 +252,6 @@ def learning_rate_factor(step: int, total_steps: int, config: TrainConfig) -> fl
     progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
     floor = config.final_learning_rate / config.learning_rate
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _train_epoch(
-    model: nn.Module,
-    windows: Windows,
-    order: Tensor,
-    target: Target,
-    config: TrainConfig,
-    compute: Compute,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-) -> float:
-    """One pass over every window; returns the mean loss."""
-    model.train()
-    total = torch.zeros((), device=compute.device)
-    for index_B in order.to(compute.device).split(config.batch_size):
-        x_BLC, y_B = windows.gather(index_B)
-        with compute.autocast():
-            output_B = model(x_BLC)
-        loss = target.loss(output_B.float(), y_B)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimizer.step()
-        schedule.step()
-        total += loss.detach() * len(index_B)
-    return float(total) / len(windows)
 
 
 def mean_loss(model: nn.Module, windows: Windows, target: Target, compute: Compute) -> float:
@@ -158,3 +268,7 @@ def predict(model: nn.Module, windows: Windows, compute: Compute) -> np.ndarray:
     with compute.autocast():
         outputs = [model(windows.gather(index_B)[0]).float().cpu() for index_B in positions.split(_EVALUATION_BATCH)]
     return torch.cat(outputs).numpy()
+
+
+def _copy(weights: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}

@@ -1,41 +1,59 @@
 """The model against transformers' PatchTST, and the budget solver against exact counts."""
 
+from itertools import product
+from pathlib import Path
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import PatchTSTConfig, PatchTSTForClassification
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PatchTSTConfig, PatchTSTForClassification, PatchTSTForRegression
 
 from finscale.config import parse_budget
 from finscale.errors import InputError
 from finscale.model.budget import Shape, check_within_budget, count, flops_per_window, solve
 from finscale.model.config import ModelConfig
+from finscale.model.kernels import drop_add, short_attention
 from finscale.model.patchtst import PatchTST, instance_norm, patchify
+from finscale.model.transformers_format import from_transformers, load_pretrained, save_pretrained, to_transformers
 
 MODEL = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.0)
 BUDGETS = ("10K", "30K", "100K", "300K", "1M", "2M", "20M", "200M", "2B")
 
 
 def reference(shape: Shape, model: ModelConfig, channels: int) -> PatchTSTForClassification:
+    """Written out, not taken from transformers_format: the test must not lean on what it tests."""
     return PatchTSTForClassification(
         PatchTSTConfig(
             num_input_channels=channels, context_length=model.context_length, patch_length=model.patch_length,
             patch_stride=model.patch_stride, num_targets=1, d_model=shape.d_model, num_hidden_layers=shape.n_layers,
-            num_attention_heads=shape.n_heads, ffn_dim=shape.ffn_dim, pre_norm=True, norm_type="layernorm",
-            pooling_type="mean", use_cls_token=False, scaling="std", positional_encoding_type="random",
-            channel_attention=False,
+            num_attention_heads=shape.n_heads, ffn_dim=shape.ffn_dim, pre_norm=model.norm_position == "pre",
+            norm_type=f"{model.norm}norm", pooling_type="mean", use_cls_token=False, scaling="std",
+            positional_encoding_type="random" if model.positions == "learned" else "sincos", channel_attention=False,
         )
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
-def test_a_budget_is_met_by_exact_count_and_transformers_counts_the_same(budget: str) -> None:
+VARIANTS = [MODEL.model_copy(update=dict(zip(("norm", "norm_position", "positions"), values, strict=True)))
+            for values in product(("layer", "batch"), ("pre", "post"), ("learned", "sincos"))]  # fmt: skip
+
+
+def variant_name(model: ModelConfig) -> str:
+    return f"{model.norm}-{model.norm_position}-{model.positions}"
+
+
+@pytest.mark.parametrize(
+    ("budget", "model"), [*((budget, MODEL) for budget in BUDGETS), *(("100K", model) for model in VARIANTS)]
+)
+def test_a_budget_is_met_by_exact_count_and_transformers_counts_the_same(budget: str, model: ModelConfig) -> None:
     wanted = parse_budget(budget)
-    shape = solve(wanted, MODEL, channels=20)
+    shape = solve(wanted, model, channels=20)
     with torch.device("meta"):
-        own, theirs = PatchTST(shape, MODEL, 20), reference(shape, MODEL, 20)
+        own, theirs = PatchTST(shape, model, 20), reference(shape, model, 20)
     counts = own.counts()
-    assert counts == count(shape, MODEL, 20)
+    assert counts == count(shape, model, 20)
     assert abs(counts.total / wanted - 1) <= 0.005
     groups = {"embedding": 0, "body": 0, "head": 0}
     for name, parameter in theirs.named_parameters():
@@ -71,45 +89,105 @@ def test_a_mislabelled_model_is_refused() -> None:
         check_within_budget(102_100, 100_000)
 
 
-def test_flops_are_those_of_the_matrix_products() -> None:
-    from torch.utils.flop_counter import FlopCounterMode
-
-    shape = solve(100_000, MODEL, 20)
-    network = PatchTST(shape, MODEL, 20).eval()
+@pytest.mark.parametrize("pooling", ["mean", "flatten"])
+def test_counts_and_flops_are_those_of_the_module(pooling: str) -> None:
+    model = MODEL.model_copy(update={"pooling": pooling})
+    shape = solve(100_000, model, 20)
+    network = PatchTST(shape, model, 20).eval()
+    assert network.counts() == count(shape, model, 20)
     with FlopCounterMode(display=False) as counter:
         network(torch.randn(3, 60, 20))
-    assert counter.get_total_flops() == 3 * flops_per_window(shape, MODEL, 20)
+    assert counter.get_total_flops() == 3 * flops_per_window(shape, model, 20)
 
 
-def test_outputs_and_gradients_equal_those_of_transformers() -> None:
+def example(channels: int = 5) -> torch.Tensor:
+    return torch.randn(4, 60, channels).cumsum(dim=1) * 3 + 100
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("model", VARIANTS, ids=variant_name)
+def test_outputs_and_gradients_equal_those_of_transformers(model: ModelConfig, training: bool) -> None:
     torch.manual_seed(0)
-    shape = solve(30_000, MODEL, 5)
-    own, theirs = PatchTST(shape, MODEL, 5).eval(), reference(shape, MODEL, 5).eval()
-    copy_weights(own, theirs)
-    x_BLC = torch.randn(4, 60, 5).cumsum(dim=1) * 3 + 100
+    shape = solve(30_000, model, 5)
+    own, theirs = PatchTST(shape, model, 5).train(training), reference(shape, model, 5).train(training)
+    own.load_state_dict(from_transformers(theirs.state_dict(), own, "classification"))
+    x_BLC, weight_B = example(), torch.randn(4)
     ours, expected = own(x_BLC), theirs(past_values=x_BLC).prediction_logits.squeeze(1)
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
-    ours.sum().backward()
-    expected.sum().backward()
-    patch_weight = theirs.model.encoder.embedder.input_embedding.weight.grad
-    torch.testing.assert_close(own.embed.weight.grad, patch_weight, rtol=1e-4, atol=1e-5)
+    (ours * weight_B).sum().backward()
+    (expected * weight_B).sum().backward()
+    gradients = to_transformers({name: p.grad for name, p in own.named_parameters()}, "classification", model.norm)
+    assert gradients.keys() == {name for name, p in theirs.named_parameters() if p.requires_grad}
+    for name, parameter in theirs.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-5)
 
 
-def copy_weights(own: PatchTST, theirs: PatchTSTForClassification) -> None:
-    encoder = theirs.model.encoder
-    own.embed.load_state_dict(encoder.embedder.input_embedding.state_dict())
-    own.position_ND.data.copy_(encoder.positional_encoder.position_enc)
-    own.head.load_state_dict(theirs.head.linear.state_dict())
-    for mine, other in zip(own.layers, encoder.layers, strict=True):
-        attention = other.self_attn
-        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-        mine.attention.qkv.weight.data.copy_(torch.cat([p.weight for p in projections]))
-        mine.attention.qkv.bias.data.copy_(torch.cat([p.bias for p in projections]))
-        mine.attention.out.load_state_dict(attention.out_proj.state_dict())
-        mine.attention_norm.load_state_dict(other.norm_sublayer1.state_dict())
-        mine.ffn_norm.load_state_dict(other.norm_sublayer3.state_dict())
-        mine.ffn_in.load_state_dict(other.ff[0].state_dict())
-        mine.ffn_out.load_state_dict(other.ff[3].state_dict())
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("model", VARIANTS, ids=variant_name)
+def test_a_saved_model_is_read_by_transformers_and_comes_back(model: ModelConfig, task: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    shape, x_BLC = solve(30_000, model, 5), example()
+    own = PatchTST(shape, model, 5)
+    own(x_BLC)  # batch norms get statistics of their own
+    save_pretrained(own.eval(), shape, 5, task, tmp_path / "ours")
+    kind = PatchTSTForClassification if task == "classification" else PatchTSTForRegression
+    theirs, told = kind.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not any(told.values())
+    output = theirs.eval()(past_values=x_BLC)
+    output = output.prediction_logits if task == "classification" else output.regression_outputs
+    torch.testing.assert_close(own(x_BLC), output.squeeze(1), rtol=1e-5, atol=1e-5)
+
+    theirs.save_pretrained(tmp_path / "theirs")
+    again, again_shape = load_pretrained(tmp_path / "theirs")
+    assert (again_shape, again.model) == (shape, model)
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in own.state_dict().items())
+
+
+def test_what_cannot_be_expressed_is_refused(tmp_path: Path) -> None:
+    PatchTSTForClassification(PatchTSTConfig(num_input_channels=5, pooling_type="max")).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"config.json: pooling_type = 'max' cannot be loaded; needs 'mean'"):
+        load_pretrained(tmp_path)
+    flat = MODEL.model_copy(update={"pooling": "flatten"})
+    with pytest.raises(InputError, match=r"train.model.pooling = flatten: transformers' .* pools by mean only"):
+        save_pretrained(
+            PatchTST(solve(30_000, flat, 5), flat, 5), solve(30_000, flat, 5), 5, "classification", tmp_path
+        )
+
+
+@pytest.mark.parametrize(("n_tokens", "dtype"), [(6, torch.float64), (1, torch.float64), (40, torch.float64)])
+def test_the_short_attention_kernel_has_the_gradient_of_attention(n_tokens: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    qkv = torch.randn(3 * n_tokens, 24, dtype=dtype, requires_grad=True)
+    query, key, value = qkv.view(3, n_tokens, 3, 2, 4).permute(2, 0, 3, 1, 4)
+    expected = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(-1, 8)
+    torch.testing.assert_close(short_attention(qkv, n_tokens, 2), expected)
+    assert torch.autograd.gradcheck(lambda x: short_attention(x, n_tokens, 2)[:4], qkv, fast_mode=True)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_the_dropout_kernel_drops_at_its_rate_and_keeps_the_mean(rate: float) -> None:
+    torch.manual_seed(0)
+    branch = torch.ones(1003, 999, requires_grad=True)
+    total = drop_add(torch.zeros(1003, 999), branch, rate)
+    dropped = (total == 0).float()
+    assert float(dropped.mean()) == pytest.approx(rate, abs=2e-3)
+    assert float(total.detach().mean()) == pytest.approx(1, abs=3e-3)
+    assert abs(float(((dropped[1:] - rate) * (dropped[:-1] - rate)).mean())) < 5e-4  # neighbours are independent
+    assert abs(float(((dropped[:, 1:] - rate) * (dropped[:, :-1] - rate)).mean())) < 5e-4
+    total.sum().backward()
+    assert torch.equal(branch.grad, total.detach())
+
+
+def test_recomputing_activations_changes_no_gradient() -> None:
+    model = MODEL.model_copy(update={"dropout": 0.2})
+    gradients = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        network = PatchTST(solve(30_000, model, 5), model, 5, recompute)
+        network(example()).sum().backward()
+        gradients.append([parameter.grad for parameter in network.parameters()])
+    assert all(torch.equal(plain, again) for plain, again in zip(*gradients, strict=True))
 
 
 def test_instance_norm_takes_out_each_window_s_level_and_scale() -> None:

@@ -1,6 +1,7 @@
 """Training and checkpoints, on a planted signal that a small model can learn."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.training import checkpoint
-from finscale.training.config import TrainConfig
+from finscale.training.config import CheckpointConfig, TrainConfig
 from finscale.training.device import choose_compute
-from finscale.training.loop import Epoch, FitResult, Target, fit, learning_rate_factor, mean_loss, predict
+from finscale.training.loop import Epoch, FitResult, Target, Trainer, fit, learning_rate_factor, mean_loss, predict
+from finscale.training.resume import SavedRun
 from finscale.windows import Windows
 
 MODEL = ModelConfig(context_length=16, patch_length=8, patch_stride=4, dropout=0.1)
@@ -90,8 +92,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
 def test_every_setting_of_training_is_used(change: dict) -> None:
-    config = CONFIG.model_copy(update=change | ({"learning_rate": 0.03} if "patience" in change else {}))
-    usual = CONFIG.model_copy(update={"learning_rate": 0.03} if "patience" in change else {})
+    # Patience shows where the validation loss rises for an epoch and falls again.
+    usual = CONFIG.model_copy(update={"learning_rate": 0.05, "epochs": 14} if "patience" in change else {})
+    config = usual.model_copy(update=change)
     compute = choose_compute("cpu", config.precision, 1)
     torch.manual_seed(0)
     network = PatchTST(SHAPE, config.model, 2)
@@ -113,11 +116,42 @@ def test_the_learning_rate_warms_up_and_falls_along_a_cosine() -> None:
     assert factors[100:] == sorted(factors[100:], reverse=True)
 
 
-def test_a_loss_that_is_no_number_stops_the_run() -> None:
-    spoiled = ROWS.assign(first=ROWS["first"].where(np.arange(len(ROWS)) != 200, np.inf))
-    windows = Windows(spoiled, "train", 16, COMPUTE.device)
-    with pytest.raises(InputError, match=r"training diverged in epoch 1 .* lower train.learning_rate"):
-        fit(PatchTST(SHAPE, MODEL, 2), windows, VALIDATION, TARGET, CONFIG, COMPUTE, 0, lambda epoch: None)
+def diverging(rows: pd.DataFrame, config: TrainConfig, folder: Path) -> str:
+    trainer = Trainer(
+        PatchTST(SHAPE, MODEL, 2), Windows(rows, "train", 16, COMPUTE.device), VALIDATION, TARGET, config, COMPUTE, 0
+    )
+    trainer.saved = SavedRun(folder, keep=3)
+    with pytest.raises(InputError) as raised:
+        trainer.fit(lambda epoch: None)
+    return str(raised.value)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_step_losses_and_last_good_state(tmp_path: Path) -> None:
+    # The last training day is in one window of epoch 1.
+    spoiled = ROWS.assign(first=ROWS["first"].where(np.arange(len(ROWS)) != 349, np.inf))
+    config = CONFIG.model_copy(update={"checkpoint": CheckpointConfig(every_steps=1)})
+    told = diverging(spoiled, config, tmp_path)
+    states = SavedRun(tmp_path, keep=3).states()
+    step = int(re.search(r"training diverged in epoch 1 \(at step (\d+) the loss is no number; losses of the", told)[1])
+    assert states[-1].name == f"step-{step - 1:08d}"
+    assert f"Last good state: {states[-1]}" in told
+    assert "lower train.learning_rate = 0.003" in told
+
+
+def test_a_loss_that_runs_away_stops_the_run(tmp_path: Path) -> None:
+    told = diverging(ROWS, CONFIG.model_copy(update={"learning_rate": 30.0, "clip_norm": 1e6}), tmp_path)
+    assert re.search(r"training diverged in epoch \d \((train loss|at step)", told)
+
+
+@pytest.mark.parametrize("changed", [{"micro_batch": 8}, {"recompute": True}])
+def test_passes_of_a_batch_and_recomputing_give_the_same_losses(changed: dict) -> None:
+    config = CONFIG.model_copy(update={"model": MODEL.model_copy(update={"dropout": 0.0})})
+    torch.manual_seed(0)
+    network, epochs = PatchTST(SHAPE, config.model, 2, changed.get("recompute", False)), []
+    fit(network, TRAIN, VALIDATION, TARGET, config.model_copy(update=changed), COMPUTE, 0, epochs.append)
+    for ours, plain in zip(epochs, trained(config)[2], strict=True):
+        assert ours.train_loss == pytest.approx(plain.train_loss, rel=1e-5)
+        assert ours.validation_loss == pytest.approx(plain.validation_loss, rel=1e-5)
 
 
 def test_a_regression_is_scored_in_squared_returns() -> None:

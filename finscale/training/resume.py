@@ -1,0 +1,204 @@
+"""Saved states of an unfinished run: what makes it go on where it stopped, to the last bit.
+
+A run's folder, <scratch>/<key>/, holds
+
+    step-00000123/  state.safetensors  every tensor: weights, optimizer moments, generator states, batch losses
+                    state.json         every number, and the SHA-256 of both
+    best-0007/      the same two files with the best epoch's weights alone
+
+The key hashes settings, data and code, so that a changed run never finds another's state. The folder lies outside
+the workspace, because DVC clears outputs and runs queued experiments in workspaces of their own. Nothing is ever
+unpickled. A state appears whole or not at all: it is written to a temporary folder, synced, and renamed.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+TENSORS, NUMBERS = "state.safetensors", "state.json"
+_ORPHANED_AFTER = 30 * 24 * 3600  # seconds without a save after which nobody comes back for a run
+
+State = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+def scratch_folder(environment: dict[str, str], workspace: Path) -> Path:
+    """$FINSCALE_SCRATCH, else .dvc/tmp/training of the repository, also from DVC's temporary workspaces.
+
+    DVC runs `--temp` and queued experiments in <repository>/.dvc/tmp/exps/<name>, which goes away with them.
+    """
+    if folder := environment.get("FINSCALE_SCRATCH"):
+        return Path(folder)
+    for parent in workspace.parents:
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parent / "training"
+    return workspace / ".dvc/tmp/training"
+
+
+def run_key(params: dict[str, Any], files: dict[str, str]) -> str:
+    """Hash of all that decides a run's result: its settings, and its inputs and code by name and content hash."""
+    told = json.dumps({"params": params, "files": files}, sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+class SavedRun:
+    """The saved states of one run."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
+        self._keep = keep
+
+    def save(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> Path:
+        """Save the state after numbers["step"] steps; older ones than the last `keep` are removed."""
+        target = self.folder / f"step-{numbers['step']:08d}"
+        _write(target, tensors, numbers)
+        self._prune()
+        return target
+
+    def save_best(self, weights: dict[str, Tensor], epoch: int, loss: float) -> None:
+        _write(self._best(epoch), weights, {"epoch": epoch, "validation_loss": loss})
+
+    def has_best(self, epoch: int) -> bool:
+        return self._best(epoch).exists()
+
+    def newest(self) -> tuple[State, dict[str, Tensor] | None] | None:
+        """The newest undamaged state and the best weights it refers to; None where there is none.
+
+        A damaged state is passed over with a warning, and deleted, for the one before.
+        """
+        for folder in reversed(self.states()):
+            try:
+                tensors, numbers = _read(folder)
+                best = _read(self._best(numbers["best_epoch"]))[0] if numbers["best_epoch"] else None
+            except DamagedStateError as damage:
+                warnings.warn(f"{damage}; going back to the state before it", stacklevel=2)
+                for unusable in {folder, damage.folder}:
+                    shutil.rmtree(unusable, ignore_errors=True)
+                continue
+            return (tensors, numbers), best
+        return None
+
+    def states(self) -> list[Path]:
+        """Folders of the saved states, oldest first."""
+        return sorted(self.folder.glob("step-*"))
+
+    def remove(self) -> None:
+        """The run is complete: nobody will resume it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _best(self, epoch: int) -> Path:
+        return self.folder / f"best-{epoch:04d}"
+
+    def _prune(self) -> None:
+        states = self.states()
+        for folder in states[: -self._keep]:
+            shutil.rmtree(folder)
+        needed = {self._best(_told_best(folder)) for folder in states[-self._keep :]}
+        for folder in set(self.folder.glob("best-*")) - needed:
+            shutil.rmtree(folder)
+
+
+class DamagedStateError(Exception):
+    """A saved state whose bytes are not those that were written."""
+
+    def __init__(self, folder: Path, reason: object) -> None:
+        super().__init__(f"{folder} is damaged: {reason}")
+        self.folder = folder
+
+
+def _write(target: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    temporary = target.with_name(f".tmp-{target.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / TENSORS)
+    text = json.dumps(numbers, allow_nan=False)
+    told = {"sha256": _digest(temporary / TENSORS, text), "numbers": text}
+    (temporary / NUMBERS).write_text(json.dumps(told))
+    for path in (temporary / TENSORS, temporary / NUMBERS, temporary):
+        _sync(path)
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    _sync(target.parent)
+
+
+def _read(folder: Path) -> State:
+    try:
+        told = json.loads((folder / NUMBERS).read_text())
+        if _digest(folder / TENSORS, told["numbers"]) != told["sha256"]:
+            raise DamagedStateError(folder, "its checksum differs")
+        return load_file(folder / TENSORS), json.loads(told["numbers"])
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise DamagedStateError(folder, error) from None
+
+
+def _told_best(folder: Path) -> int:
+    """The best epoch that a state refers to; 0 where its file cannot be read."""
+    try:
+        return int(_read_numbers(folder)["best_epoch"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _read_numbers(folder: Path) -> dict[str, Any]:
+    numbers: dict[str, Any] = json.loads(json.loads((folder / NUMBERS).read_text())["numbers"])
+    return numbers
+
+
+def _digest(tensors: Path, numbers: str) -> str:
+    with tensors.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(numbers.encode())
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Have a file's or folder's bytes on the disk before anything that follows."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def claim(scratch: Path, key: str) -> Iterator[Path]:
+    """The run's folder, held by this process alone; released when the process ends, however it ends.
+
+    Waits where another process trains the very same run, so that two never write one folder.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    with (scratch / f"{key}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"train: another process trains this very run ({scratch / key}); waiting for it to end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        os.utime(scratch / f"{key}.lock")
+        try:
+            yield scratch / key
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # also for a forked child, which would hold it open
+
+
+def collect_orphans(scratch: Path, now: float | None = None) -> list[str]:
+    """Remove the runs that nobody has saved or started for a month; returns their keys."""
+    removed = []
+    for lock in sorted(scratch.glob("*.lock")):
+        folder = lock.with_suffix("")
+        touched = max(path.stat().st_mtime for path in (lock, folder) if path.exists())
+        if (time.time() if now is None else now) - touched > _ORPHANED_AFTER:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink()
+            removed.append(lock.stem)
+    return removed

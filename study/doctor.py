@@ -1,0 +1,160 @@
+"""doctor: is this machine ready for what params.yaml asks for?
+
+Reads  params.yaml, requirements.txt, the machine
+Why    a missing key, a full disk or a throttled processor is cheaper to find before a run than in it. Each
+       line says ok, warning or error, and the remedy; only an error makes the exit status 1.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import psutil  # type: ignore[import-untyped]
+import torch
+
+from finscale.cli import run
+from finscale.config import format_budget, parse_budget, read_yaml
+from finscale.errors import InputError
+from finscale.model.budget import solve
+from finscale.model.config import ModelConfig
+from finscale.model.sizes import GIB, Memory, training_memory
+from finscale.training.batch_size import device_memory
+from finscale.training.config import TrainConfig
+from finscale.training.device import choose_compute
+from finscale.training.thermal import hottest, read_machine
+from study.remote import check_mounted
+
+PARAMS = Path("params.yaml")
+REQUIREMENTS = Path("requirements.txt")
+_CHANNELS = 100  # of a large data set: what a run may need, not what this one happens to have
+_RESULTS = 2 * GIB  # data, environments of experiments, plots
+_KEYS = {"FRED_API_KEY": "source live needs it: fred.stlouisfed.org/docs/api/api_key.html"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    status: Literal["ok", "warning", "error"]
+    what: str
+    told: str
+
+
+def check_python() -> Finding:
+    told = sys.version.split()[0]
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Finding("error", "python", f"{told}; use 3.11 to 3.13: make PYTHON=python3.12")
+    return Finding("ok", "python", told)
+
+
+def check_packages(pins: list[str]) -> Finding:
+    """Every `name==version` line against what is installed."""
+    differing = [f"{name} {found} (wanted {wanted})" for name, wanted, found in _installed(pins) if found != wanted]
+    if differing:
+        return Finding("error", "packages", f"{'; '.join(differing[:5])}: pip install -r {REQUIREMENTS}")
+    return Finding("ok", "packages", f"{len(pins)} as pinned")
+
+
+def _installed(pins: list[str]) -> Iterator[tuple[str, str, str]]:
+    for pin in pins:
+        name, _, wanted = pin.partition("==")
+        try:
+            yield name, wanted, version(name).partition("+")[0]
+        except PackageNotFoundError:
+            yield name, wanted, "missing"
+
+
+def read_pins() -> list[str]:
+    lines = (line.partition("#")[0].partition(";")[0].strip() for line in REQUIREMENTS.read_text().splitlines())
+    return [line for line in lines if "==" in line and not line.startswith("-")]
+
+
+def check_device(config: TrainConfig) -> Finding:
+    compute = choose_compute(config.device, config.precision, config.threads)
+    return Finding("ok", "device", f"{compute.device.type}, {compute.precision}, {config.threads} CPU thread(s)")
+
+
+def needed_memory(config: TrainConfig, budget: int) -> Memory:
+    model = config.model
+    micro_batch = config.micro_batch if isinstance(config.micro_batch, int) else config.batch_size
+    shape = solve(budget, ModelConfig.model_validate(model.model_dump()), _CHANNELS)
+    return training_memory(shape, model, _CHANNELS, micro_batch, config.recompute)
+
+
+def check_memory(need: int, budget: int, available: int) -> Finding:
+    told = f"{available / GIB:.1f} GiB; {format_budget(budget)} with {_CHANNELS} channels takes {need / GIB:.1f} GiB"
+    if need > available:
+        return Finding("error", "memory", f"{told}: set train.micro_batch: auto or train.recompute: true")
+    return Finding("ok", "memory", told)
+
+
+def check_disk(need: int, free: int) -> Finding:
+    told = f"{free / GIB:.1f} GiB free; saved states and results take up to {need / GIB:.1f} GiB"
+    if free < need:
+        return Finding("error", "disk", f"{told}: free some, or set FINSCALE_SCRATCH to a larger disk")
+    return Finding("ok" if free > 2 * need else "warning", "disk", told)
+
+
+def check_power(plugged: bool | None) -> Finding:
+    if plugged is False:
+        return Finding("warning", "power", "on battery: plug in, or the processor is slowed down")
+    return Finding("ok", "power", "plugged in" if plugged else "no battery")
+
+
+def check_temperature(config: TrainConfig, degrees: float | None) -> Finding:
+    if degrees is None:
+        return Finding("warning", "temperature", "no sensor can be read; training goes on without the thermal guard")
+    told = f"{degrees:.0f} °C; training pauses at {config.thermal.warning:.0f}"
+    return Finding("warning" if degrees >= config.thermal.warning else "ok", "temperature", told)
+
+
+def check_keys(environment: dict[str, str]) -> Iterator[Finding]:
+    for name, remedy in _KEYS.items():
+        there = bool(environment.get(name))
+        yield Finding(
+            "ok" if there else "warning", "keys", f"{name} is set" if there else f"{name} is not set; {remedy}"
+        )
+
+
+def check_remote() -> Finding:
+    try:
+        check_mounted()
+    except InputError as error:
+        return Finding("warning", "remote", str(error))
+    return Finding("ok", "remote", "the default DVC remote is there")
+
+
+def examine() -> Iterator[Finding]:
+    """All checks, in order; one that stops on bad input is an error line, not the end."""
+    yield check_python()
+    yield check_packages(read_pins())
+    params = read_yaml(PARAMS)
+    config, budget = TrainConfig.model_validate(params["train"]), parse_budget(params["budget"])
+    memory = needed_memory(config, budget)
+    # A saved state holds weights and two moments; the best weights stand apart.
+    states = (config.checkpoint.keep + 1) * (memory.weights + memory.optimizer) + 2 * memory.weights
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    device = choose_compute(config.device, config.precision, config.threads).device
+    available = device_memory(device) if device.type == "cuda" else psutil.virtual_memory().available
+    yield check_device(config)
+    yield check_memory(memory.total, budget, available)
+    yield check_disk(states + _RESULTS, shutil.disk_usage(Path.cwd()).free)
+    yield check_power(battery.power_plugged if battery else None)
+    yield check_temperature(config, hottest(read_machine(torch.device(device))))
+    yield from check_keys(dict(os.environ))
+    yield check_remote()
+
+
+def main(say: Callable[[str], None] = print) -> None:
+    findings = list(examine())
+    for finding in findings:
+        say(f"{finding.status:8} {finding.what:12} {finding.told}")
+    if any(finding.status == "error" for finding in findings):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run(main)
