@@ -118,7 +118,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
 ) -> None:
     workspace.stop_after(70, signal.SIGKILL)
     states = sorted(workspace.scratch.glob("*/step-*"))
-    assert len(states) == 3  # keep
+    assert len(states) in (3, 4)  # keep = 3, and one more where the kill came before the oldest was removed
     tensors = states[-1] / "state.safetensors"
     damaged = bytearray(tensors.read_bytes())
     damaged[-100] ^= 1
