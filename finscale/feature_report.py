@@ -99,8 +99,13 @@ def drift_by_family(table: pd.DataFrame) -> list[dict[str, Any]]:
 def page(
     tier: FeatureTier, described: Sequence[Feature], usable: dict[str, Any], table: pd.DataFrame, figures: list[Path]
 ) -> str:
-    """The page as Markdown. usable: per asset rows, first, first_per_tier (metrics/features.json)."""
-    first = [{"asset": asset, "rows": told["rows"]} | told["first_per_tier"] for asset, told in usable.items()]
+    """The page as Markdown. usable: per asset rows, first_per_tier or why it is left out (metrics/features.json)."""
+    first = [
+        {"asset": asset, "rows": told["rows"]} | told["first_per_tier"]
+        for asset, told in usable.items()
+        if told["rows"]
+    ]
+    left_out = [told["left_out"] for told in usable.values() if not told["rows"]]
     worst = table.assign(most=table[["outside_validation", "outside_test"]].max(axis=1)).nlargest(15, "most")
     leaving = [
         {"feature": row["feature"], "what it is": row["description"]}
@@ -115,6 +120,7 @@ def page(
         "## First usable day",
         "Rows before it lack a value of some feature of the tier; they are dropped, never filled.",
         _markdown(first),
+        *(f"Left out: {why}." for why in left_out),
         "## Correlation",
         "Training rows of all assets (some 5,000, evenly spaced); features family by family.",
         f"![correlation of the features](../{figures[0]})",

@@ -19,7 +19,8 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import AssetTier, Block, FeatureTier, Quality, Timescale, load_params
-from finscale.indicators.catalogue import compute, drop_warmup, first_usable
+from finscale.errors import InputError
+from finscale.indicators.catalogue import NoUsableRowError, compute, drop_warmup, first_usable
 from finscale.indicators.quality import economic_features, quality_features
 from finscale.storage import join_arrow, read_parquet, write_arrow, write_json
 
@@ -49,9 +50,15 @@ def features(daily: pd.DataFrame, series: pd.DataFrame, start: pd.Timestamp, par
 def write_part(
     asset: str, daily: pd.DataFrame, series: pd.DataFrame, start: pd.Timestamp, params: Params, folder: Path
 ) -> dict[str, Any]:
-    """One asset's features to a file of its own; returns what the metrics tell about it."""
+    """One asset's features to a file of its own; returns what the metrics tell about it.
+
+    An asset whose history does not meet that of the series has no rows: it is left out, and told.
+    """
     table = features(daily, series, start, params)
-    usable = drop_warmup(table, asset)
+    try:
+        usable = drop_warmup(table, asset)
+    except NoUsableRowError as error:
+        return {"rows": 0, "left_out": str(error)}
     names = list(usable)
     write_arrow(folder / f"{asset}.arrow", usable.reset_index().assign(asset=asset)[["date", "asset", *names]])
     return {
@@ -83,7 +90,10 @@ def write_features(path: Path, daily: pd.DataFrame, series: pd.DataFrame, params
     def finished(folder: Path) -> Iterator[Path]:
         for asset, facts in write_parts(daily, series, params, folder):
             told[asset] = facts
-            yield folder / f"{asset}.arrow"
+            if facts["rows"]:
+                yield folder / f"{asset}.arrow"
+        if not any(facts["rows"] for facts in told.values()):
+            raise InputError("\n".join(facts["left_out"] for facts in told.values()))
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -96,8 +106,12 @@ def main() -> None:
     daily, series = read_parquet(DAILY), read_parquet(SERIES).set_index("date")
     told = write_features(FEATURES, daily, series, params)
     write_json(METRICS, {"tier": params.tier, "assets": told})
-    rows, first = sum(asset["rows"] for asset in told.values()), max(asset["first"] for asset in told.values())
-    print(f"features: tier {params.tier} on {rows} rows of {len(told)} assets, all usable from {first}")
+    for asset in told.values():
+        if not asset["rows"]:
+            print(f"warning: left out: {asset['left_out']}")
+    used = [asset for asset in told.values() if asset["rows"]]
+    rows, first = sum(asset["rows"] for asset in used), max(asset["first"] for asset in used)
+    print(f"features: tier {params.tier} on {rows} rows of {len(used)} assets, all usable from {first}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,11 @@ from finscale.indicators.feature import BarsKind, Feature
 from finscale.indicators.multi import MULTI
 from finscale.indicators.table import TABLE
 
+
+class NoUsableRowError(InputError):
+    """There is no day on which every feature has a value."""
+
+
 COUNTS: dict[FeatureTier, int] = {
     "a20": 20, "a50": 50, "a100": 100, "a200": 200, "a500": 500, "a1000": 1000, "a2000": 2000,
 }  # fmt: skip
@@ -123,7 +128,7 @@ def drop_warmup(features: pd.DataFrame, asset: str) -> pd.DataFrame:
     if not complete.any():
         empty = [name for name in features if features[name].isna().all()]
         shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-        raise InputError(
+        raise NoUsableRowError(
             f"features: {asset} never has a value for {shown or 'all features at once'} in {len(features)} bars; "
             "use a longer series, a lower tier or a shorter timescale"
         )
