@@ -52,12 +52,10 @@ class _GivenReturn(RegressorMixin, BaseEstimator):
         return x[:, 0]
 
 
-def conform(
-    calibration: pd.DataFrame, test: pd.DataFrame, binary: bool, level: float, step: float
-) -> pd.DataFrame:
+def conform(calibration: pd.DataFrame, test: pd.DataFrame, binary: bool, level: float, step: float) -> pd.DataFrame:
     """Coverage and width of each test row by both methods.
 
-    calibration, test: date, exit, label, prediction. Returns date and asset of the test rows with
+    calibration, test: date, exit, label, model. Returns date and asset of the test rows with
     {split,adaptive}_{covered,width}. Raises InputError where the calibration rows are too few for the level.
     """
     if len(calibration) * (1 - level) < 1:
@@ -87,17 +85,17 @@ def _levels(level: float, calibration_rows: int) -> np.ndarray:
 
 
 def _sets(calibration: pd.DataFrame, test: pd.DataFrame, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, label = calibration[["prediction"]].to_numpy(), calibration["label"].to_numpy(dtype=int)
+    x, label = calibration[["model"]].to_numpy(), calibration["label"].to_numpy(dtype=int)
     mapie = SplitConformalClassifier(_GivenProbability().fit(x, label), levels, conformity_score="lac", prefit=True)
-    _, sets = mapie.conformalize(x, label).predict_set(test[["prediction"]].to_numpy())
+    _, sets = mapie.conformalize(x, label).predict_set(test[["model"]].to_numpy())
     held = np.take_along_axis(sets, test["label"].to_numpy(dtype=int)[:, None, None], axis=1)[:, 0, :]
     return held.astype(float), sets.sum(axis=1).astype(float)
 
 
 def _intervals(calibration: pd.DataFrame, test: pd.DataFrame, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, label = calibration[["prediction"]].to_numpy(), calibration["label"].to_numpy()
+    x, label = calibration[["model"]].to_numpy(), calibration["label"].to_numpy()
     mapie = SplitConformalRegressor(_GivenReturn().fit(x, label), levels, prefit=True)
-    _, bounds = mapie.conformalize(x, label).predict_interval(test[["prediction"]].to_numpy())
+    _, bounds = mapie.conformalize(x, label).predict_interval(test[["model"]].to_numpy())
     low, high = bounds[:, 0, :], bounds[:, 1, :]
     truth = test["label"].to_numpy()[:, None]
     return ((low <= truth) & (truth <= high)).astype(float), high - low
