@@ -14,7 +14,7 @@ import numpy as np
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
 from finscale.dataset import feature_names, read_development
-from finscale.evaluation.calibration import calibrated, fit_all
+from finscale.evaluation.calibration import METHODS, calibrated, fit_all
 from finscale.evaluation.config import CalibrateConfig, Method
 from finscale.evaluation.metrics import log_loss_rows
 from finscale.storage import write_json
@@ -35,7 +35,7 @@ class Params(Block):
 
 def calibrate(logits: np.ndarray, label: np.ndarray, method: Method) -> dict[str, Any]:
     fitted = fit_all(logits, label)
-    loss = {name: float(log_loss_rows(label, calibrated(logits, fitted, name)).mean()) for name in fitted}
+    loss = {name: float(log_loss_rows(label, calibrated(logits, fitted, name)).mean()) for name in METHODS}
     return {"method": method, "rows": len(label), "loss": loss, "fitted": fitted}
 
 

@@ -27,7 +27,7 @@ _REFRESH = 5  # sessions after which the adaptive method takes newer calibration
 ConformalMethod = Callable[[pd.DataFrame, pd.DataFrame, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-class _GivenProbability(ClassifierMixin, BaseEstimator):
+class _GivenProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier for MAPIE whose only input is the probability that it is to return."""
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> "_GivenProbability":
@@ -41,7 +41,7 @@ class _GivenProbability(ClassifierMixin, BaseEstimator):
         return (x[:, 0] > 0.5).astype(int)
 
 
-class _GivenReturn(RegressorMixin, BaseEstimator):
+class _GivenReturn(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A regressor for MAPIE whose only input is the return that it is to return."""
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> "_GivenReturn":
