@@ -86,7 +86,7 @@ def simulate(config: SimulatedConfig, days: pd.DatetimeIndex) -> pd.DataFrame:
 
 
 def law(z: np.ndarray, complexity: int) -> np.ndarray:
-    """f(z): the Hermite polynomial of degree 2 * complexity - 1, odd, of mean 0 and variance 1 for standard normal z."""
+    """f(z): the Hermite polynomial of degree 2 * complexity - 1; odd, mean 0 and variance 1 for standard normal z."""
     degree = 2 * complexity - 1
     return np.asarray(eval_hermitenorm(degree, z) / np.exp(gammaln(degree + 1) / 2))
 

@@ -15,7 +15,7 @@ from study.experiments import RESULT_STAGES, read_workspace
 DVC = yaml.safe_load(Path("dvc.yaml").read_text())
 STAGES = DVC["stages"]
 LOCK = YAML(typ="safe").load(Path("dvc.lock"))["stages"]  # YAML 1.2, as DVC writes it: 1e-06 is a number
-DRAWING = ("dictionary", "scaling", "report")  # they show results and change none
+DRAWING = ("dictionary", "compare", "trade", "draw", "scaling", "report")  # they show results and change none
 FLOW = list(STAGES)
 
 
