@@ -79,9 +79,9 @@ def conform(calibration: pd.DataFrame, test: pd.DataFrame, binary: bool, level: 
 
 
 def _levels(level: float, calibration_rows: int) -> np.ndarray:
-    """Levels from 0 up to the highest that so few rows support, `level` itself among them."""
-    highest = 1 - 1.001 / calibration_rows
-    return np.unique(np.append(np.linspace(0.005, highest, _GRID), level))
+    """All levels that so few rows support (n rows know quantiles from 1 / n to 1 - 1 / n), `level` among them."""
+    margin = 1.001 / calibration_rows
+    return np.unique(np.append(np.linspace(margin, 1 - margin, _GRID), level))
 
 
 def _sets(calibration: pd.DataFrame, test: pd.DataFrame, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

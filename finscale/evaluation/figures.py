@@ -121,6 +121,6 @@ def by_year_picture(years: pd.DataFrame) -> Draw:
         axes[0].vlines(years["year"], years["low"], years["high"], color=_ACCENT, linewidth=2)
         axes[0].plot(years["year"], years["skill"], "o", color=_ACCENT)
         axes[0].set_xticks(years["year"], years["year"].astype(str))
-        axes[0].set(title="skill over the base rate by year, block-bootstrap interval")
+        axes[0].set(title="skill by year of the test")
 
     return draw
