@@ -58,7 +58,9 @@ def test_no_method_spoils_what_is_calibrated_already() -> None:
     tolerance = dict.fromkeys(METHODS, 0.003) | {"isotonic": 0.02}  # as many numbers as steps: it learns noise
     for method in METHODS:
         rest = log_loss_rows(LABEL[2000:], calibrated(LOGIT[2000:], fitted, method)).mean()
-        assert rest == pytest.approx(log_loss_rows(LABEL[2000:], expit(LOGIT[2000:])).mean(), abs=tolerance[method]), method
+        assert rest == pytest.approx(log_loss_rows(LABEL[2000:], expit(LOGIT[2000:])).mean(), abs=tolerance[method]), (
+            method
+        )
 
 
 def test_reliability_bins_hold_equal_numbers_and_all_rows() -> None:
