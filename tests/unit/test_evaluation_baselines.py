@@ -62,8 +62,7 @@ def test_baselines_of_a_regression_predict_returns(parts: dict[str, pd.DataFrame
     np.testing.assert_array_equal(found["last_return"], returns["test"]["last_known"])
 
 
-def test_large_moves_are_mostly_volatility(parts: dict[str, pd.DataFrame]) -> None:
-    # |five-day return| > 1 % rather than return > 1 %: the part that volatility explains.
+def test_volatility_alone_beats_the_base_rate_on_a_threshold(parts: dict[str, pd.DataFrame]) -> None:
     test, found = parts["test"], fitted(parts, True, 5)
     loss = {name: log_loss_rows(test["label"].to_numpy(), found[name]).mean() for name in ("volatility", "base_rate")}
     assert loss["volatility"] < loss["base_rate"]
