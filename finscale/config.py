@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from finscale.errors import InputError
 
 # The axes: what an experiment varies (SPEC 1 and 5). Only what is built today is allowed.
-Source = Literal["bundled", "live", "directory"]
+Source = Literal["bundled", "live", "directory", "simulated"]
 AssetTier = Literal["A", "B", "C", "D", "E"]
 Quality = Literal["a", "b", "c", "d"]
 Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2week", "monthly", "daily_multi"]

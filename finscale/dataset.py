@@ -1,7 +1,7 @@
 """The dataset: features and labels joined, split, purged and z-scored; test rows kept apart.
 
 Rows are (asset, day), sorted; a row whose split is `none` has no label and serves as context.
-Development rows (train and validation) and test rows live in two files, and only the
+Development rows (train, validation and calibration) and test rows live in two files, and only the
 stage `evaluate` can open the second.
 """
 
@@ -102,7 +102,7 @@ def check_splits(summary: dict[str, dict[str, Any]], task: Task, config: Dataset
 
 
 def read_development(path: Path) -> pd.DataFrame:
-    """Train and validation rows (and the context rows among them)."""
+    """Train, validation and calibration rows (and the context rows among them)."""
     rows = read_parquet(path)
     if "test" in set(rows["split"]):
         raise InputError(f"{path} holds test rows; make it again with `dvc repro -f dataset`")

@@ -1,6 +1,10 @@
-"""Train, validation and test by date, purged: no label of one split uses a price of the next."""
+"""Train, validation, calibration and test by date, purged: no label of one split uses a price of the next.
 
-from datetime import date
+The validation period is divided in time: its first part chooses the model (early stopping), its second part
+calibrates what was chosen. A probability calibrated on the rows that chose the model is too sure of itself.
+"""
+
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Literal
 
@@ -10,24 +14,36 @@ from pydantic import model_validator
 
 from finscale.config import Block, Source
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+Split = Literal["train", "validation", "calibration", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
 UNUSED = "none"  # no label, purged, or outside every split: such a row serves as context only
 
 
 class SplitDates(Block):
-    """The last day of each split, included. test_end null: the test split ends with the data."""
+    """The last day of each period, included, and the first day of calibration.
+
+    test_end null: the test split ends with the data. calibration_start null: calibration takes the second half of the
+    validation period.
+    """
 
     train_end: date
+    calibration_start: date | None = None
     validation_end: date
     test_end: date | None = None
 
     @model_validator(mode="after")
     def _ascending(self) -> "SplitDates":
-        ends = [self.train_end, self.validation_end, *([self.test_end] if self.test_end else [])]
+        ends = [self.train_end, self.selection_end, self.validation_end, *([self.test_end] if self.test_end else [])]
         if any(a >= b for a, b in pairwise(ends)):
-            raise ValueError("train_end, validation_end and test_end must follow each other")
+            raise ValueError("train_end, calibration_start, validation_end and test_end must follow each other")
         return self
+
+    @property
+    def selection_end(self) -> date:
+        """The last day that chooses the model."""
+        if self.calibration_start:
+            return self.calibration_start - timedelta(days=1)
+        return self.train_end + (self.validation_end - self.train_end) // 2
 
 
 class SplitConfig(Block):
@@ -46,7 +62,8 @@ def assign_splits(dates: pd.Series, exits: pd.Series, ends: SplitDates) -> np.nd
     """
     result = np.full(len(dates), UNUSED, dtype=object)
     first = pd.Timestamp.min
-    for split, end in zip(SPLITS, (ends.train_end, ends.validation_end, ends.test_end), strict=True):
+    last_days = (ends.train_end, ends.selection_end, ends.validation_end, ends.test_end)
+    for split, end in zip(SPLITS, last_days, strict=True):
         last = pd.Timestamp(end) if end else pd.Timestamp.max
         result[((dates > first) & (dates <= last) & (exits <= last)).to_numpy()] = split
         first = last

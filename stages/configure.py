@@ -22,7 +22,7 @@ from finscale.config import (
     read_yaml,
 )
 from finscale.dataset import DatasetConfig
-from finscale.evaluation.config import EvaluateConfig
+from finscale.evaluation.config import CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
 from finscale.labels import LabelConfig
 from finscale.sources.config import DataConfig
 from finscale.training.config import TrainConfig
@@ -46,7 +46,10 @@ class Params(Block):
     label: LabelConfig
     dataset: DatasetConfig
     train: TrainConfig
+    calibrate: CalibrateConfig
     evaluate: EvaluateConfig
+    compare: CompareConfig
+    trade: TradeConfig
 
 
 def configure() -> Params:

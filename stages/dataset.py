@@ -1,7 +1,7 @@
 """dataset: features + labels -> data/processed/{development,test}.parquet
 
 Reads  data/interim/features.parquet, data/processed/labels.parquet
-Writes data/processed/development.parquet  train and validation rows, z-scored features
+Writes data/processed/development.parquet  train, validation and calibration rows, z-scored features
        data/processed/test.parquet         test rows, which only `evaluate` can open
        data/processed/scaler.csv           feature, mean, std of the training rows
        metrics/dataset.json                rows, days and positives per split

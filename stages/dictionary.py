@@ -45,7 +45,7 @@ _COLUMNS = {
     "label": Meaning("label", "what is predicted: 0 or 1, or the return"),
     "exit": Meaning("label", "the day whose close decides the label"),
     "last_known": Meaning("label", "newest label known at the close of the day; for the persistence baseline"),
-    "split": Meaning("key", "train, validation, test, or none: context only"),
+    "split": Meaning("key", "train, validation, calibration, test, or none: context only"),
     "rate_3m": Meaning("economic", "3-month USD LIBOR, continued by SOFR; percent a year"),
 }
 

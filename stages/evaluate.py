@@ -1,7 +1,10 @@
 """evaluate: model + test rows -> metrics/evaluate.json, the experiment's row, predictions
 
 Reads  models/*, data/processed/{development,test}.parquet   (the one stage that opens the test split)
-Writes data/processed/predictions.parquet  date, asset, split, label, model and baseline predictions
+       data/interim/bars.parquet  closes, from which a baseline forecasts volatility
+Writes data/processed/predictions.parquet  date, asset, split, label, exit, model, baselines and the model as each
+                                           calibration method leaves it
+       data/processed/conformal.parquet    per test row: was the label in the set, and how wide was it
        metrics/evaluate.json      what `dvc exp show` compares
        metrics/experiment.json    all that the ledger keeps of this run
        plots/reliability.csv      predicted against observed rates on the test split
@@ -9,11 +12,9 @@ Writes data/processed/predictions.parquet  date, asset, split, label, model and 
 Why    one number with an interval, beside baselines on exactly the same days.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -34,29 +35,31 @@ from finscale.config import (
 )
 from finscale.dataset import feature_names, read_development, read_test
 from finscale.errors import InputError
-from finscale.evaluation import baselines, metrics
-from finscale.evaluation.bootstrap import choose_block_length, row_weights
-from finscale.evaluation.calibration import probabilities
+from finscale.evaluation import baselines, scoring
+from finscale.evaluation.calibration import METHODS, calibrated, reliability
 from finscale.evaluation.config import EvaluateConfig
-from finscale.splits import Split
-from finscale.storage import read_json, write_csv, write_json, write_parquet
+from finscale.evaluation.conformal import conform
+from finscale.evaluation.volatility import add_deviation
+from finscale.splits import UNUSED, Split
+from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import checkpoint
 from finscale.training.loop import predict
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
 TEST = Path("data/processed/test.parquet")
+BARS = Path("data/interim/bars.parquet")
 WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
 CALIBRATION = Path("models/calibration.json")
 PREDICTIONS = Path("data/processed/predictions.parquet")
+CONFORMAL = Path("data/processed/conformal.parquet")
 METRICS = Path("metrics/evaluate.json")
 EXPERIMENT = Path("metrics/experiment.json")
 RELIABILITY = Path("plots/reliability.csv")
 SCALING_POINT = Path("plots/scaling_point.csv")
 
-EVALUATED: tuple[Split, ...] = ("validation", "test")
-_WEEK = 5  # sessions: the longest exit of the weekly horizon
+EVALUATED: tuple[Split, ...] = ("validation", "calibration", "test")
 
 
 class Params(Block):
@@ -84,31 +87,30 @@ def read_rows() -> pd.DataFrame:
     return rows.sort_values(["asset", "date"], ignore_index=True)
 
 
-def model_predictions(rows: pd.DataFrame, trained: checkpoint.Checkpoint, split: Split) -> np.ndarray:
-    """Calibrated probabilities, or returns, one per row of the split."""
+def model_predictions(rows: pd.DataFrame, trained: checkpoint.Checkpoint, split: Split) -> pd.DataFrame:
+    """The model's probabilities, or returns, one per row of the split; probabilities also by each calibration."""
     windows = Windows(rows, split, trained.model.context_length, trained.compute.device)
     output = predict(trained.network, windows, trained.compute)
-    if trained.target.binary:
-        return probabilities(output, read_json(CALIBRATION)["temperature"])
-    return output.astype(float) * trained.target.std + trained.target.mean
+    if not trained.target.binary:
+        return pd.DataFrame({"model": output.astype(float) * trained.target.std + trained.target.mean})
+    told = read_json(CALIBRATION)
+    by_method = {f"calibrated_{method}": calibrated(output, told["fitted"], method) for method in METHODS}
+    return pd.DataFrame({"model": by_method[f"calibrated_{told['method']}"], **by_method})
 
 
 def all_predictions(rows: pd.DataFrame, trained: checkpoint.Checkpoint, params: Params) -> pd.DataFrame:
-    """Predictions of the model and every baseline on the validation and test rows."""
-    parts = {split: rows[rows["split"] == split] for split in ("train", *EVALUATED)}
-    tables = []
-    for split in EVALUATED:
-        table = parts[split][["date", "asset", "split", "label"]].assign(model=model_predictions(rows, trained, split))
-        fitted = baselines.fit_and_predict(
-            parts["train"],
-            parts["validation"],
-            parts[split],
-            params.binary,
-            params.evaluate.catboost_iterations,
-            params.seed,
-        )
-        tables.append(table.assign(**fitted))
-    return pd.concat(tables, ignore_index=True)
+    """Predictions of the model and every baseline on the rows that were not trained on."""
+    labelled = rows[rows["split"] != UNUSED]
+    if params.binary:
+        labelled = add_deviation(read_parquet(BARS), labelled)
+    parts = dict(tuple(labelled.groupby("split")))
+    wanted = pd.concat([parts[split] for split in EVALUATED], ignore_index=True)
+    model = pd.concat([model_predictions(rows, trained, split) for split in EVALUATED], ignore_index=True)
+    iterations = params.evaluate.catboost_iterations
+    fitted = baselines.fit_and_predict(
+        parts["train"], parts["validation"], wanted, params.binary, iterations, params.seed
+    )
+    return pd.concat([wanted[["date", "asset", "split", "label", "exit"]], model], axis=1).assign(**fitted)
 
 
 def check_complete(predictions: pd.DataFrame, rows: pd.DataFrame) -> None:
@@ -119,33 +121,7 @@ def check_complete(predictions: pd.DataFrame, rows: pd.DataFrame) -> None:
             raise InputError(f"evaluate: {found} predictions for {expected} {split} rows, or some without a value")
 
 
-def score(test: pd.DataFrame, params: Params) -> dict[str, Any]:
-    """Loss and skill of the model and each baseline, and the model's other metrics, with intervals."""
-    config, label = params.evaluate, test["label"].to_numpy()
-    loss = {
-        name: metrics.loss_rows(label, test[name].to_numpy(), params.binary) for name in ("model", *baselines.BASELINES)
-    }
-    block = config.block_length
-    if block == "auto":
-        daily = pd.Series(loss["model"]).groupby(test["date"].to_numpy()).mean().to_numpy()
-        block = choose_block_length(daily, _WEEK if params.horizon == "weekly" else params.horizon)
-    # The resampling is part of the measurement, not of the experiment: its seed never varies.
-    weights = row_weights(test["date"].to_numpy(), block, config.resamples, seed=0)
-    models = {
-        name: {
-            "loss": asdict(metrics.mean_score(rows, weights, config.confidence)),
-            "skill": asdict(metrics.skill_score(rows, loss["base_rate"], weights, config.confidence)),
-            "loss_minus_model": asdict(metrics.mean_score(rows - loss["model"], weights, config.confidence)),
-        }
-        for name, rows in loss.items()
-    }
-    other = metrics.secondary_scores(label, test["model"].to_numpy(), params.binary, weights, config.confidence)
-    return {"block_length": block, "models": models, "other": {name: asdict(value) for name, value in other.items()}}
-
-
-def experiment(
-    params: Params, trained: checkpoint.Checkpoint, scores: dict[str, Any], test: pd.DataFrame
-) -> dict[str, Any]:
+def experiment(params: Params, trained: checkpoint.Checkpoint, scores: dict, test: pd.DataFrame) -> dict[str, Any]:
     """All that the ledger keeps of this run, measured and not labelled."""
     compute = {"device": trained.compute.device.type, "precision": trained.compute.precision}
     return {
@@ -154,38 +130,16 @@ def experiment(
         "compute": compute | {"threads": trained.compute.threads, "torch": torch.__version__},
         "test_rows": len(test),
         "scores": scores,
-        **spread(test, trained.target.binary),
+        **scoring.spread(test, params.binary),
     }
 
 
-def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
-    """How much the predictions vary; a model that predicts a constant is named collapsed (SPEC 12.4)."""
-    deviation = float(test["model"].std(ddof=0))
-    return {"prediction_std": deviation, "collapsed": deviation < metrics.COLLAPSED_STD[binary]}
-
-
-def headline(scores: dict[str, Any], trained: checkpoint.Checkpoint, test: pd.DataFrame) -> dict[str, Any]:
-    """The few numbers that experiments are compared by."""
-    loss, skill = scores["models"]["model"]["loss"], scores["models"]["model"]["skill"]
-    return {
-        "params_counted": trained.run["params_total"],
-        "validation_loss": trained.run["validation_loss"],
-        "test_loss": loss["value"],
-        "test_loss_low": loss["low"],
-        "test_loss_high": loss["high"],
-        "test_skill": skill["value"],
-        "test_skill_low": skill["low"],
-        "test_skill_high": skill["high"],
-        "test_accuracy": scores["other"]["accuracy"]["value"],
-        **spread(test, trained.target.binary),
-    }
-
-
-def write_plots(test: pd.DataFrame, found: dict[str, Any], params: Params) -> None:
-    label, prediction = test["label"].to_numpy(), test["model"].to_numpy()
-    # A regression has no probabilities: its table is empty, but the output exists.
-    curve = pd.DataFrame(metrics.reliability(label, prediction))
-    write_csv(RELIABILITY, curve if params.binary else curve.head(0))
+def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resampling, params: Params) -> None:
+    if params.binary:
+        curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.confidence)
+    else:  # a regression has no probabilities: its table is empty, but the output exists
+        curve = pd.DataFrame(columns=["predicted", "observed", "rows", "low", "high"])
+    write_csv(RELIABILITY, curve)
     point = {"params": found["params_counted"], "test_loss": found["test_loss"], "budget": format_budget(params.budget)}
     write_csv(SCALING_POINT, pd.DataFrame([point | {"seed": params.seed}]))
 
@@ -196,13 +150,18 @@ def main() -> None:
     trained = checkpoint.load(WEIGHTS, MODEL, feature_names(rows))
     predictions = all_predictions(rows, trained, params)
     check_complete(predictions, rows)
-    test = predictions[predictions["split"] == "test"]
-    scores = score(test, params)
-    found = headline(scores, trained, test)
+    calibration, test = (predictions[predictions["split"] == split] for split in ("calibration", "test"))
+    config = params.evaluate
+    conformal = conform(calibration, test, params.binary, config.conformal_level, config.conformal_step)
+    drawn = scoring.resampling(test, params.horizon, params.binary, config)
+    scores = scoring.score(test, params.binary, drawn)
+    scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
+    found = scoring.headline(scores, trained.run, test, params.binary)
     write_parquet(PREDICTIONS, predictions)
+    write_parquet(CONFORMAL, conformal)
     write_json(METRICS, found)
     write_json(EXPERIMENT, experiment(params, trained, scores, test))
-    write_plots(test, found, params)
+    write_plots(test, found, drawn, params)
     print("evaluate: test loss {test_loss:.5f} ({test_loss_low:.5f} to {test_loss_high:.5f})".format(**found))
 
 

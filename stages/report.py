@@ -71,10 +71,10 @@ def interval_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
 
 def notes(experiment: dict[str, Any]) -> list[str]:
     return [
-        f"Intervals: moving-block bootstrap over days, blocks of {experiment['scores']['block_length']} days.",
+        f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days.",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
         "Baselines are fitted on the training days; CatBoost stops early on the validation days.",
-        "Early stopping and the temperature use the validation days, nothing uses the test days.",
+        "Early stopping uses the validation days, calibration the days after them, nothing the test days.",
         "The interval of alpha covers seeds and lack of fit, not the choice of the test period.",
         "Flat: the whole interval is below 1 % of the loss per tenfold parameters; undecidable: it is wider.",
     ]

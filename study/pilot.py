@@ -25,6 +25,7 @@ BUDGETS = ("10K", "30K", "100K", "300K", "1M")
 SEEDS = (0, 1, 2)
 QUEUE_LOG = Path(".dvc/tmp/pilot-queue.log")
 
+RESULT = "evaluate"  # what comes after it draws, and is drawn once at the end
 _POLL_SECONDS = 5
 _IDLE_SECONDS = 60  # a worker that starts nothing for so long has lost its message: start another
 _WAITING = ("Queued", "Running")
@@ -47,7 +48,8 @@ def queue(runs: list[tuple[str, str, int]]) -> None:
     waiting = {entry["name"] for entry in _status() if entry["status"] in _WAITING}
     for name, budget, seed in runs:
         if name not in waiting:
-            _dvc("exp", "run", "--queue", "--force", "--name", name, "-S", f"budget={budget}", "-S", f"seed={seed}")
+            _dvc("exp", "run", "--queue", "--force", "--name", name, "-S", f"budget={budget}", "-S", f"seed={seed}",
+                 RESULT)  # fmt: skip
 
 
 def work_off(jobs: int) -> None:

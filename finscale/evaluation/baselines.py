@@ -4,6 +4,9 @@ base_rate    what the training rows did on average
 persistence  the newest label known at the time, turned into the rate that followed it in training
 logistic     logistic (or ridge) regression on the day's features
 catboost     gradient boosting on the day's features, stopped early on the validation rows
+volatility   binary tasks: a GARCH forecast turned into a probability (finscale/evaluation/volatility.py)
+zero         regression: no return at all
+last_return  regression: the newest return known at the time, unchanged
 """
 
 import numpy as np
@@ -11,11 +14,17 @@ import pandas as pd
 from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from finscale.dataset import feature_names
-
-BASELINES = ("base_rate", "persistence", "logistic", "catboost")
+from finscale.dataset import KEYS
+from finscale.evaluation.volatility import exceedance_probability
 
 _PATIENCE = 50  # trees
+_NO_FEATURE = (*KEYS, "deviation")
+
+
+def names_of(binary: bool) -> tuple[str, ...]:
+    """The baselines of a kind of task."""
+    own = ("volatility",) if binary else ("zero", "last_return")
+    return ("base_rate", "persistence", "logistic", "catboost", *own)
 
 
 def fit_and_predict(
@@ -23,18 +32,22 @@ def fit_and_predict(
 ) -> dict[str, np.ndarray]:
     """Predictions of every baseline for the `wanted` rows: probabilities, or returns.
 
-    All three frames are data set rows (dataset.KEYS, then features) with labels.
+    All three frames are data set rows (dataset.KEYS, then features) with labels; those of a binary task have
+    `deviation` as well, of which the other baselines see nothing.
     """
-    names = feature_names(train)
+    names = [name for name in train if name not in _NO_FEATURE]
     linear = LogisticRegression(max_iter=1000) if binary else Ridge()
     linear.fit(train[names], train["label"])
     boosted = _catboost(train, validation, names, binary, iterations, seed)
-    return {
+    common = {
         "base_rate": np.full(len(wanted), train["label"].mean()),
         "persistence": _persistence(train, wanted, binary),
         "logistic": _predict(linear, wanted[names], binary),
         "catboost": _predict(boosted, wanted[names], binary),
     }
+    if binary:
+        return common | {"volatility": exceedance_probability(train, wanted)}
+    return common | {"zero": np.zeros(len(wanted)), "last_return": wanted["last_known"].to_numpy(dtype=float)}
 
 
 def _predict(model: object, features: pd.DataFrame, binary: bool) -> np.ndarray:

@@ -1,10 +1,25 @@
-"""Temperature scaling: one number that makes confident models honest (Guo et al. 2017)."""
+"""Calibration: probabilities made honest on rows that neither trained nor chose the model.
+
+temperature  p = sigmoid(logit / T)          one number (Guo et al. 2017); the order of days stays
+platt        p = sigmoid(a logit + b)        two numbers (Platt 1999); also moves the base rate
+isotonic     p = any rising step function    as many numbers as steps (Zadrozny and Elkan 2002)
+"""
+
+from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
-from finscale.evaluation.metrics import log_loss_rows
+from finscale.evaluation.bootstrap import percentile_interval
+from finscale.evaluation.config import Method
+from finscale.evaluation.metrics import Score, log_loss_rows, resampled_means
+
+METHODS = get_args(Method)
+BINS = 10  # of the reliability diagram and of ECE: equal numbers of rows, in order of the prediction
 
 _LOG_RANGE = (np.log(0.05), np.log(20.0))
 
@@ -19,6 +34,86 @@ def fit_temperature(logits: np.ndarray, label: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
+def fit_platt(logits: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Slope and intercept of the logistic regression of the label on the logit, without a penalty."""
+    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(logits.astype(float)[:, None], label)
+    return {"slope": float(fitted.coef_[0, 0]), "intercept": float(fitted.intercept_[0])}
+
+
+def fit_isotonic(logits: np.ndarray, label: np.ndarray) -> dict[str, list[float]]:
+    """The rising step function as its corners: logit, probability.
+
+    It is kept 1 / (n + 2) away from 0 and 1 (Laplace's rule): n rows cannot show that something never happens.
+    """
+    floor = 1 / (len(label) + 2)
+    fitted = IsotonicRegression(y_min=floor, y_max=1 - floor, out_of_bounds="clip").fit(logits.astype(float), label)
+    return {"logit": fitted.X_thresholds_.tolist(), "probability": fitted.y_thresholds_.tolist()}
+
+
+def fit_all(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
+    """Every method fitted to the same rows, {method: its numbers}; what `calibrated` takes."""
+    return {
+        "none": {},
+        "temperature": {"temperature": fit_temperature(logits, label)},
+        "platt": fit_platt(logits, label),
+        "isotonic": fit_isotonic(logits, label),
+    }
+
+
+def calibrated(logits: np.ndarray, fitted: dict[str, Any], method: Method) -> np.ndarray:
+    """Probabilities by one method of `fit_all`."""
+    numbers = fitted[method]
+    if method == "platt":
+        return probabilities(numbers["slope"] * logits.astype(float) + numbers["intercept"], 1.0)
+    if method == "isotonic":
+        return np.interp(logits.astype(float), numbers["logit"], numbers["probability"])
+    return probabilities(logits, numbers["temperature"] if method == "temperature" else 1.0)
+
+
 def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     """The one place where logits become probabilities."""
     return np.asarray(expit(logits.astype(float) / temperature))
+
+
+def reliability(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, confidence: float) -> pd.DataFrame:
+    """Per bin: mean prediction, observed rate with its interval (low, high), rows. weights: (R, n)."""
+    groups = _bins(probability)
+    intervals = [
+        percentile_interval(weights[:, part] @ label[part] / _drawn(weights[:, part]), confidence) for part in groups
+    ]
+    return pd.DataFrame(
+        {
+            "predicted": [float(probability[part].mean()) for part in groups],
+            "observed": [float(label[part].mean()) for part in groups],
+            "rows": [len(part) for part in groups],
+            "low": [low for low, _ in intervals],
+            "high": [high for _, high in intervals],
+        }
+    )
+
+
+def calibration_error(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, confidence: float) -> Score:
+    """Expected calibration error: mean over rows of |mean prediction - observed rate| of the row's bin.
+
+    An absolute value cannot average out: even a perfectly calibrated model has an ECE above 0 on few rows, and its
+    resamples more so. Compare it between models on the same rows, and never with 0.
+    """
+    gaps = {}
+    for number, part in enumerate(_bins(probability)):
+        gap = np.zeros(len(label))
+        gap[part] = probability[part] - label[part]
+        gaps[str(number)] = gap
+    resampled = sum(np.abs(gap) for gap in resampled_means(gaps, weights).values())
+    value = sum(abs(float(gap.mean())) for gap in gaps.values())
+    return Score(value, *percentile_interval(np.asarray(resampled), confidence))
+
+
+def _bins(probability: np.ndarray) -> list[np.ndarray]:
+    """Rows of each bin; sorting is stable, so that equal predictions fall into bins in order of time."""
+    return [part for part in np.array_split(np.argsort(probability, kind="stable"), BINS) if len(part)]
+
+
+def _drawn(weights: np.ndarray) -> np.ndarray:
+    """Rows drawn per resample; NaN where none was, which leaves the resample out."""
+    drawn = weights.sum(axis=1)
+    return np.where(drawn > 0, drawn, np.nan)

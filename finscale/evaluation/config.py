@@ -1,14 +1,34 @@
-"""The typed arguments of evaluation."""
+"""The typed arguments of the stages that calibrate, evaluate, compare and trade: one block each."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from finscale.config import Block
+
+Method = Literal["none", "temperature", "platt", "isotonic"]  # of calibration
+Rule = Literal["long_flat", "long_short"]  # of trading
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class CalibrateConfig(Block):
+    method: Method
 
 
 class EvaluateConfig(Block):
     resamples: Annotated[int, Field(ge=100)]
-    confidence: Annotated[float, Field(gt=0, lt=1)]
+    confidence: Fraction
     block_length: PositiveInt | Literal["auto"]
     catboost_iterations: PositiveInt
+    conformal_level: Fraction
+    conformal_step: PositiveFloat
+
+
+class CompareConfig(Block):
+    resamples: Annotated[int, Field(ge=100)]
+    mcs_size: Fraction
+
+
+class TradeConfig(Block):
+    rule: Rule
+    cost_bps: NonNegativeFloat

@@ -10,7 +10,7 @@ import pandas as pd
 
 from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
-from finscale.sources import bundled, directory, live
+from finscale.sources import bundled, directory, live, simulated
 from finscale.sources.config import DataConfig
 from finscale.sources.store import RawStore
 from finscale.sources.tables import COLUMNS, Wanted, wanted
@@ -35,6 +35,8 @@ def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfi
     """
     if source == "bundled":
         return [_bundled(symbol, config) for symbol in bundled.symbols(assets, quality)]
+    if source == "simulated":
+        return [_simulated(symbol, config) for symbol in simulated.symbols(assets, quality)]
     if source == "directory":
         return [_directory(series, config) for series in directory.present(config.directory, wanted(assets, quality))]
     return [_live(series, config, store) for series in wanted(assets, quality)]
@@ -42,6 +44,12 @@ def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfi
 
 def _bundled(symbol: str, config: DataConfig) -> Fetched:
     return Fetched(Wanted(symbol, "prices"), _between(bundled.fetch(symbol), config), bundled.ORIGIN)
+
+
+def _simulated(symbol: str, config: DataConfig) -> Fetched:
+    days = simulated.last_sessions(config.start, config.end, config.simulated.sessions)
+    frame = simulated.simulate(config.simulated, days)
+    return Fetched(Wanted(symbol, "prices"), frame, simulated.origin(config.simulated))
 
 
 def _directory(series: Wanted, config: DataConfig) -> Fetched:

@@ -1,11 +1,21 @@
 """The typed arguments of the sources."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from finscale.config import Block
+
+
+class SimulatedConfig(Block):
+    """A market of known laws; finscale/sources/simulated.py says what each number does."""
+
+    market: Literal["random_walk", "planted"] = "random_walk"
+    sessions: Annotated[int, Field(ge=500)] = 8000  # the last ones before data.end
+    signal: NonNegativeFloat = 0.5
+    complexity: Annotated[PositiveInt, Field(le=10)] = 1
+    seed: NonNegativeInt = 0  # of the market; the experiment's seed is another
 
 
 class DataConfig(Block):
@@ -14,6 +24,7 @@ class DataConfig(Block):
     start: Annotated[date, Field(ge=date(1990, 1, 1))]  # the exchange calendar begins here
     end: date
     directory: str
+    simulated: SimulatedConfig = SimulatedConfig()
 
     @model_validator(mode="after")
     def _ascending(self) -> "DataConfig":

@@ -15,7 +15,8 @@ from study.experiments import RESULT_STAGES, read_workspace
 DVC = yaml.safe_load(Path("dvc.yaml").read_text())
 STAGES = DVC["stages"]
 LOCK = YAML(typ="safe").load(Path("dvc.lock"))["stages"]  # YAML 1.2, as DVC writes it: 1e-06 is a number
-DRAWING = ("dictionary", "feature_report", "scaling", "report")  # they show results and change none
+# They show results and change none.
+DRAWING = ("dictionary", "compare", "trade", "draw", "feature_report", "scaling", "report")
 FLOW = list(STAGES)
 
 

@@ -5,7 +5,14 @@ import pytest
 
 from tests.pipeline.conftest import Workspace
 
-SHORT = {"bundled": {"train_end": "2013-12-31", "validation_end": "2014-03-31", "test_end": "2018-12-31"}}
+SHORT = {
+    "bundled": {
+        "train_end": "2013-12-31",
+        "calibration_start": "2014-02-03",
+        "validation_end": "2015-12-31",
+        "test_end": "2018-12-31",
+    }
+}
 
 
 def check_stops(clone: Workspace, command: tuple[str, ...], message: str) -> None:
@@ -24,7 +31,7 @@ def check_stops(clone: Workspace, command: tuple[str, ...], message: str) -> Non
     [
         ({"budgte": "10K"}, "params.yaml: budgte = '10K' is not a known key"),
         ({"task": "threshold_9pct"}, "params.yaml: task = 'threshold_9pct' is not allowed"),
-        ({"dataset": {"split": SHORT}}, "the validation split has 56 rows, fewer than dataset.min_rows = 100"),
+        ({"dataset": {"split": SHORT}}, "the validation split has 16 rows, fewer than dataset.min_rows = 100"),
         ({"task": "threshold_5pct"}, "positives for task threshold_5pct, fewer than dataset.min_positives = 20"),
         ({"assets": "C"}, "assets = C is not offered by source bundled, which has A = SP500; B = SP500, NASDAQ"),
     ],

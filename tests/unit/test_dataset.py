@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from finscale.bars import sessions
 from finscale.dataset import DatasetConfig, assemble, check_splits, describe, feature_names, fit_scaler
 from finscale.errors import InputError
-from finscale.splits import SplitConfig, SplitDates, assign_splits
+from finscale.splits import SPLITS, SplitConfig, SplitDates, assign_splits
 from finscale.windows import Windows
 from tests.conftest import ENDS, rows_of
 
@@ -28,7 +28,7 @@ def test_a_day_belongs_to_the_split_that_holds_its_label_s_exit() -> None:
 
 
 def test_no_label_of_a_split_uses_a_price_of_the_next(rows: pd.DataFrame) -> None:
-    last = {"train": "2013-12-31", "validation": "2015-12-31", "test": "2018-12-31"}
+    last = {"train": "2013-12-31", "validation": "2014-12-31", "calibration": "2015-12-31", "test": "2018-12-31"}
     for split, end in last.items():
         part = rows[rows["split"] == split]
         assert (part["exit"] <= days(end)).all()
@@ -40,7 +40,8 @@ def test_no_label_of_a_split_uses_a_price_of_the_next(rows: pd.DataFrame) -> Non
 def test_splits_keep_all_their_days_and_reach_back_for_context(rows: pd.DataFrame) -> None:
     validation = rows[rows["split"] == "validation"]["date"]
     assert validation.min() == days("2014-01-02")
-    assert len(validation) == len(sessions(days("2014-01-01"), days("2015-12-31"))) - 5
+    assert len(validation) == len(sessions(days("2014-01-01"), days("2014-12-31"))) - 5
+    assert (rows["split"] == "calibration").sum() == len(sessions(days("2015-01-01"), days("2015-12-31"))) - 5
     windows = Windows(rows, "validation", 60, CPU)
     first, _ = windows.gather(torch.tensor([0]))
     before = rows[rows["date"] <= days("2014-01-02")].tail(60)
@@ -48,7 +49,7 @@ def test_splits_keep_all_their_days_and_reach_back_for_context(rows: pd.DataFram
 
 
 def test_every_labelled_day_is_one_window_whatever_the_context(rows: pd.DataFrame) -> None:
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         wanted = rows.loc[rows["split"] == split, "date"].tolist()
         for context in (32, 60, 128):
             windows = Windows(rows, split, context, CPU)

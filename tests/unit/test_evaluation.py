@@ -4,17 +4,16 @@ import pytest
 from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
-from finscale.evaluation import baselines
 from finscale.evaluation.bootstrap import choose_block_length, row_weights
-from finscale.evaluation.calibration import fit_temperature, probabilities
 from finscale.evaluation.metrics import (
     auc_score,
+    information_rows,
     log_loss_rows,
     mean_score,
-    reliability,
     secondary_scores,
     skill_score,
 )
+from finscale.evaluation.ranking import weighted_auc
 
 RNG = np.random.default_rng(0)
 LOGIT = RNG.normal(size=600)
@@ -30,30 +29,28 @@ def test_a_certain_wrong_answer_costs_much_but_not_everything() -> None:
     assert np.isfinite(log_loss_rows(np.array([1.0]), np.array([0.0]))).all()
 
 
-def test_temperature_scaling_undoes_overconfidence() -> None:
-    assert fit_temperature(LOGIT * 3, LABEL) == pytest.approx(3 * fit_temperature(LOGIT, LABEL), rel=1e-3)
-    assert fit_temperature(LOGIT, LABEL) == pytest.approx(1.0, abs=0.25)
-    calibrated = probabilities(LOGIT * 3, fit_temperature(LOGIT * 3, LABEL))
-    assert log_loss_rows(LABEL, calibrated).mean() <= log_loss_rows(LABEL, probabilities(LOGIT * 3, 1.0)).mean()
-
-
 def test_blocks_are_drawn_whole_and_all_assets_of_a_day_together() -> None:
     days = np.repeat(np.arange(50), 2)  # two assets
     weights = row_weights(days, block_length=10, resamples=200, seed=0)
     assert weights.shape == (200, 100)
     assert (weights.sum(axis=1) == 100).all()
     np.testing.assert_array_equal(weights[:, ::2], weights[:, 1::2])
-    # Days in the middle are drawn with their neighbours: counts of adjacent days go together.
-    middle = weights[:, ::2]
-    assert np.corrcoef(middle[:, 24], middle[:, 25])[0, 1] > 0.8
+    # Days are drawn with their neighbours: counts of adjacent days go together, the last with the first.
+    of_day = weights[:, ::2]
+    assert np.corrcoef(of_day[:, 24], of_day[:, 25])[0, 1] > 0.8
+    assert np.corrcoef(of_day[:, 49], of_day[:, 0])[0, 1] > 0.8
+
+
+def test_days_at_the_ends_are_drawn_as_often_as_those_between() -> None:
+    mean = row_weights(np.arange(50), block_length=10, resamples=4000, seed=0).mean(axis=0)
+    np.testing.assert_allclose(mean, 1, atol=0.1)  # moving blocks would draw the first day a tenth as often
 
 
 def test_the_block_grows_with_dependence_and_is_at_least_the_horizon() -> None:
     noise = RNG.normal(size=1000)
     smooth = pd.Series(noise).rolling(20).mean().dropna().to_numpy()
     assert choose_block_length(smooth, 5) > choose_block_length(noise, 5) >= 5
-    with np.errstate(invalid="ignore"):  # arch divides by the variance
-        assert choose_block_length(np.ones(100), 5) == 5
+    assert choose_block_length(np.ones(100), 5) == 5
 
 
 def test_the_interval_of_a_mean_is_wider_when_days_depend_on_each_other() -> None:
@@ -91,50 +88,68 @@ def test_auc_is_scikit_learn_s_on_weighted_rows() -> None:
     assert score.low < score.value < score.high
 
 
-def test_secondary_metrics_fit_the_task() -> None:
-    weights = row_weights(np.arange(600), 5, 50, seed=0)
-    binary = secondary_scores(LABEL, expit(LOGIT), True, weights, 0.95)
-    assert binary["accuracy"].value == pytest.approx(sklearn_metrics.accuracy_score(LABEL, LOGIT > 0))
-    assert binary["brier"].value == pytest.approx(sklearn_metrics.brier_score_loss(LABEL, expit(LOGIT)))
-    regression = secondary_scores(LOGIT, -LOGIT, False, weights, 0.95)
-    assert regression["accuracy"].value == 0
-    assert regression["mae"].value == pytest.approx(2 * np.abs(LOGIT).mean())
+@pytest.mark.parametrize("score", [LOGIT, LOGIT.round(0), np.zeros(600)], ids=["distinct", "tied", "constant"])
+def test_every_resample_s_auc_is_scikit_learn_s(score: np.ndarray) -> None:
+    weights = row_weights(np.arange(600), 5, 40, seed=1)
+    wanted = [sklearn_metrics.roc_auc_score(LABEL, score, sample_weight=w) for w in weights]
+    np.testing.assert_allclose(weighted_auc(LABEL, score, weights), wanted, atol=1e-12)
 
 
-def test_reliability_bins_hold_equal_numbers_and_all_rows() -> None:
-    table = reliability(LABEL, expit(LOGIT))
-    assert table["rows"] == [60] * 10
-    assert table["predicted"] == sorted(table["predicted"])
-    assert np.average(table["observed"], weights=table["rows"]) == pytest.approx(LABEL.mean())
+def test_a_resample_of_one_class_has_no_auc() -> None:
+    weights = np.vstack([LABEL, np.ones(600)])  # the first draws positives only
+    assert np.isnan(weighted_auc(LABEL, LOGIT, weights)).tolist() == [True, False]
 
 
-@pytest.fixture(scope="module")
-def parts(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return {split: rows[rows["split"] == split] for split in ("train", "validation", "test")}
+CLASSIFICATION = {
+    "auc": sklearn_metrics.roc_auc_score,
+    "brier": sklearn_metrics.brier_score_loss,
+    "accuracy": lambda y, p, **w: sklearn_metrics.accuracy_score(y, p > 0.5, **w),
+    "precision": lambda y, p, **w: sklearn_metrics.precision_score(y, p > 0.5, zero_division=0, **w),
+    "recall": lambda y, p, **w: sklearn_metrics.recall_score(y, p > 0.5, **w),
+    "f1": lambda y, p, **w: sklearn_metrics.f1_score(y, p > 0.5, zero_division=0, **w),
+}
+REGRESSION = {
+    "mae": sklearn_metrics.mean_absolute_error,
+    "mape": sklearn_metrics.mean_absolute_percentage_error,
+    "r2": sklearn_metrics.r2_score,
+    "accuracy": lambda y, p, **w: np.average(np.sign(y) == np.sign(p), weights=w.get("sample_weight")),
+}
 
 
-def test_every_baseline_predicts_every_row(parts: dict[str, pd.DataFrame]) -> None:
-    found = baselines.fit_and_predict(parts["train"], parts["validation"], parts["test"], True, 30, seed=0)
-    assert tuple(found) == baselines.BASELINES
-    for name, values in found.items():
-        assert len(values) == len(parts["test"]), name
-        assert ((values > 0) & (values < 1)).all(), name
-    assert (found["base_rate"] == parts["train"]["label"].mean()).all()
+@pytest.mark.parametrize(
+    ("binary", "label", "prediction", "wanted"),
+    [
+        (True, LABEL, expit(LOGIT), CLASSIFICATION),
+        (True, LABEL, expit(LOGIT - 9), CLASSIFICATION),  # nothing is predicted positive
+        (False, LOGIT * 0.01, LOGIT * 0.004 + RNG.normal(scale=0.01, size=600), REGRESSION),
+    ],
+    ids=["classification", "no positives", "regression"],
+)
+def test_point_values_and_every_resample_are_scikit_learn_s(
+    binary: bool, label: np.ndarray, prediction: np.ndarray, wanted: dict
+) -> None:
+    # With one resample both ends of the interval are that resample's value.
+    weights = row_weights(np.arange(600), 5, 3, seed=2)
+    for one in weights:
+        found = secondary_scores(label, prediction, binary, one[None, :], 0.95)
+        assert set(found) == set(wanted)
+        for name, metric in wanted.items():
+            assert found[name].value == pytest.approx(metric(label, prediction)), name
+            assert found[name].low == pytest.approx(metric(label, prediction, sample_weight=one)), name
+            assert found[name].low == found[name].high
 
 
-def test_persistence_uses_only_labels_already_known(parts: dict[str, pd.DataFrame]) -> None:
-    train, test = parts["train"], parts["test"]
-    found = baselines.fit_and_predict(train, parts["validation"], test, True, 5, seed=0)["persistence"]
-    rates = train.groupby("last_known")["label"].mean()
-    np.testing.assert_array_equal(found, test["last_known"].map(rates))
+def test_information_is_half_of_clark_and_west_s_adjusted_loss_difference() -> None:
+    prediction, base = expit(LOGIT), np.full(600, 0.4)
+    squared = (LABEL - base) ** 2 - ((LABEL - prediction) ** 2 - (base - prediction) ** 2)
+    np.testing.assert_allclose(information_rows(LABEL, prediction, base), squared / 2, atol=1e-12)
 
 
-def test_baselines_of_a_regression_predict_returns(parts: dict[str, pd.DataFrame]) -> None:
-    returns = {
-        split: part.assign(label=part["label"] * 0.01, last_known=part["last_known"] * 0.01)
-        for split, part in parts.items()
-    }
-    found = baselines.fit_and_predict(returns["train"], returns["validation"], returns["test"], False, 30, seed=0)
-    for name, values in found.items():
-        assert np.isfinite(values).all(), name
-    assert abs(found["catboost"]).max() < 0.05
+def test_noise_costs_skill_but_no_information() -> None:
+    rng = np.random.default_rng(5)
+    label, noise = (rng.random(20_000) < 0.4).astype(float), np.clip(0.4 + 0.1 * rng.normal(size=20_000), 0.01, 0.99)
+    base, weights = np.full(20_000, 0.4), row_weights(np.arange(20_000), 1, 200, seed=0)
+    loss, reference = log_loss_rows(label, noise), log_loss_rows(label, base)
+    assert skill_score(loss, reference, weights, 0.95).high < 0
+    information = mean_score(information_rows(label, noise, base), weights, 0.95)
+    assert information.low < 0 < information.high

@@ -1,0 +1,109 @@
+"""Any number of models on the same days: which are better, with chance and the number of tries taken into account.
+
+Rows are days (losses of several assets are averaged first), columns are models. All by the arch package, with a
+circular block bootstrap:
+
+differences  every pair, paired by day
+MCS          Model Confidence Set (Hansen, Lunde and Nason 2011): the models that cannot be told from the best
+SPA          Superior Predictive Ability (Hansen 2005): is the best of all models better than the benchmark, given
+             that it was picked as the best of so many?
+"""
+
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from arch.bootstrap import MCS, SPA
+
+from finscale.evaluation import metrics
+from finscale.evaluation.bootstrap import daily_means, row_weights
+
+_SEED = 0  # of the resampling, a part of the measurement
+
+
+def daily_losses(test: pd.DataFrame, names: list[str], binary: bool) -> pd.DataFrame:
+    """Mean loss of each day and model: indexed by date, one column per name."""
+    label = test["label"].to_numpy()
+    return pd.DataFrame(
+        {name: daily_means(metrics.loss_rows(label, test[name].to_numpy(), binary), test["date"]) for name in names}
+    )
+
+
+def paired_differences(
+    losses: pd.DataFrame, block_length: int, resamples: int, confidence: float
+) -> list[dict[str, Any]]:
+    """Loss of `a` minus loss of `b` for every pair, with its interval: below 0, `a` is better."""
+    weights = row_weights(losses.index.to_numpy(), block_length, resamples, _SEED)
+    return [
+        {"a": a, "b": b} | asdict(metrics.mean_score((losses[a] - losses[b]).to_numpy(), weights, confidence))
+        for a, b in combinations(losses.columns, 2)
+    ]
+
+
+def model_confidence_set(
+    losses: pd.DataFrame, block_length: int, resamples: int, size: float
+) -> dict[str, dict[str, Any]]:
+    """Per model: the p-value at which it leaves the set, and whether it stays at the level `size`.
+
+    Columns that equal another day by day are tested once and share its answer.
+    """
+    distinct, twin_of = _distinct(losses)
+    if distinct.shape[1] == 1:
+        return {name: {"p_value": 1.0, "in_set": True} for name in losses}
+    test = MCS(distinct, size, reps=resamples, block_size=block_length, bootstrap="circular", seed=_SEED)
+    test.compute()
+    p_values = test.pvalues["Pvalue"]
+    return {
+        name: {"p_value": float(p_values[twin_of[name]]), "in_set": twin_of[name] in test.included} for name in losses
+    }
+
+
+def superior_predictive_ability(
+    losses: pd.DataFrame, benchmark: str, block_length: int, resamples: int
+) -> dict[str, Any]:
+    """p-value of 'no model is better than the benchmark' (the consistent version), and the best model's name."""
+    models = losses.drop(columns=benchmark)
+    distinct = models.loc[:, [not np.array_equal(models[name], losses[benchmark]) for name in models]]
+    if distinct.empty:
+        return {"benchmark": benchmark, "best": benchmark, "p_value": 1.0}
+    test = SPA(losses[benchmark], distinct, block_size=block_length, reps=resamples, bootstrap="circular", seed=_SEED)
+    test.compute()
+    return {"benchmark": benchmark, "best": str(models.mean().idxmin()), "p_value": float(test.pvalues["consistent"])}
+
+
+def configurations_tried(ledger: pd.DataFrame, axes: dict[str, Any]) -> dict[str, int]:
+    """How often the study has looked: all runs, and those that were judged by the same test labels.
+
+    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it.
+    """
+    same = pd.Series(True, index=ledger.index)
+    for axis in ("source", "assets", "timescale", "task", "horizon"):
+        same &= ledger[axis].astype(str) == str(axes[axis])
+    mine = same.copy()
+    for axis in ("quality", "tier", "budget", "seed"):
+        mine &= ledger[axis].astype(str) == str(axes[axis])
+    missing = 0 if mine.any() else 1
+    return {"in_ledger": len(ledger) + missing, "on_these_labels": int(same.sum()) + missing}
+
+
+def by_year(test: pd.DataFrame, binary: bool, block_length: int, resamples: int, confidence: float) -> pd.DataFrame:
+    """Loss and skill of the model in each calendar year of the test split: year, days, loss, skill, low, high."""
+    rows = []
+    for year, part in test.groupby(test["date"].dt.year):
+        label = part["label"].to_numpy()
+        loss = metrics.loss_rows(label, part["model"].to_numpy(), binary)
+        base = metrics.loss_rows(label, part["base_rate"].to_numpy(), binary)
+        weights = row_weights(part["date"].to_numpy(), block_length, resamples, _SEED)
+        skill = metrics.skill_score(loss, base, weights, confidence)
+        days = part["date"].nunique()
+        rows.append({"year": year, "days": days, "loss": float(loss.mean()), "skill": skill.value}
+                    | {"low": skill.low, "high": skill.high})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _distinct(losses: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The columns without repeats, and for each column the one that stands for it."""
+    twin_of = {name: next(other for other in losses if np.array_equal(losses[other], losses[name])) for name in losses}
+    return losses[list(dict.fromkeys(twin_of.values()))], twin_of

@@ -1,0 +1,133 @@
+"""What is measured of one run: every model on the same rows, and what the ledger keeps of it.
+
+Predictions are a table of (asset, day) rows: date, asset, split, label, exit, model, one column per baseline, and for
+binary tasks one `calibrated_<method>` per calibration method.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finscale.config import Horizon
+from finscale.evaluation import baselines, metrics
+from finscale.evaluation.bootstrap import choose_block_length, daily_means, row_weights
+from finscale.evaluation.calibration import METHODS, calibration_error
+from finscale.evaluation.config import EvaluateConfig
+
+_WEEK = 5  # sessions: the longest exit of the weekly horizon
+_SEED = 0  # the resampling is part of the measurement, not of the experiment: its seed never varies
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """The resamples that every interval of a run is made from."""
+
+    block_length: int  # days
+    weights: np.ndarray  # (resamples, rows)
+    confidence: float
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "bootstrap": "circular block",
+            "block_length": self.block_length,
+            "resamples": len(self.weights),
+            "confidence": self.confidence,
+        }
+
+
+def horizon_sessions(horizon: Horizon) -> int:
+    """Sessions over which a label's outcome is spread, at most."""
+    return _WEEK if horizon == "weekly" else horizon
+
+
+def resampling(test: pd.DataFrame, horizon: Horizon, binary: bool, config: EvaluateConfig) -> Resampling:
+    """Blocks as long as the model's daily loss asks for, or as params.yaml says."""
+    block = config.block_length
+    if block == "auto":
+        loss = metrics.loss_rows(test["label"].to_numpy(), test["model"].to_numpy(), binary)
+        block = choose_block_length(daily_means(loss, test["date"]).to_numpy(), horizon_sessions(horizon))
+    weights = row_weights(test["date"].to_numpy(), block, config.resamples, _SEED)
+    return Resampling(block, weights, config.confidence)
+
+
+def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]:
+    """Loss and skill of the model and each baseline, and the model's other metrics, with intervals.
+
+    information: the Clark-West statistic, above 0 where predictions know something that the base rate does not.
+    """
+    label, prediction = test["label"].to_numpy(), test["model"].to_numpy()
+    names = ("model", *baselines.names_of(binary))
+    loss = {name: metrics.loss_rows(label, test[name].to_numpy(), binary) for name in names}
+    base = test["base_rate"].to_numpy()
+    sample = (drawn.weights, drawn.confidence)
+    models = {
+        name: {
+            "loss": metrics.mean_score(rows, *sample),
+            "skill": metrics.skill_score(rows, loss["base_rate"], *sample),
+            "loss_minus_model": metrics.mean_score(rows - loss["model"], *sample),
+            "information": metrics.mean_score(metrics.information_rows(label, test[name].to_numpy(), base), *sample),
+        }
+        for name, rows in loss.items()
+    }
+    return drawn.describe() | {
+        "models": {name: _as_dicts(scores) for name, scores in models.items()},
+        "other": _as_dicts(metrics.secondary_scores(label, prediction, binary, *sample)),
+        "calibration": calibration_scores(test, drawn) if binary else {},
+    }
+
+
+def calibration_scores(test: pd.DataFrame, drawn: Resampling) -> dict[str, Any]:
+    """Loss and expected calibration error of the model as every calibration method leaves it."""
+    label, sample = test["label"].to_numpy(), (drawn.weights, drawn.confidence)
+    found = {}
+    for method in METHODS:
+        probability = test[f"calibrated_{method}"].to_numpy()
+        loss = metrics.mean_score(metrics.log_loss_rows(label, probability), *sample)
+        found[method] = _as_dicts({"loss": loss, "ece": calibration_error(label, probability, *sample)})
+    return found
+
+
+def conformal_scores(rows: pd.DataFrame, level: float, drawn: Resampling) -> dict[str, Any]:
+    """Coverage and mean width on the test rows. rows: what conformal.conform returns."""
+    sample = (drawn.weights, drawn.confidence)
+    return {"level": level} | {
+        method: _as_dicts(
+            {
+                "coverage": metrics.mean_score(rows[f"{method}_covered"].to_numpy(), *sample),
+                "width": metrics.mean_score(rows[f"{method}_width"].to_numpy(), *sample),
+            }
+        )
+        for method in ("split", "adaptive")
+    }
+
+
+def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
+    """How much the predictions vary; a model that predicts a constant is named collapsed (SPEC 12.4)."""
+    deviation = float(test["model"].std(ddof=0))
+    return {"prediction_std": deviation, "collapsed": deviation < metrics.COLLAPSED_STD[binary]}
+
+
+def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, binary: bool) -> dict[str, Any]:
+    """The few numbers that experiments are compared by. run: what training recorded."""
+    loss, skill = scores["models"]["model"]["loss"], scores["models"]["model"]["skill"]
+    extra = {"test_auc": scores["other"]["auc"]["value"]} if binary else {"test_r2": scores["other"]["r2"]["value"]}
+    return {
+        "params_counted": run["params_total"],
+        "validation_loss": run["validation_loss"],
+        "test_loss": loss["value"],
+        "test_loss_low": loss["low"],
+        "test_loss_high": loss["high"],
+        "test_skill": skill["value"],
+        "test_skill_low": skill["low"],
+        "test_skill_high": skill["high"],
+        "test_accuracy": scores["other"]["accuracy"]["value"],
+        **extra,
+        "test_coverage": scores["conformal"]["adaptive"]["coverage"]["value"],
+        **spread(test, binary),
+    }
+
+
+def _as_dicts(scores: dict[str, metrics.Score]) -> dict[str, dict[str, float]]:
+    return {name: asdict(score) for name, score in scores.items()}

@@ -1,0 +1,147 @@
+"""What predictions would have earned, hypothetically: a secondary measure that is easy to fool oneself with.
+
+    signal      after the close of day t: 1 (long) where the prediction lies above what the training rows did on
+                average, else 0 (long_flat) or -1 (long_short); a regression's prediction is compared with 0
+    position    a signal lasts h sessions, and each day's signal gets 1 / h of the capital, so that the sleeves of
+                overlapping horizons add up to one: the position is the mean of the last h signals
+    execution   at the next session's open; the position then earns open to open
+    costs       per side, in basis points of the capital that changes hands, entry and final exit included
+
+Assumed, not studied: cash earns nothing, opens can be traded at, positions are re-balanced every day at no cost
+beyond that of the change in position, shorting is free.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from finscale.errors import InputError
+from finscale.evaluation.bootstrap import percentile_interval, row_weights
+from finscale.evaluation.config import Rule
+from finscale.evaluation.metrics import Score
+
+SESSIONS_PER_YEAR = 252
+_SEED = 0  # of the resampling, a part of the measurement
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Of a daily series of returns after costs. Annual figures take 252 sessions; returns are compounded."""
+
+    total_return: float
+    annual_return: float
+    annual_volatility: float
+    sharpe: Score  # annual
+    probabilistic_sharpe: float
+    deflated_sharpe: float
+    maximum_drawdown: float  # a positive fraction
+    annual_turnover: float  # capital traded per year, in multiples of the capital
+
+
+def signals(predictions: pd.DataFrame, binary: bool, rule: Rule) -> pd.DataFrame:
+    """One column per asset, indexed by day: 1, 0 or -1. predictions: date, asset, model, base_rate."""
+    reference = predictions["base_rate"] if binary else 0.0
+    table = predictions.assign(up=(predictions["model"] > reference).astype(float))
+    up = table.pivot(index="date", columns="asset", values="up").fillna(0.0)
+    return up if rule == "long_flat" else 2 * up - 1
+
+
+def positions(signal: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Share of the capital in each asset: sleeves of 1 / horizon, assets in equal parts; starts from cash."""
+    sleeves = signal.rolling(horizon, min_periods=1).sum() / horizon
+    return sleeves / signal.shape[1]
+
+
+def next_open_returns(bars: pd.DataFrame, days: pd.DatetimeIndex) -> pd.DataFrame:
+    """Return of each asset from the open after each day to the open after that; days without both are left out.
+
+    bars: date, asset, open. Raises InputError where no day has both.
+    """
+    opens = bars.pivot(index="date", columns="asset", values="open")
+    earned = (opens.shift(-2) / opens.shift(-1) - 1).reindex(days).dropna()
+    if earned.empty:
+        raise InputError("trade: no test day has two later opens in data/interim/bars.parquet; move dataset.split")
+    return earned
+
+
+def trade(position: pd.DataFrame, earned: pd.DataFrame, cost_bps: float) -> pd.DataFrame:
+    """Daily account of positions (rows: days, columns: assets) that earn `earned`: return, turnover, position.
+
+    Costs fall on the day's change of position; the last day also pays for the way out.
+    """
+    held = position.reindex(index=earned.index, columns=earned.columns).fillna(0.0)
+    traded = held.diff().fillna(held.iloc[[0]]).abs().sum(axis=1)
+    traded.iloc[-1] += held.iloc[-1].abs().sum()
+    gained = (held * earned).sum(axis=1) - traded * cost_bps / 10_000
+    return pd.DataFrame({"return": gained, "turnover": traded, "position": held.sum(axis=1)})
+
+
+def buy_and_hold(earned: pd.DataFrame, cost_bps: float) -> pd.DataFrame:
+    """The same account for all assets in equal parts on all days."""
+    return trade(pd.DataFrame(1 / earned.shape[1], earned.index, earned.columns), earned, cost_bps)
+
+
+def performance(
+    account: pd.DataFrame, block_length: int, resamples: int, confidence: float, configurations: int
+) -> Performance:
+    """Measures of an account. configurations: how many were tried before this one was looked at."""
+    returns = account["return"].to_numpy()
+    equity = np.cumprod(1 + returns)
+    years = len(returns) / SESSIONS_PER_YEAR
+    weights = row_weights(np.arange(len(returns)), block_length, resamples, _SEED)
+    return Performance(
+        total_return=float(equity[-1] - 1),
+        annual_return=float(equity[-1] ** (1 / years) - 1),
+        annual_volatility=float(returns.std(ddof=1) * math.sqrt(SESSIONS_PER_YEAR)),
+        sharpe=sharpe_score(returns, weights, confidence),
+        probabilistic_sharpe=probabilistic_sharpe(returns, 0.0),
+        deflated_sharpe=probabilistic_sharpe(returns, expected_best_sharpe(len(returns), configurations)),
+        maximum_drawdown=float(-drawdown(returns).min()),
+        annual_turnover=float(account["turnover"].sum() / years),
+    )
+
+
+def drawdown(returns: np.ndarray) -> np.ndarray:
+    """Distance below the highest equity so far, as a fraction, 0 or less; the capital at the start counts as a high."""
+    equity = np.cumprod(1 + returns)
+    return np.asarray(equity / np.maximum.accumulate(np.append(1.0, equity))[1:] - 1)
+
+
+def sharpe_score(returns: np.ndarray, weights: np.ndarray, confidence: float) -> Score:
+    """Annual Sharpe ratio with its interval; 0 for an account that never moves."""
+    drawn = weights.sum(axis=1)
+    mean = weights @ returns / drawn
+    variance = (weights @ returns**2 / drawn - mean**2) * drawn / (drawn - 1)
+    resampled = np.divide(mean, np.sqrt(np.maximum(variance, 0)), out=np.zeros_like(mean), where=variance > 1e-20)
+    yearly = math.sqrt(SESSIONS_PER_YEAR)
+    return Score(_daily_sharpe(returns) * yearly, *percentile_interval(resampled * yearly, confidence))
+
+
+def probabilistic_sharpe(returns: np.ndarray, benchmark: float) -> float:
+    """Probability that the true daily Sharpe ratio exceeds the benchmark (Bailey and Lopez de Prado 2012, eq. 11)."""
+    if returns.std() < 1e-10:
+        return 0.5
+    sharpe, skew, kurtosis = _daily_sharpe(returns), stats.skew(returns), stats.kurtosis(returns, fisher=False)
+    deviation = math.sqrt((1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2) / (len(returns) - 1))
+    return float(stats.norm.cdf((sharpe - benchmark) / deviation))
+
+
+def expected_best_sharpe(days: int, configurations: int) -> float:
+    """The highest daily Sharpe ratio to expect of so many tries without any skill (Bailey and Lopez de Prado 2014).
+
+    Assumed, not studied: the tries are independent and their Sharpe ratios differ by estimation error alone,
+    variance 1 / days; related tries would lower the bar.
+    """
+    if configurations < 2:
+        return 0.0
+    first = stats.norm.ppf(1 - 1 / configurations)
+    second = stats.norm.ppf(1 - 1 / (configurations * math.e))
+    return float(((1 - np.euler_gamma) * first + np.euler_gamma * second) / math.sqrt(days))
+
+
+def _daily_sharpe(returns: np.ndarray) -> float:
+    deviation = returns.std(ddof=1)
+    return float(returns.mean() / deviation) if deviation > 1e-10 else 0.0

@@ -1,0 +1,68 @@
+"""compare: predictions + ledger -> metrics/compare.json
+
+Reads  data/processed/predictions.parquet  every model on the test days, as `evaluate` left them
+       metrics/experiment.json             the run's axes and block length
+       results/ledger.csv                  how many configurations were tried
+Writes metrics/compare.json   pairwise differences, Model Confidence Set, SPA test, number of configurations
+       plots/by_year.csv      loss and skill of the model in each year of the test
+Why    the best of many looks good by chance; these tests know how many there were. Apart from `evaluate`, because
+       the ledger grows with every run and must not change what a run measured.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from finscale.cli import run
+from finscale.config import Block, Task, is_binary, load_params
+from finscale.evaluation import baselines, comparison
+from finscale.evaluation.config import CompareConfig
+from finscale.scaling.ledger import read_ledger
+from finscale.storage import read_json, read_parquet, write_csv, write_json
+
+PREDICTIONS = Path("data/processed/predictions.parquet")
+EXPERIMENT = Path("metrics/experiment.json")
+LEDGER = Path("results/ledger.csv")
+METRICS = Path("metrics/compare.json")
+BY_YEAR = Path("plots/by_year.csv")
+
+BENCHMARK = "base_rate"
+
+
+class Params(Block):
+    task: Task
+    compare: CompareConfig
+
+
+def compare(test: pd.DataFrame, params: Params, block_length: int, confidence: float) -> dict[str, Any]:
+    config, names = params.compare, ["model", *baselines.names_of(is_binary(params.task))]
+    losses = comparison.daily_losses(test, names, is_binary(params.task))
+    resampling = (block_length, config.resamples)
+    return {
+        "model_confidence_set": comparison.model_confidence_set(losses, *resampling, config.mcs_size),
+        "superior_predictive_ability": comparison.superior_predictive_ability(losses, BENCHMARK, *resampling),
+        "differences": comparison.paired_differences(losses, *resampling, confidence),
+    }
+
+
+def main() -> None:
+    params = load_params(Params)
+    predictions, told = read_parquet(PREDICTIONS), read_json(EXPERIMENT)
+    test = predictions[predictions["split"] == "test"]
+    block_length, confidence = told["scores"]["block_length"], told["scores"]["confidence"]
+    tried = comparison.configurations_tried(read_ledger(LEDGER), told["axes"])
+    found = {"configurations": tried} | compare(test, params, block_length, confidence)
+    years = comparison.by_year(test, is_binary(params.task), block_length, params.compare.resamples, confidence)
+    write_json(METRICS, found)
+    write_csv(BY_YEAR, years)
+    best = [name for name, about in found["model_confidence_set"].items() if about["in_set"]]
+    spa = found["superior_predictive_ability"]
+    print(f"compare: not told from the best: {', '.join(best)}; any better than {BENCHMARK}: p = {spa['p_value']:.3f}")
+    print(
+        f"compare: {tried['on_these_labels']} configurations were judged by these labels, {tried['in_ledger']} in all"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

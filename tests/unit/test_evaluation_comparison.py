@@ -1,0 +1,77 @@
+"""Many models compared on the same days: the better one is found, chance is not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finscale.evaluation import comparison
+
+DAYS = pd.bdate_range("2016-01-04", periods=500)
+AXES = {"source": "bundled", "assets": "A", "quality": "a", "timescale": "daily", "tier": "a20", "task": "direction",
+        "horizon": 5, "budget": "10K", "seed": 0}  # fmt: skip
+
+
+def losses(edge: float) -> pd.DataFrame:
+    """Ten models that share most of a day's luck; the last is better by `edge`."""
+    rng = np.random.default_rng(0)
+    luck = rng.normal(0.7, 0.2, size=(500, 1))
+    own = 0.02 * rng.normal(size=(500, 10))
+    table = pd.DataFrame(luck + own, DAYS, [f"m{i}" for i in range(10)])
+    return table.assign(m9=table["m9"] - edge)
+
+
+def test_differences_are_paired_by_day() -> None:
+    found = {(row["a"], row["b"]): row for row in comparison.paired_differences(losses(0.01), 5, 500, 0.95)}
+    assert len(found) == 45
+    assert found["m0", "m9"]["low"] > 0  # unpaired, luck of 0.2 a day would hide 0.01
+    assert found["m0", "m9"]["value"] == pytest.approx(0.01, abs=0.004)
+    assert sum(row["low"] > 0 or row["high"] < 0 for pair, row in found.items() if "m9" not in pair) <= 6
+
+
+def test_the_confidence_set_holds_the_best_and_nothing_much_worse() -> None:
+    found = comparison.model_confidence_set(losses(0.01), 5, 500, 0.1)
+    assert [name for name, about in found.items() if about["in_set"]] == ["m9"]
+    equal = comparison.model_confidence_set(losses(0.0), 5, 500, 0.1)
+    assert sum(about["in_set"] for about in equal.values()) >= 8
+
+
+def test_spa_finds_a_real_edge_and_allows_for_having_picked_the_best_of_many() -> None:
+    real = comparison.superior_predictive_ability(losses(0.01), "m0", 5, 500)
+    assert real["best"] == "m9"
+    assert real["p_value"] < 0.01
+    assert comparison.superior_predictive_ability(losses(0.0), "m0", 5, 500)["p_value"] > 0.05
+
+
+def test_models_that_agree_on_every_day_are_no_error() -> None:
+    table = losses(0.01)
+    twins = table[["m9", "m0"]].assign(copy=table["m0"])
+    found = comparison.model_confidence_set(twins, 5, 200, 0.1)
+    assert found["copy"] == found["m0"]
+    assert comparison.superior_predictive_ability(twins[["m0", "copy"]], "m0", 5, 200)["p_value"] == 1.0
+
+
+def test_configurations_are_counted_from_the_ledger() -> None:
+    ledger = pd.DataFrame([AXES | {"seed": seed} for seed in range(3)] + [AXES | {"task": "threshold_1pct"}])
+    assert comparison.configurations_tried(ledger, AXES) == {"in_ledger": 4, "on_these_labels": 3}
+    # A run that is not collected yet has looked as well.
+    assert comparison.configurations_tried(ledger, AXES | {"seed": 9}) == {"in_ledger": 5, "on_these_labels": 4}
+    assert comparison.configurations_tried(ledger.head(0), AXES) == {"in_ledger": 1, "on_these_labels": 1}
+
+
+def test_losses_of_several_assets_are_averaged_by_day() -> None:
+    test = pd.DataFrame({"date": [DAYS[1], DAYS[0], DAYS[0]], "label": [0.0, 0.0, 0.0], "model": [3.0, 1.0, 2.0]})
+    table = comparison.daily_losses(test, ["model"], binary=False)
+    assert table["model"].tolist() == [2.5, 9.0]
+    assert table.index.tolist() == [DAYS[0], DAYS[1]]
+
+
+def test_skill_by_year_is_each_year_s_own() -> None:
+    dates = pd.bdate_range("2016-01-01", "2017-12-29")
+    label = np.random.default_rng(0).integers(0, 2, len(dates)).astype(float)
+    knows = np.where(dates.year == 2016, 0.2 + 0.6 * label, 0.8 - 0.6 * label)
+    table = comparison.by_year(
+        pd.DataFrame({"date": dates, "label": label, "model": knows, "base_rate": 0.5}), True, 5, 200, 0.95
+    )
+    assert table["year"].tolist() == [2016, 2017]
+    assert table["days"].sum() == len(dates)
+    assert table["low"][0] > 0 > table["high"][1]

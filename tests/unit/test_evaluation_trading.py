@@ -1,0 +1,107 @@
+"""Hypothetical trading: nothing is traded before it could be, nothing is free, luck is discounted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from finscale.errors import InputError
+from finscale.evaluation import trading
+from finscale.evaluation.bootstrap import row_weights
+
+DAYS = pd.bdate_range("2016-01-04", periods=8)
+
+
+def bars(opens: list[float], asset: str = "X") -> pd.DataFrame:
+    return pd.DataFrame({"date": DAYS[: len(opens)], "asset": asset, "open": opens})
+
+
+def predictions(model: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"date": DAYS[: len(model)], "asset": "X", "model": model, "base_rate": 0.5})
+
+
+def test_a_signal_earns_from_the_next_open_to_the_one_after() -> None:
+    earned = trading.next_open_returns(bars([100, 100, 110, 99, 99]), DAYS[:5])
+    assert earned["X"].round(6).tolist() == [0.1, -0.1, 0.0]  # the last two days have no two later opens
+    with pytest.raises(InputError, match="no test day has two later opens"):
+        trading.next_open_returns(bars([100, 100]), DAYS[:2])
+
+
+def test_a_price_of_the_signal_s_own_day_earns_nothing() -> None:
+    calm, jump = bars([100.0] * 6), bars([100, 100, 500, 100, 100, 100])
+    one_signal = trading.positions(trading.signals(predictions([0, 0, 0.9, 0, 0, 0]), True, "long_flat"), 1)
+    for prices in (calm, jump):  # the jump lies on the signal's day: too late to enter, too early to gain
+        account = trading.trade(one_signal, trading.next_open_returns(prices, DAYS[:6]), 0.0)
+        assert account["return"].tolist()[2] == 0
+
+
+def test_overlapping_signals_share_the_capital() -> None:
+    signal = trading.signals(predictions([0.9, 0.9, 0.1, 0.1, 0.9, 0.9]), True, "long_flat")
+    assert trading.positions(signal, 1)["X"].tolist() == [1, 1, 0, 0, 1, 1]
+    assert trading.positions(signal, 2)["X"].tolist() == [0.5, 1, 0.5, 0, 0.5, 1]
+    assert trading.positions(signal, 5)["X"].max() <= 1
+    short = trading.signals(predictions([0.9, 0.1]), True, "long_short")
+    assert short["X"].tolist() == [1, -1]
+
+
+def test_a_regression_is_traded_by_its_sign() -> None:
+    assert trading.signals(predictions([0.01, -0.01]), False, "long_short")["X"].tolist() == [1, -1]
+
+
+def test_every_change_of_position_costs_and_so_does_the_way_out() -> None:
+    flat = trading.next_open_returns(bars([100.0] * 8), DAYS)
+    position = pd.DataFrame({"X": [1.0, 1, 0, 1, 1, 1]}, DAYS[:6])
+    account = trading.trade(position, flat, cost_bps=10)
+    assert account["turnover"].tolist() == [1, 0, 1, 1, 0, 1]
+    np.testing.assert_allclose(account["return"], -account["turnover"] * 0.001)
+    assert trading.buy_and_hold(flat, 10)["turnover"].tolist() == [1, 0, 0, 0, 0, 1]
+
+
+def test_assets_share_the_capital_in_equal_parts() -> None:
+    both = pd.concat([bars([100, 100, 110, 110]), bars([100, 100, 90, 90], "Y")])
+    held = trading.buy_and_hold(trading.next_open_returns(both, DAYS[:4]), 0)
+    assert held["return"].iloc[0] == pytest.approx(0.0)
+    assert held["position"].tolist() == [1, 1]
+
+
+def test_drawdown_counts_from_the_highest_point_and_from_the_start() -> None:
+    np.testing.assert_allclose(trading.drawdown(np.array([-0.1, 0.5, -0.5, 0.1])), [-0.1, 0, -0.5, -0.45])
+
+
+def test_measures_of_a_known_series() -> None:
+    rng = np.random.default_rng(0)
+    returns = 0.001 + 0.01 * rng.normal(size=2520)
+    account = pd.DataFrame({"return": returns, "turnover": 0.1, "position": 1.0})
+    found = trading.performance(account, 5, 500, 0.95, configurations=1)
+    assert found.sharpe.value == pytest.approx(returns.mean() / returns.std(ddof=1) * np.sqrt(252))
+    assert found.sharpe.low < 0.1 * np.sqrt(252) < found.sharpe.high
+    assert found.total_return == pytest.approx(np.prod(1 + returns) - 1)
+    assert found.annual_return == pytest.approx(np.prod(1 + returns) ** 0.1 - 1)
+    assert found.annual_turnover == pytest.approx(25.2)
+    assert found.deflated_sharpe == found.probabilistic_sharpe > 0.99
+
+
+def test_the_probabilistic_sharpe_ratio_is_the_normal_one_for_normal_returns() -> None:
+    # Without skew, with kurtosis 3 and a small ratio it is the one-sided t-test.
+    returns = np.random.default_rng(1).normal(0.0005, 0.01, size=1000)
+    p_value = stats.ttest_1samp(returns, 0, alternative="greater").pvalue
+    assert trading.probabilistic_sharpe(returns, 0.0) == pytest.approx(1 - p_value, abs=0.005)
+    assert trading.probabilistic_sharpe(returns, returns.mean() / returns.std(ddof=1)) == pytest.approx(0.5)
+
+
+def test_the_best_of_many_lucky_accounts_is_not_believed() -> None:
+    rng = np.random.default_rng(2)
+    tries = rng.normal(scale=0.01, size=(200, 750))
+    sharpe = tries.mean(axis=1) / tries.std(axis=1, ddof=1)
+    assert trading.expected_best_sharpe(750, 200) == pytest.approx(sharpe.max(), rel=0.25)
+    best = tries[sharpe.argmax()]
+    assert trading.probabilistic_sharpe(best, 0.0) > 0.99
+    assert trading.probabilistic_sharpe(best, trading.expected_best_sharpe(750, 200)) < 0.9
+    assert trading.expected_best_sharpe(750, 1) == 0
+
+
+def test_an_account_that_never_moves_has_no_sharpe_ratio() -> None:
+    idle = np.zeros(300)
+    score = trading.sharpe_score(idle, row_weights(np.arange(300), 5, 100, 0), 0.95)
+    assert (score.value, score.low, score.high) == (0, 0, 0)
+    assert trading.probabilistic_sharpe(idle, 0.0) == 0.5
