@@ -21,7 +21,7 @@ from finscale.config import FeatureTier
 from finscale.errors import InputError
 from finscale.indicators.catalogue import COUNTS, TIERS
 from finscale.indicators.feature import Feature
-from finscale.splits import SPLITS, SplitDates
+from finscale.splits import SPLITS, SplitDates, assign_splits
 
 _LATER = ("validation", "test")
 _COLOURS = {"validation": "#2563eb", "test": "#dc2626"}
@@ -30,12 +30,8 @@ _MUCH = 0.05  # a share of rows outside the training range that the page points 
 
 def split_masks(dates: pd.Series, ends: SplitDates) -> dict[str, np.ndarray]:
     """Which rows belong to each split, by date alone. Raises InputError where a split has none."""
-    bounds = [pd.Timestamp.min, *(pd.Timestamp(end) for end in (ends.train_end, ends.validation_end))]
-    bounds.append(pd.Timestamp(ends.test_end) if ends.test_end else pd.Timestamp.max)
-    masks: dict[str, np.ndarray] = {
-        split: ((dates > first) & (dates <= last)).to_numpy()
-        for split, first, last in zip(SPLITS, bounds, bounds[1:], strict=False)
-    }
+    assigned = assign_splits(dates, dates, ends)
+    masks = {str(split): assigned == split for split in SPLITS}
     empty = [split for split, own in masks.items() if not own.any()]
     if empty:
         raise InputError(f"feature report: no rows in {', '.join(empty)}; move the split dates in params.yaml")
