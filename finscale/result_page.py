@@ -21,7 +21,8 @@ _LINE_POINTS = 40
 class Results:
     """What the page is made of.
 
-    experiment, evaluated, splits: metrics/{experiment,evaluate,dataset}.json. study: the name of today's curve.
+    experiment, evaluated, splits, compared, traded: metrics/{experiment,evaluate,dataset,compare,trade}.json.
+    study: the name of today's curve. figures: caption -> PNG of this run.
     reports: reports/scaling.json. runs: results/all_results.csv. reliability: predicted, observed, rows. losses:
     epoch, train, validation. manifest: data/raw/manifest.csv. pictures: caption -> SVG. inputs: file -> md5.
     """
@@ -29,6 +30,8 @@ class Results:
     experiment: dict[str, Any]
     evaluated: dict[str, Any]
     splits: dict[str, dict[str, Any]]
+    compared: dict[str, Any]
+    traded: dict[str, Any]
     study: str
     reports: list[dict[str, Any]]
     runs: pd.DataFrame
@@ -36,6 +39,7 @@ class Results:
     losses: pd.DataFrame
     manifest: pd.DataFrame
     pictures: dict[str, Path]
+    figures: dict[str, Path]
     inputs: dict[str, str]
     notes: list[str]
 
@@ -47,6 +51,9 @@ def build_page(results: Results) -> Page:
     _curve(page, results)
     _experiments(page, results)
     _this_run(page, results)
+    _comparison(page, results)
+    _trading(page, results)
+    page.section("Pictures of this run", columns(*(picture(path, words) for words, path in results.figures.items())))
     _all_runs(page, results)
     _data(page, results)
     page.section("How to read this", paragraphs(results.notes))
@@ -172,6 +179,47 @@ def _other_scores(experiment: dict[str, Any]) -> Table:
     ]  # fmt: skip
 
 
+def _comparison(page: Page, results: Results) -> None:
+    compared, spa = results.compared, results.compared["superior_predictive_ability"]
+    told = [
+        f"{compared['configurations']['on_these_labels']} configurations have been judged by these labels, "
+        f"{compared['configurations']['in_ledger']} are in the ledger: the best of many looks good by chance.",
+        f"Is any model better than the {spa['benchmark'].replace('_', ' ')}? Test of superior predictive ability "
+        f"(Hansen 2005): p = {spa['p_value']:.3f}, the best is {spa['best'].replace('_', ' ')}.",
+    ]
+    differences: Table = [
+        {"loss of": row["a"].replace("_", " "), "minus loss of": row["b"].replace("_", " "),
+         "difference": f"{row['value']:+.5f}", "95 % interval": f"{row['low']:+.5f} to {row['high']:+.5f}"}
+        for row in compared["differences"]
+    ]  # fmt: skip
+    confidence: Table = [
+        {"model": name.replace("_", " "), "p": f"{row['p_value']:.3f}", "in the set": "yes" if row["in_set"] else "no"}
+        for name, row in compared["model_confidence_set"].items()
+    ]
+    heading = "<h3>Model confidence set: not told from the best</h3>"
+    page.section(
+        "Compared on the same days", paragraphs(told), columns(table(differences), heading + table(confidence))
+    )
+
+
+def _trading(page: Page, results: Results) -> None:
+    rows: Table = [
+        {
+            "after costs, hypothetical": name.replace("_", " "),
+            "return a year": f"{score['annual_return']:+.1%}",
+            "volatility a year": f"{score['annual_volatility']:.1%}",
+            "Sharpe (95 % interval)": "{value:.2f} ({low:.2f} to {high:.2f})".format(**score["sharpe"]),
+            "probabilistic Sharpe": f"{score['probabilistic_sharpe']:.2f}",
+            "deflated Sharpe": f"{score['deflated_sharpe']:.2f}",
+            "largest drawdown": f"{score['maximum_drawdown']:.1%}",
+            "turnover a year": f"{score['annual_turnover']:.1f}",
+        }
+        for name, score in results.traded.items()
+        if isinstance(score, dict)
+    ]
+    page.section("Trading (secondary)", table(rows))
+
+
 def _all_runs(page: Page, results: Results) -> None:
     rows: Table = [
         {
@@ -191,8 +239,7 @@ def _all_runs(page: Page, results: Results) -> None:
 
 
 def _data(page: Page, results: Results) -> None:
-    wanted = ("symbol", "source", "first", "last", "rows", "md5")
-    shown = results.manifest[[name for name in wanted if name in results.manifest]]
+    shown = results.manifest[["series", "kind", "origin", "first", "last", "rows", "md5", "notes"]]
     page.section(
         "Data coverage",
         table(list(split_table(results.splits))),

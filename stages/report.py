@@ -1,6 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, and one screen of result
 
-Reads  metrics/{dataset,evaluate,experiment,scaling}.json, plots/reliability.csv, dvclive/
+Reads  metrics/{dataset,evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+       plots/*.png           what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
        finscale/page.html, .dvc/plots/offline.html   the page's template, and the page that holds Vega
 Writes reports/index.html    everything on one page that opens without a network
@@ -34,6 +35,8 @@ from finscale.storage import md5_of, read_json, write_atomically, write_text
 DATASET_METRICS = Path("metrics/dataset.json")
 METRICS = Path("metrics/evaluate.json")
 EXPERIMENT = Path("metrics/experiment.json")
+COMPARED = Path("metrics/compare.json")
+TRADED = Path("metrics/trade.json")
 SCALING_METRICS = Path("metrics/scaling.json")
 SCALING_REPORTS = Path("reports/scaling.json")
 ALL_RESULTS = Path("results/all_results.csv")
@@ -44,13 +47,28 @@ LOG = Path("dvclive")
 TEMPLATE = Path("finscale/page.html")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
+COVERAGE_FIGURE = Path("plots/coverage.png")
+RELIABILITY_FIGURE = Path("plots/reliability.png")
+RANKING_FIGURE = Path("plots/ranking.png")
+EQUITY_FIGURE = Path("plots/equity.png")
+CONFORMAL_FIGURE = Path("plots/conformal.png")
+BY_YEAR_FIGURE = Path("plots/by_year.png")
 RUN_FIGURE = Path("plots/run.png")
 PAGE = Path("reports/index.html")
 REPORT = Path("reports/report.md")
 SUMMARY = Path("reports/summary.txt")
 
+FIGURES = {
+    "reliability": RELIABILITY_FIGURE,
+    "ROC, precision and recall": RANKING_FIGURE,
+    "conformal coverage": CONFORMAL_FIGURE,
+    "hypothetical equity": EQUITY_FIGURE,
+    "skill by year": BY_YEAR_FIGURE,
+    "coverage of the raw series": COVERAGE_FIGURE,
+}
+
 # Everything that decides a number on the page, for its provenance.
-_INPUTS = (DATASET_METRICS, METRICS, EXPERIMENT, SCALING_REPORTS, ALL_RESULTS, RELIABILITY, MANIFEST)
+_INPUTS = (DATASET_METRICS, METRICS, EXPERIMENT, COMPARED, TRADED, SCALING_REPORTS, ALL_RESULTS, RELIABILITY, MANIFEST)
 
 
 def read_losses() -> pd.DataFrame:
@@ -92,13 +110,16 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         experiment=experiment,
         evaluated=read_json(METRICS),
         splits=read_json(DATASET_METRICS),
+        compared=read_json(COMPARED),
+        traded=read_json(TRADED),
         study=study_name(experiment["axes"]),
         reports=reports,
         runs=pd.read_csv(ALL_RESULTS, dtype={"budget": str, "key": str, "code": str, "data": str, "commit": str}),
         reliability=reliability,
         losses=read_losses(),
-        manifest=pd.read_csv(MANIFEST),
+        manifest=pd.read_csv(MANIFEST, keep_default_na=False),
         pictures=pictures(several=len(reports) > 1),
+        figures=FIGURES,
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment),
     )

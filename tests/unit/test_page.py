@@ -34,13 +34,29 @@ def results() -> Results:
         experiment=json.loads(Path("metrics/experiment.json").read_text()),
         evaluated=json.loads(Path("metrics/evaluate.json").read_text()),
         splits=json.loads(Path("metrics/dataset.json").read_text()),
+        compared=json.loads(Path("metrics/compare.json").read_text()),
+        traded=json.loads(Path("metrics/trade.json").read_text()),
         study="bundled-Aa-daily-a20-threshold_1pct-h5",
         reports=[generate_scaling_report(loaded, name) for name in names],
         runs=export_results_csv(loaded),
         reliability=pd.read_csv("plots/reliability.csv"),
         losses=pd.DataFrame({"epoch": [1, 2, 3], "train": [0.7, 0.6, 0.5], "validation": [0.68, 0.62, 0.66]}),
-        manifest=pd.DataFrame([{"source": "bundled", "symbol": "SP500", "first": "1999-01-04", "rows": 5031}]),
+        manifest=pd.DataFrame(
+            [
+                {
+                    "series": "SP500",
+                    "kind": "prices",
+                    "origin": "arch",
+                    "first": "1999-01-04",
+                    "last": "2018-12-31",
+                    "rows": 5031,
+                    "md5": "0" * 32,
+                    "notes": "",
+                }
+            ]
+        ),
         pictures={},
+        figures={"coverage": Path("plots/coverage.png")},
         inputs={"results/all_results.csv": "0" * 32},
         notes=["a note with <angle brackets> & an ampersand"],
     )
