@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test deps doctor bench pilot collect show dictionary backup verify-backup push pull
+.PHONY: install repro check test deps doctor bench pilot phase collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -28,7 +28,7 @@ check: install
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 deps: install
 	$(BIN)/python -m study.dependencies
@@ -37,12 +37,18 @@ doctor: install
 	@$(BIN)/python -m study.doctor
 
 bench: install
+	$(BIN)/python -m tests.bench.sources
 	$(BIN)/python -m tests.bench.features
+	$(BIN)/python -m tests.bench.evaluation
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.laws
 
 pilot: install
 	$(BIN)/python -m study.pilot --jobs $(JOBS)
+
+# make phase P=1 ARGS='--dry'; make phase P=6A ARGS='--budgets 10K 30K --set source=directory'
+phase: install
+	$(BIN)/python -m study.phase $(P) --jobs $(JOBS) $(ARGS)
 
 collect: install
 	$(BIN)/python -m study.collect

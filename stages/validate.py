@@ -3,6 +3,7 @@
 Reads  data/raw/*.parquet, data/raw/manifest.csv
 Writes metrics/validate.json   per series: its kind, rows, first and last day, warnings
        reports/validation.md   every finding with its dates, and what each rule means
+       reports/validation.json the same for machines: series, rule, severity, where, remedy
        plots/coverage.png      which series, from when to when
 Why    a hole or a bad price found here costs a minute; found in a result it costs the result.
 """
@@ -20,6 +21,7 @@ from finscale.validation import RULES, Finding, validate
 RAW = Path("data/raw")
 METRICS = Path("metrics/validate.json")
 REPORT = Path("reports/validation.md")
+FINDINGS = Path("reports/validation.json")
 COVERAGE = Path("plots/coverage.png")
 
 
@@ -56,6 +58,14 @@ def summary(manifest: pd.DataFrame, findings: list[Finding]) -> dict[str, dict[s
     }
 
 
+def as_records(findings: list[Finding]) -> list[dict[str, object]]:
+    return [
+        {"series": finding.series, "rule": finding.rule.name, "severity": finding.rule.severity,
+         "where": finding.where, "remedy": finding.rule.remedy}
+        for finding in findings
+    ]  # fmt: skip
+
+
 def main() -> None:
     manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
     findings = [
@@ -66,6 +76,7 @@ def main() -> None:
     stop_on_errors(findings)
     write_json(METRICS, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
+    write_json(FINDINGS, as_records(findings))
     write_atomically(COVERAGE, lambda temporary: plot_coverage(manifest, temporary))
     print(f"validate: {len(manifest)} series pass, {len(findings)} warnings (see {REPORT})")
 

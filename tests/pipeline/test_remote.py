@@ -70,12 +70,12 @@ def test_a_backup_is_read_back_and_its_damage_named(clone: Workspace, disk: Path
     whole = model.read_bytes()
     model.chmod(0o644)
     model.write_bytes(whole[:-1])
-    bars = next(o["md5"] for o in yaml.safe_load(clone.read("dvc.lock"))["stages"]["resample"]["outs"])
-    (disk / "files" / "md5" / bars[:2] / bars[2:]).unlink()
+    labels = next(o["md5"] for o in yaml.safe_load(clone.read("dvc.lock"))["stages"]["label"]["outs"])
+    (disk / "files" / "md5" / labels[:2] / labels[2:]).unlink()
     told = clone.run(*backup, "verify", ok=False)
     assert "error: 3 files of the backup are not whole" in told
     assert "dvclive: damaged (" in told
-    assert "data/interim/bars.parquet: missing" in told
+    assert "data/processed/labels.parquet: missing" in told
     assert "2020-01-01_2020-01-10.parquet: changed since it was retrieved" in told
 
     assert "all read back and whole" in clone.run(*backup)  # sends again what is missing or damaged
