@@ -67,13 +67,13 @@ def settings_of(candidate: Candidate, values: dict[str, Value]) -> dict[str, Val
     return settings
 
 
-@cache  # trying all shapes takes a twentieth of a second, and trials share few models
+@cache  # trying all shapes takes a twentieth of a second, and trials share few sizes of windows
 def _usual_shape(budget: int, model: ModelConfig, channels: int) -> Shape:
     return solve(budget, model, channels)
 
 
 def _shape(values: dict[str, Value], config: TrainConfig, budget: int, channels: int) -> Shape:
-    usual = _usual_shape(budget, config.model, channels)
+    usual = _usual_shape(budget, config.model.model_copy(update={"dropout": 0.0}), channels)
     if not set(_ARCHITECTURE) & set(values):
         return usual
     n_layers = max(1, round(usual.n_layers * float(values.get("depth_factor", 1.0))))

@@ -126,7 +126,7 @@ def _parameter(path: Path, name: str, entry: Any) -> Choice | Range:
 def _check_name(path: Path, name: str) -> None:
     if name in KNOWN:
         return
-    if name.split(".")[0] in TrainConfig.model_fields and name != "model":
+    if name.split(".")[0] in set(TrainConfig.model_fields) - {"model"}:
         raise InputError(
             f"{path}: {name} is a setting that training's result does not read, so there is nothing to search; "
             f"remove it, or vary one of {', '.join(KNOWN)}"

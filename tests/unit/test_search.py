@@ -192,7 +192,7 @@ def test_contexts_of_different_length_are_compared_on_the_same_days(tmp_path: Pa
 
 
 def test_test_rows_would_change_nothing(tmp_path: Path) -> None:
-    later = ROWS.tail(100).assign(split="test", label=1.0, first=0.0, date=lambda rows: rows["date"] + pd.Timedelta(days=2000))
+    later = ROWS.tail(100).assign(split="test", label=1.0, first=0.0, date=ROWS["date"] + pd.Timedelta(days=2000))
     values = {"learning_rate": 3e-3}
     usual, spoiled = (
         create_objective(SPACE, Problem(rows, BASE, BUDGET, True, (0,), COMPUTE), tmp_path / name).evaluate(
