@@ -24,6 +24,7 @@ from finscale.config import (
 from finscale.dataset import DatasetConfig
 from finscale.evaluation.config import CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
 from finscale.labels import LabelConfig
+from finscale.search.config import TuneConfig
 from finscale.sources.config import DataConfig
 from finscale.training.config import TrainConfig
 
@@ -45,6 +46,7 @@ class Params(Block):
     data: DataConfig
     label: LabelConfig
     dataset: DatasetConfig
+    tune: TuneConfig
     train: TrainConfig
     calibrate: CalibrateConfig
     evaluate: EvaluateConfig

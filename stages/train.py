@@ -1,6 +1,7 @@
 """train: development rows -> models/model.{safetensors,json}
 
 Reads  data/processed/development.parquet  train and validation rows; the test split is out of reach
+       models/tune/                        the search's best settings and shape, where `train.from_tune` is true
 Writes models/model.safetensors  the best epoch's weights
        models/model.json         shape, counts, features, and what the run did
        dvclive/                  loss curves and learning rate per epoch
@@ -9,7 +10,6 @@ Why    one seeded run whose size is counted, never labelled. Interrupted, it goe
        lies outside the workspace under the run's key (finscale.training.resume) until the run is complete.
 """
 
-import math
 import os
 import platform
 import sys
@@ -24,13 +24,15 @@ from finscale.cli import run
 from finscale.config import Block, Budget, Task, format_budget, is_binary, load_params
 from finscale.dataset import feature_names, read_development
 from finscale.imports import import_closure
-from finscale.model.budget import Shape, check_within_budget, flops_per_window, solve
+from finscale.model.budget import Shape, flops_per_window, solve
 from finscale.model.patchtst import PatchTST
+from finscale.search.tuned import Tuned, load_tuned
 from finscale.storage import md5_of, write_json
 from finscale.training import batch_size, checkpoint, sharding
 from finscale.training.checkpoint import Checkpoint
 from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, choose_compute
+from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
 from finscale.training.loop import Epoch, FitResult, Target, Trainer
 from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
@@ -39,6 +41,7 @@ from finscale.training.tracking import Tracker
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
+TUNED = Path("models/tune")
 WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
 LOG = Path("dvclive")
@@ -52,23 +55,22 @@ class Params(Block):
     train: TrainConfig
 
 
-def key_of(params: Params) -> str:
+def key_of(params: Params, tuned: Tuned | None) -> str:
     """The run's key. How often it is saved, where it is mirrored and how hot it may get decide no result."""
     settings = params.model_dump(exclude={"train": {"checkpoint", "thermal", "tracking"}})
+    if tuned:
+        settings["shape"] = asdict(tuned.shape)
     code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
     return run_key(settings | {"torch": torch.__version__}, code | {DEVELOPMENT.as_posix(): md5_of(DEVELOPMENT)})
 
 
-def build(params: Params, windows: Windows, target: Target) -> tuple[PatchTST, Shape]:
-    """A freshly initialised model of the asked size, with its count checked."""
-    torch.manual_seed(params.seed)
-    shape = solve(params.budget, params.train.model, windows.channels)
-    network = PatchTST(shape, params.train.model, windows.channels, params.train.recompute)
-    check_within_budget(network.counts().total, params.budget)
-    if target.binary:  # start from the base rate rather than spend the first epochs finding it
-        rate = float(windows.label.mean())
-        torch.nn.init.constant_(network.head.bias, math.log(rate / (1 - rate)))
-    return network, shape
+def apply_tuned(params: Params) -> tuple[Params, Tuned | None]:
+    """Settings with what the search found in them, where that is asked for."""
+    if not params.train.from_tune:
+        return params, None
+    tuned = load_tuned(TUNED, params.train, params.task, params.budget, md5_of(DEVELOPMENT))
+    print("train: settings and shape of trial {trial} of study {study}, loss {value:.6g}".format(**tuned.source))
+    return params.model_copy(update={"train": tuned.config}), tuned
 
 
 def choose_micro_batch(params: Params, network: PatchTST, shape: Shape, windows: Windows, compute: Compute) -> int:
@@ -102,9 +104,9 @@ def start_tracker(params: Params, key: str) -> Tracker | None:
     return Tracker(LOG, name, settings, params.train.tracking, scratch() / "tracking")
 
 
-def prepare(params: Params, data: dict[str, Windows], target: Target, compute: Compute) -> tuple[Trainer, Shape]:
+def prepare(params: Params, shape: Shape, data: dict[str, Windows], target: Target, compute: Compute) -> Trainer:
     """The model on its device, sharded where there are several processes, and what trains it."""
-    network, shape = build(params, data["train"], target)
+    network = initial_model(shape, params.train, params.budget, data["train"], target, params.seed)
     network.to(compute.device)
     print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
     micro_batch = choose_micro_batch(params, network, shape, data["train"], compute)
@@ -114,7 +116,7 @@ def prepare(params: Params, data: dict[str, Windows], target: Target, compute: C
     trainer.micro_batch = micro_batch
     if read := thermal_reader(config.thermal.sensor, compute.device):
         trainer.guard = ThermalGuard(config.thermal, read)
-    return trainer, shape
+    return trainer
 
 
 def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
@@ -152,21 +154,22 @@ def describe(params: Params, network: PatchTST, shape: Shape, data: dict[str, Wi
 
 
 def main() -> None:
-    params = load_params(Params)
+    params, tuned = apply_tuned(load_params(Params))
     compute = choose_compute(params.train.device, params.train.precision, params.train.threads)
     rows = read_development(DEVELOPMENT)
     length = params.train.model.context_length
     data = {split: Windows(rows, split, length, compute.device) for split in ("train", "validation")}
-    target, key = Target.of(data["train"], is_binary(params.task)), key_of(params)
+    target, key = Target.of(data["train"], is_binary(params.task)), key_of(params, tuned)
+    shape = tuned.shape if tuned else solve(params.budget, params.train.model, data["train"].channels)
     collect_orphans(scratch())
     with sharding.processes(dict(os.environ)), claimed(key) as folder:
-        trainer, shape = prepare(params, data, target, compute)
+        trainer = prepare(params, shape, data, target, compute)
         trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key)
         result = fit(trainer, tracker)
         network = PatchTST(shape, params.train.model, data["train"].channels).to(compute.device)
         network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
         if tracker:
-            about = describe(params, network, shape, data, result)
+            about = describe(params, network, shape, data, result) | ({"tuned": tuned.source} if tuned else {})
             write(Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about), trainer)
             tracker.finish(about)
             trainer.saved.remove()

@@ -19,7 +19,7 @@ from finscale.scaling.ledger import experiment_key, make_row
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
-                 "train", "calibrate", "evaluate")  # fmt: skip
+                 "tune", "train", "calibrate", "evaluate")  # fmt: skip
 
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 

@@ -42,6 +42,7 @@ class TrackingConfig(Block):
 
 
 class TrainConfig(Block):
+    from_tune: bool = False
     model: ModelConfig
     epochs: Annotated[int, Field(ge=1, le=1000)]
     patience: PositiveInt

@@ -31,6 +31,10 @@ _EVALUATION_BATCH = 256
 _DIVERGED = 10.0  # a constant prediction loses at most 0.69 nats, or 1 in z-scored units
 
 
+class DivergedError(InputError):
+    """The loss stopped being a number, or ran away."""
+
+
 @dataclass(frozen=True)
 class Epoch:
     """What one epoch reports. Losses are log-loss in nats, or MSE in squared returns."""
@@ -93,7 +97,7 @@ class Trainer:
         """Train until early stopping or the last epoch and leave the best epoch's weights in the model.
 
         on_epoch sees every epoch of the run in order, those of an earlier, interrupted start too. Raises
-        RunStoppedError when asked to stop, and InputError where the loss stops being a number.
+        RunStoppedError when asked to stop, and DivergedError where the loss stops being a number.
         """
         self._resume()
         self._started = time.perf_counter() - self.progress.seconds
@@ -229,7 +233,7 @@ class Trainer:
         config, history = self.config, self.progress.history[-5:]
         epochs = "; ".join(f"{e.epoch}: train {e.train_loss:.5g}, validation {e.validation_loss:.5g}" for e in history)
         states = self.saved.states() if self.saved else []
-        raise InputError(
+        raise DivergedError(
             f"training diverged in epoch {self.progress.epoch} ({what}). Epochs before: {epochs or 'none'}. "
             f"Last good state: {states[-1] if states else 'none'}. To avoid it, "
             f"lower train.learning_rate = {config.learning_rate} or train.clip_norm = {config.clip_norm}"

@@ -1,0 +1,26 @@
+"""The typed arguments of the search."""
+
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from finscale.config import Block
+
+
+class PruningConfig(Block):
+    """A trial ends early where it is worse than the median of the others at the same epoch."""
+
+    after_epochs: NonNegativeInt = 10
+    finished_trials: PositiveInt = 10
+
+
+class TuneConfig(Block):
+    trials: NonNegativeInt = 0
+    space: Annotated[str, Field(pattern=r"^[\w-]+$")] = "default"
+    seed: NonNegativeInt = 0
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
+    workers: PositiveInt = 1
+    time_limit_hours: PositiveFloat = 4.0
+    pruning: PruningConfig = PruningConfig()
+    storage: str | None = None
+    heartbeat_seconds: PositiveInt = 30
