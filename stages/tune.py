@@ -85,17 +85,16 @@ def search(params: Params) -> None:
     code = import_closure("stages.tune", lambda path: Path(path).read_text() if Path(path).is_file() else None)
     settings = params.model_dump(mode="json", exclude=_NOT_IN_KEY)
     key = session.study_key(settings, space, code | {DEVELOPMENT.as_posix(): data})
+    scratch = scratch_folder(dict(os.environ), Path.cwd())
     job = session.Search(
         params.tune, params.train, space, params.task, params.budget, DEVELOPMENT,
-        scratch_folder(dict(os.environ), Path.cwd()) / "search" / key,
-        f"{params.task}-{format_budget(params.budget)}-{key[:6]}",
+        scratch / "search" / key, f"{params.task}-{format_budget(params.budget)}-{key[:6]}", scratch / "tracking",
     )  # fmt: skip
     print(f"tune: study {job.name} in {job.folder}", flush=True)
     try:
         study = session.search(job)
     except RunStoppedError as stopped:
         sys.exit(str(stopped))
-    session.clear(TUNED)
     about = {"experiment": axes(params), "task": params.task, "data": data}
     path = write_results(study, params.budget, about, TUNED)
     print(f"tune: {len(study.trials)} trials; best validation loss {study.best_value:.6g}, in {path}")

@@ -43,8 +43,8 @@ class Problem:
 class Objective:
     """Called with a trial, trains it and returns its loss; raises TrialPruned for what is not worth finishing."""
 
-    def __init__(self, space: SearchSpace, problem: Problem, scratch: Path) -> None:
-        self.space, self.problem, self._scratch = space, problem, scratch
+    def __init__(self, space: SearchSpace, problem: Problem, scratch: Path, tracking: Path) -> None:
+        self.space, self.problem, self._scratch, self._tracking = space, problem, scratch, tracking
         self.stop = StopRequest()
         self.guard: ThermalGuard | None = None
         self._windows: dict[int, dict[str, Windows]] = {}
@@ -56,7 +56,6 @@ class Objective:
 
     def evaluate(self, trial: optuna.Trial, values: dict[str, Value]) -> float:
         """Train sampled values with every seed; the mean of the best validation losses."""
-        started = time.perf_counter()
         try:
             candidate = self._candidate(values)
         except UnbuildableError as error:
@@ -78,7 +77,7 @@ class Objective:
             self._forget(folder)
         trial.set_user_attr("losses", [result.validation_loss for result in results])
         trial.set_user_attr("best_epochs", [result.best_epoch for result in results])
-        trial.set_user_attr("overhead_seconds", time.perf_counter() - started - self._training_seconds)
+        trial.set_user_attr("training_seconds", self._training_seconds)
         return sum(result.validation_loss for result in results) / len(results)
 
     def _candidate(self, values: dict[str, Value]) -> Candidate:
@@ -136,19 +135,20 @@ class Objective:
             return None
         name = f"{trial.study.study_name}-{trial.number}-{seed}"
         log = self._scratch / "logs" / f"{trial.number}-{seed}"
-        return Tracker(log, name, trial.params | {"trial": trial.number}, config.tracking, self._scratch / "tracking")
+        return Tracker(log, name, trial.params | {"trial": trial.number}, config.tracking, self._tracking)
 
     def _forget(self, folder: Path) -> None:
         SavedRun(folder, keep=1).remove()
 
 
-def create_objective(space: SearchSpace, problem: Problem, scratch: Path) -> Objective:
+def create_objective(space: SearchSpace, problem: Problem, scratch: Path, tracking: Path | None = None) -> Objective:
     """The objective of a study whose trials keep their unfinished runs under `scratch`.
 
+    tracking: the folder of the local MLflow and W&B stores, where they are switched on; <scratch>/tracking by default.
     Raises InputError where a context length of the space reaches back further than the rows do, so that all trials
     are compared on the same days.
     """
-    return Objective(space, problem, scratch)
+    return Objective(space, problem, scratch, tracking or scratch / "tracking")
 
 
 def _lengths(space: SearchSpace) -> list[int]:

@@ -57,7 +57,13 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
 
 
 def write_results(study: optuna.Study, budget: int, about: dict[str, Any], folder: Path) -> Path:
-    """All files of a study; the best parameters' path."""
+    """Replace the folder's files by this study's; returns the best parameters' path.
+
+    Raises InputError where no trial is complete, and leaves the folder as it was.
+    """
+    best_of(study)
+    for earlier in folder.glob("*"):
+        earlier.unlink()
     path = save_best_params(study, budget, about, folder)
     write_csv(folder / "trials.csv", trials_table(study))
     draw_figures(study, folder)

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from finscale.search.study import completed, create_study, run_hpo, storage_url
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
-from finscale.training.resume import run_key
+from finscale.training.resume import collect_orphans, run_key
 from finscale.training.thermal import ThermalGuard, thermal_reader
 
 
@@ -36,6 +35,7 @@ class Search:
     development: Path
     folder: Path  # <scratch>/search/<key>: the journal, locks, and states of unfinished trials
     name: str
+    tracking: Path | None = None  # the local MLflow and W&B stores
 
     def study(self) -> optuna.Study:
         return create_study(self.name, self.folder, self.tune, storage_url(self.tune, dict(os.environ)))
@@ -50,8 +50,12 @@ def study_key(search_settings: dict, space: SearchSpace, files: dict[str, str]) 
 def search(job: Search) -> optuna.Study:
     """Run the search to the asked number of complete trials in `tune.workers` processes.
 
-    Raises RunStoppedError where it was stopped before; then everything is saved.
+    Raises RunStoppedError where it was stopped before; then everything is saved. Studies that nobody has come back
+    for in a month are removed.
     """
+    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    job.folder.with_suffix(".lock").touch()  # says when somebody last came back for this study
+    collect_orphans(job.folder.parent)
     study = job.study()  # created once, before the processes meet in it
     if job.tune.workers == 1:
         take_part(job)
@@ -66,7 +70,7 @@ def take_part(job: Search) -> None:
     compute = choose_compute(config.device, config.precision, config.threads)
     rows = read_development(job.development)
     problem = Problem(rows, config, job.budget, is_binary(job.task), job.tune.seeds, compute)
-    objective = create_objective(job.space, problem, job.folder / "runs")
+    objective = create_objective(job.space, problem, job.folder / "runs", job.tracking)
     if read := thermal_reader(config.thermal.sensor, compute.device):
         objective.guard = ThermalGuard(config.thermal, read)
     heartbeats = storage_url(job.tune, dict(os.environ)) is not None
@@ -101,9 +105,3 @@ def _work(job: Search) -> None:
         take_part(job)
     except RunStoppedError as stopped:
         sys.exit(str(stopped))
-
-
-def clear(folder: Path) -> None:
-    """Empty a folder of results: what an earlier search left there is not this one's."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)

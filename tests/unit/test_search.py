@@ -1,8 +1,10 @@
 """The search, on planted data: seeded, pruned, resumed, and survived by its trials."""
 
+import importlib.util
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -16,7 +18,7 @@ from finscale.search.results import best_of, trials_table, write_results
 from finscale.search.space import Choice, Range, SearchSpace
 from finscale.search.study import create_study, run_hpo, storage_url
 from finscale.search.tuned import load_tuned
-from finscale.training.config import ThermalConfig
+from finscale.training.config import ThermalConfig, TrackingConfig
 from finscale.training.interrupt import RunStoppedError, StopRequest
 from finscale.training.thermal import ThermalGuard
 from tests.unit.search_run import BASE, BUDGET, EPOCHS, SPACE, config, objective
@@ -116,14 +118,14 @@ def test_a_stopped_trial_is_queued_and_goes_on(tmp_path: Path, capsys: pytest.Ca
     study = create_study("planted", tmp_path, settings)
     stopping = objective(tmp_path, epochs=4)
 
-    class AfterThreeLooks(StopRequest):
+    class AfterSomeSteps(StopRequest):
         looks = 0
 
         def __bool__(self) -> bool:
             self.looks += 1
             return self.looks > 20
 
-    stopping.stop = AfterThreeLooks()
+    stopping.stop = AfterSomeSteps()
     stopping.stop.signal = "SIGTERM"
     with pytest.raises(RunStoppedError, match="stopped by SIGTERM in epoch"):
         run_hpo(study, stopping, settings, tmp_path)
@@ -240,9 +242,52 @@ def test_results_hold_what_training_needs(tmp_path: Path) -> None:
 def test_parameters_of_another_experiment_are_refused(
     tmp_path: Path, task: str, budget: int, data: str, says: str
 ) -> None:
-    write_results(searched(tmp_path / "s", 1), BUDGET, {"task": "direction", "data": "abc"}, tmp_path)
+    write_results(searched(tmp_path / "s", 1), BUDGET, {"task": "direction", "data": "abc"}, tmp_path / "tune")
     with pytest.raises(InputError, match=says):
-        load_tuned(tmp_path, BASE, task, budget, data)
+        load_tuned(tmp_path / "tune", BASE, task, budget, data)
+
+
+def test_an_unfinished_study_leaves_earlier_results_alone(tmp_path: Path) -> None:
+    (tmp_path / "tune").mkdir()
+    (tmp_path / "tune/5K_best.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no trial is complete; raise tune\.time_limit_hours"):
+        write_results(create_study("planted", tmp_path, config(1)), BUDGET, {}, tmp_path / "tune")
+    assert (tmp_path / "tune/5K_best.json").read_text() == "{}"
+
+
+def test_no_trial_starts_after_the_time_limit(tmp_path: Path) -> None:
+    assert 1 <= len(told(searched(tmp_path, 500, time_limit_hours=0.5 / 3600))) < 500
+
+
+def test_a_temperature_that_turns_critical_within_a_trial_ends_the_search_with_the_trial_saved(tmp_path: Path) -> None:
+    settings = config(1)
+    study = create_study("planted", tmp_path, settings)
+    heating = objective(tmp_path, epochs=4)
+    readings = iter([50.0, 50.0, 97.0])
+    thermal = ThermalConfig(check_batches=5)
+    heating.problem = replace(heating.problem, base=heating.problem.base.model_copy(update={"thermal": thermal}))
+    heating.guard = ThermalGuard(thermal, lambda: next(readings))
+    with pytest.raises(RunStoppedError, match=r"stopped at 97 °C .* after step 10; saved in"):
+        run_hpo(study, heating, settings, tmp_path)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_sees_every_trial_with_its_values_and_its_curve(tmp_path: Path) -> None:
+    base = BASE.model_copy(update={"epochs": 2, "tracking": TrackingConfig(mlflow=True)})
+    study = create_study("planted", tmp_path, config(2))
+    made = create_objective(SPACE, Problem(ROWS, base, BUDGET, True, (0,), COMPUTE), tmp_path, tmp_path / "mirrors")
+    run_hpo(study, made, config(2), tmp_path)
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mirrors/mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("finscale").experiment_id])
+    seen = {int(run.data.params["trial"]): run for run in runs}
+    for trial in study.trials:
+        curve = client.get_metric_history(seen[trial.number].info.run_id, "validation/loss")
+        assert [point.value for point in curve] == list(trial.intermediate_values.values())
+        assert float(seen[trial.number].data.params["learning_rate"]) == trial.params["learning_rate"]
 
 
 def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
