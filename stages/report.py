@@ -1,7 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, and one screen of result
 
 Reads  metrics/{dataset,evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
-       plots/*.png           what other stages have drawn
+       plots/*.png, models/tune/   what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
        finscale/page.html, .dvc/plots/offline.html   the page's template, and the page that holds Vega
 Writes reports/index.html    everything on one page that opens without a network
@@ -44,6 +44,7 @@ SCALING_FIGURES = Path("plots/scaling")
 RELIABILITY = Path("plots/reliability.csv")
 MANIFEST = Path("data/raw/manifest.csv")
 LOG = Path("dvclive")
+TUNED = Path("models/tune")
 TEMPLATE = Path("finscale/page.html")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
@@ -104,6 +105,12 @@ def pictures(several: bool) -> dict[str, Path]:
     return {path.stem.replace("-", ": ", 1): path for path in found if several or path.stem != "tasks"}
 
 
+def figures() -> dict[str, Path]:
+    """Caption -> file: this run's pictures, and those of its hyper-parameter search where there was one."""
+    searched = {f"search: {path.stem.replace('_', ' ')}": path for path in sorted(TUNED.glob("*.png"))}
+    return FIGURES | searched
+
+
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
     reports = read_json(SCALING_REPORTS)
     return Results(
@@ -119,7 +126,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         losses=read_losses(),
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),
         pictures=pictures(several=len(reports) > 1),
-        figures=FIGURES,
+        figures=figures(),
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment),
     )
