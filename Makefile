@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test deps doctor bench pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install repro check test test-slow deps doctor bench pilot phase collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -29,6 +29,9 @@ check: install
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
 
 deps: install
 	$(BIN)/python -m study.dependencies

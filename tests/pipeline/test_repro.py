@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pytest
 import yaml
 
 from tests.pipeline.conftest import Workspace
@@ -64,6 +65,7 @@ def test_a_changed_learning_rate_recomputes_no_feature(clone: Workspace) -> None
     assert running[:3] == ["configure", "tune", "train"]  # the search is off, and says so again
 
 
+@pytest.mark.slow
 def test_a_regression_and_another_asset_tier_run_through(clone: Workspace) -> None:
     clone.set_params(task="regression", assets="B", horizon="weekly", train={"epochs": 1})
     clone.run("dvc", "repro")

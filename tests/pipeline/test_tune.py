@@ -104,7 +104,7 @@ def test_training_asks_for_a_search_where_there_is_none(workspace: Workspace) ->
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_search_goes_on_to_the_same_result(
     workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, number: signal.Signals
 ) -> None:
