@@ -100,7 +100,7 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_bytes(
     assert not list(workspace.scratch.glob("*/step-*"))  # nothing is left of a completed run
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_stops_the_run_with_its_step_saved(
     workspace: Workspace, uninterrupted: dict[str, bytes], number: signal.Signals
 ) -> None:

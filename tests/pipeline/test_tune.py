@@ -124,6 +124,7 @@ def test_a_stopped_search_goes_on_to_the_same_result(
     assert workspace.best()["n_trials_retried"] == 1
 
 
+@pytest.mark.slow
 def test_a_search_of_two_processes_survives_the_loss_of_one(workspace: Workspace) -> None:
     workspace.set(tune={"trials": 4, "workers": 2}, train={"epochs": 20})
     process = workspace.start("tune")

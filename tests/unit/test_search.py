@@ -51,7 +51,7 @@ def test_a_finished_study_starts_no_trial(tmp_path: Path) -> None:
     assert len(searched(tmp_path, 2).trials) == 2
 
 
-@pytest.mark.parametrize("storage", ["journal", "database"])
+@pytest.mark.parametrize("storage", ["journal", pytest.param("database", marks=pytest.mark.slow)])
 def test_a_killed_worker_s_trial_is_retried_from_its_checkpoint_and_counted_once(
     tmp_path: Path, storage: str, capsys: pytest.CaptureFixture
 ) -> None:
