@@ -1,21 +1,60 @@
-"""CPU kernels for very short sequences: the same mathematics, less memory traffic.
+"""CPU kernels: the same mathematics as torch's, with faster products and less memory traffic.
 
 A window's sequence is 4 to 16 tokens long. At that length torch's softmax over the last dimension cannot
 vectorise and costs more than the matrix products around it, and Dropout's Bernoulli draws one variate per
-element. Measured in tests/bench/engine.py; other devices use torch's own kernels.
+element. And torch multiplies fp32 matrices with MKL, which on AMD processors takes its AVX2 path: oneDNN, which
+torch carries too and uses for bf16, is twice as fast there (docs/performance.md). Other devices use torch's own.
 
-Shapes: S sequences, H heads, N tokens of a sequence, d width of a head, D = H*d, M = S*N tokens.
+Shapes: S sequences, H heads, N tokens of a sequence, d width of a head, D = H*d, M = S*N tokens, I and O the widths
+of a linear layer's input and output.
 """
 
 import math
+import platform
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 _LEVELS = 1 << 16  # a dropout rate is realised to the nearest 1/65536
+_ONEDNN = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+
+
+class _Linear(Function):
+    """x W^T + b by oneDNN, in fp32."""
+
+    @staticmethod
+    def forward(ctx: Any, x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
+        ctx.save_for_backward(x_MI, weight_OI)
+        return _product(x_MI, weight_OI, bias_O)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_MO: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x_MI, weight_OI = ctx.saved_tensors
+        grad_MI = _product(grad_MO, weight_OI.t()) if ctx.needs_input_grad[0] else None
+        grad_OM, x_IM = grad_MO.t(), x_MI.t()
+        # oneDNN splits the rows of its first factor among threads and caches: the narrower side goes there.
+        wide = grad_OM.shape[0] > x_IM.shape[0]
+        grad_OI = _product(x_IM, grad_OM).t().contiguous() if wide else _product(grad_OM, x_IM)
+        return grad_MI, grad_OI, grad_MO.sum(0)
+
+
+def _product(left_RK: Tensor, right_CK: Tensor, bias_C: Tensor | None = None) -> Tensor:
+    """left right^T + bias."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(left_RK, right_CK, bias_C, "none", [], "")
+    return product
+
+
+def linear(x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
+    """torch's linear on the CPU; in fp32 on x86 by oneDNN."""
+    if not _ONEDNN or x_MI.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        return F.linear(x_MI, weight_OI, bias_O)
+    product: Tensor = _Linear.apply(x_MI, weight_OI, bias_O)
+    return product
 
 
 class _ShortAttention(Function):

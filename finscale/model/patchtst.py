@@ -16,17 +16,26 @@ from torch.utils.checkpoint import checkpoint
 
 from finscale.model.budget import Counts, Shape
 from finscale.model.config import ModelConfig
-from finscale.model.kernels import drop_add, short_attention
+from finscale.model.kernels import drop_add, linear, short_attention
 
 _VARIANCE_FLOOR = 1e-5  # as in transformers' PatchTSTStdScaler
+
+
+class Linear(nn.Linear):
+    """A linear layer over flat tokens (M, I) -> (M, O)."""
+
+    def forward(self, tokens_MI: Tensor) -> Tensor:
+        if _own_kernels(tokens_MI):
+            return linear(tokens_MI, self.weight, self.bias)
+        return super().forward(tokens_MI)
 
 
 class Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.n_heads = shape.n_heads
-        self.qkv = nn.Linear(shape.d_model, 3 * shape.d_model)
-        self.out = nn.Linear(shape.d_model, shape.d_model)
+        self.qkv = Linear(shape.d_model, 3 * shape.d_model)
+        self.out = Linear(shape.d_model, shape.d_model)
 
     def forward(self, tokens_MD: Tensor, n_patches: int) -> Tensor:
         width = tokens_MD.shape[1]
@@ -55,8 +64,8 @@ class Layer(nn.Module):
         self.attention_norm = norm(shape.d_model)
         self.attention = Attention(shape)
         self.ffn_norm = norm(shape.d_model)
-        self.ffn_in = nn.Linear(shape.d_model, shape.ffn_dim)
-        self.ffn_out = nn.Linear(shape.ffn_dim, shape.d_model)
+        self.ffn_in = Linear(shape.d_model, shape.ffn_dim)
+        self.ffn_out = Linear(shape.ffn_dim, shape.d_model)
         self.dropout = model.dropout
         self.pre_norm = model.norm_position == "pre"
 

@@ -1,117 +1,112 @@
-"""bench: windows per second of a training step, ours against transformers' PatchTST in a plain loop
+"""bench: windows per second of a training step, ours against transformers' and neuralforecast's PatchTST
 
-Why    forward, backward, clipping and AdamW of both on the same shape, data, batch, device and thread count, in one
-       interleaved run; medians. The share of the machine's own matmul peak says how much is left to gain.
+Why    forward, backward, clipping and AdamW on the same shape, rows, batch, device and thread count, each contestant in
+       a process of its own (tests.bench.contestants), taking turns in one run; medians over rounds. The share of the
+       machine's own matmul peak, measured in the same turns, says how much is left to gain.
 
-    python -m tests.bench.engine --budgets 100K,1M --channels 20 --threads 1 --rounds 7
+    python -m tests.bench.engine --budgets 100K,1M,2M --channels 20,100 --threads 2 --rounds 7
+    python -m tests.bench.engine --device cuda --precisions bf16 --budgets 100K,2M,20M,200M
+
+A peer that is not installed has no line: pip install -r requirements-bench.txt
 """
 
 import argparse
-import time
-from collections.abc import Callable
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
 from statistics import median
 
 import torch
 from tabulate import tabulate
-from torch import Tensor, nn
-from transformers import PatchTSTConfig, PatchTSTForClassification
 
-from finscale.config import parse_budget
-from finscale.model.budget import Shape, flops_per_window, solve
-from finscale.model.config import ModelConfig
-from finscale.model.patchtst import PatchTST
-from finscale.model.transformers_format import config_of
-from finscale.training.device import Compute, Precision, choose_compute
+from tests.bench.contestants import BATCH, CONTESTANTS, STACKED, Setting
 
-MODEL = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.1)
-BATCH = 32
-
-Step = Callable[[], None]
+_AT_LEAST = 0.5  # seconds of one turn
+_BASELINE = "transformers, plain loop"
+_NEEDS = {"transformers, Trainer": "accelerate", "neuralforecast": "neuralforecast"}
 
 
-def training_step(model: nn.Module, logits: Callable[[Tensor], Tensor], compute: Compute, channels: int) -> Step:
-    """One step on resident data, as the training loop does it."""
-    torch.manual_seed(0)
-    x_BLC = torch.randn(BATCH, MODEL.context_length, channels, device=compute.device)
-    y_B = (torch.rand(BATCH, device=compute.device) < 0.3).float()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    model.to(compute.device).train()
+@dataclass
+class Contestant:
+    """A process that trains when it is told to."""
 
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with compute.autocast():
-            output_B = logits(x_BLC)
-        nn.functional.binary_cross_entropy_with_logits(output_B.float(), y_B).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if compute.device.type == "cuda":
-            torch.cuda.synchronize()
+    name: str
+    setting: Setting
+    steps: int = 1
+    seconds: list[float] = field(default_factory=list)  # per step, a median for each turn
+    peak_bytes: int = 0
 
-    return step
-
-
-def contestants(shape: Shape, channels: int, compute: Compute, compiled: bool) -> dict[str, Step]:
-    ours = PatchTST(shape, MODEL, channels)
-    theirs = PatchTSTForClassification(PatchTSTConfig(**config_of(shape, MODEL, channels, "classification")))
-    steps = {
-        "ours": training_step(ours, ours, compute, channels),
-        "transformers": training_step(
-            theirs, lambda x: theirs(past_values=x).prediction_logits.squeeze(1), compute, channels
-        ),
-    }
-    if compiled:
-        again = PatchTST(shape, MODEL, channels)
-        steps["ours, compiled"] = training_step(again, torch.compile(again), compute, channels)
-    return steps
-
-
-def seconds_of(step: Step) -> float:
-    started = time.perf_counter()
-    step()
-    return time.perf_counter() - started
-
-
-def interleaved(steps: dict[str, Step], rounds: int, at_least: float = 0.15) -> dict[str, list[float]]:
-    """Seconds per step of each, measured in turns, so that a slow moment of the machine meets all."""
-    repeats = {}
-    for name, step in steps.items():
-        step()
-        repeats[name] = max(1, round(at_least / min(seconds_of(step) for _ in range(2))))
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(median(seconds_of(step) for _ in range(repeats[name])))
-    return times
-
-
-def matmul_peak(precision: Precision, device: torch.device) -> float:
-    """FLOP/s of a large square matrix product on this machine, now."""
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    size = 8192 if device.type == "cuda" else 1536
-    left = torch.randn(size, size, device=device, dtype=dtype)
-
-    def product() -> None:
-        left @ left
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    return 2 * size**3 / median(interleaved({"matmul": product}, 5)["matmul"])
-
-
-def rows_of(budget: str, channels: int, compute: Compute, rounds: int, compiled: bool) -> list[list[str]]:
-    shape = solve(parse_budget(budget), MODEL, channels)
-    flops = 3 * flops_per_window(shape, MODEL, channels)
-    peak = matmul_peak(compute.precision, compute.device)
-    times = interleaved(contestants(shape, channels, compute, compiled), rounds)
-    plain = BATCH / median(times["transformers"])
-    rows = []
-    for name, seconds in times.items():
-        rate = BATCH / median(seconds)
-        spread = f"{BATCH / max(seconds):,.0f} to {BATCH / min(seconds):,.0f}"
-        share = f"{rate * flops / peak:.0%} of {peak / 1e9:,.0f}"
-        rows.append(
-            [budget, str(channels), compute.precision, name, f"{rate:,.0f}", spread, f"{rate / plain:.2f}", share]
+    def __post_init__(self) -> None:
+        command = [sys.executable, "-m", "tests.bench.contestants", self.name, json.dumps(asdict(self.setting))]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
+        self._turn(2)  # the first step builds kernels
+        self.steps = max(1, round(_AT_LEAST / min(self._turn(2))))
+
+    def _turn(self, steps: int) -> list[float]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{steps}\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            command = f"echo 2 | python -m tests.bench.contestants '{self.name}' '{json.dumps(asdict(self.setting))}'"
+            sys.exit(f"bench: {self.name} ended; to see why: {command}")
+        told = json.loads(line)
+        self.peak_bytes = told["peak_bytes"]
+        seconds: list[float] = told["seconds"]
+        return seconds
+
+    def run(self) -> None:
+        self.seconds.append(median(self._turn(self.steps)))
+
+    def end(self) -> None:
+        self._process.communicate("0\n")
+
+    @property
+    def windows_per_second(self) -> float:
+        together = STACKED if "stacked" in self.name else 1
+        return together * BATCH / median(self.seconds)
+
+
+def takes_part(name: str, setting: Setting, compiled: bool, stacked: bool) -> bool:
+    if name == "matmul, oneDNN":
+        return setting.device == "cpu" and setting.precision == "fp32" and torch.backends.mkldnn.is_available()
+    if "compiled" in name or "stacked" in name:
+        return compiled if "compiled" in name else stacked
+    return importlib.util.find_spec(_NEEDS.get(name, "torch")) is not None
+
+
+def compete(setting: Setting, rounds: int, names: list[str]) -> dict[str, Contestant]:
+    """All contestants in turns, so that a slow moment of the machine meets each of them."""
+    contestants = {name: Contestant(name, setting) for name in names}
+    for _ in range(rounds):
+        for contestant in contestants.values():
+            contestant.run()
+    for contestant in contestants.values():
+        contestant.end()
+    return contestants
+
+
+def rows_of(setting: Setting, contestants: dict[str, Contestant], reference: float) -> list[list[str]]:
+    """reference: windows/s of transformers' plain loop in fp32."""
+    products = [contestants.pop(name) for name in list(contestants) if name.startswith("matmul")]
+    size = 8192 if setting.device == "cuda" else 1536
+    peak = max(2 * size**3 / median(product.seconds) for product in products)
+    plain = contestants[_BASELINE].windows_per_second
+    rows = []
+    for name, of in contestants.items():
+        rate = of.windows_per_second
+        spread = (
+            f"{rate * median(of.seconds) / max(of.seconds):,.0f} to {rate * median(of.seconds) / min(of.seconds):,.0f}"
+        )
+        share = f"{rate / BATCH * setting.flops_per_step() / peak:.0%} of {peak / 1e9:,.0f}"
+        ratios = [f"{rate / plain:.2f}", f"{rate / (reference or plain):.2f}"]
+        where = [setting.budget, str(setting.channels), setting.precision]
+        rows.append([*where, name, f"{rate:,.0f}", spread, *ratios, share, f"{of.peak_bytes / 2**20:,.0f}"])
     return rows
 
 
@@ -120,30 +115,27 @@ def main() -> None:
     parser.add_argument("--budgets", default="100K,1M,2M")
     parser.add_argument("--channels", default="20,100")
     parser.add_argument("--precisions", default="fp32,bf16")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda", "mps"])
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--compile", action="store_true", help="also ours under torch.compile")
+    parser.add_argument("--compiled", action="store_true", help="also ours under torch.compile")
+    parser.add_argument("--stacked", action="store_true", help="also several seeds of ours as one model")
     given = parser.parse_args()
+    print(f"batch {BATCH}, {given.threads} threads, {given.device}, torch {torch.__version__}, {given.rounds} rounds")
     rows = []
-    for precision in given.precisions.split(","):
-        compute = choose_compute(given.device, precision, given.threads)
-        for budget in given.budgets.split(","):
-            for channels in map(int, given.channels.split(",")):
-                rows += rows_of(budget, channels, compute, given.rounds, given.compile)
-    headers = [
-        "budget",
-        "channels",
-        "precision",
-        "model",
-        "windows/s",
-        "range",
-        "x transformers",
-        "GFLOP/s: share of peak",
-    ]
-    print(
-        f"batch {BATCH}, {given.threads} thread(s), {compute.device}, torch {torch.__version__}, {given.rounds} rounds"
-    )
+    for budget in given.budgets.split(","):
+        for channels in map(int, given.channels.split(",")):
+            reference = 0.0
+            for precision in given.precisions.split(","):
+                setting = Setting(budget, channels, precision, given.device, given.threads)
+                names = [name for name in CONTESTANTS if takes_part(name, setting, given.compiled, given.stacked)]
+                contestants = compete(setting, given.rounds, names)
+                if precision == "fp32":
+                    reference = contestants[_BASELINE].windows_per_second
+                rows += rows_of(setting, contestants, reference)
+                print(f"{budget}, {channels} channels, {precision}: done", file=sys.stderr)
+    headers = ["budget", "channels", "precision", "model", "windows/s", "range", "x plain loop", "x plain loop, fp32"]
+    headers += ["GFLOP/s: share of matmul peak", "peak MiB"]
     print(tabulate(rows, headers=headers, disable_numparse=True, stralign="right"))
 
 
