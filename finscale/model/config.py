@@ -18,6 +18,7 @@ class ModelConfig(Block):
     norm: Literal["layer", "batch"] = "layer"
     norm_position: Literal["pre", "post"] = "pre"
     positions: Literal["learned", "sincos"] = "learned"
+    parametrization: Literal["sp", "mup"] = "sp"
 
     @model_validator(mode="after")
     def _patches_fit(self) -> "ModelConfig":

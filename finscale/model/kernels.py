@@ -9,7 +9,6 @@ Shapes: S sequences, H heads, N tokens of a sequence, d width of a head, D = H*d
 of a linear layer's input and output.
 """
 
-import math
 import platform
 from typing import Any
 
@@ -61,22 +60,22 @@ class _ShortAttention(Function):
     """Softmax attention from fused projections (M, 3D) to mixed values (M, D)."""
 
     @staticmethod
-    def forward(ctx: Any, qkv_M3D: Tensor, n_tokens: int, n_heads: int) -> Tensor:
+    def forward(ctx: Any, qkv_M3D: Tensor, n_tokens: int, n_heads: int, scale: float) -> Tensor:
         width = qkv_M3D.shape[1] // 3
         head = width // n_heads
         split = qkv_M3D.view(-1, n_tokens, 3, n_heads, head).permute(2, 0, 3, 1, 4).contiguous()
         qkv = split.view(3, -1, n_tokens, head)  # one copy for all three, batch S*H
         query, key, value = qkv.unbind(0)
-        scores = _scaled_product(query, key.transpose(1, 2), head)
+        scores = _scaled_product(query, key.transpose(1, 2), scale)
         weights = _tokens_last(torch.softmax(_tokens_first(scores), 0), n_tokens)
         ctx.save_for_backward(qkv, weights)
-        ctx.n_heads = n_heads
+        ctx.n_heads, ctx.scale = n_heads, scale
         mixed = torch.bmm(weights, value).view(-1, n_heads, n_tokens, head)
         return mixed.transpose(1, 2).reshape(-1, width)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_MD: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad_MD: Tensor) -> tuple[Tensor, None, None, None]:
         qkv, weights = ctx.saved_tensors
         query, key, value = qkv.unbind(0)
         _, n_tokens, head = query.shape
@@ -88,20 +87,20 @@ class _ShortAttention(Function):
         grad_first = _tokens_first(torch.bmm(grad_mixed, value.transpose(1, 2))) * weights_first
         grad_first = torch.addcmul(grad_first, weights_first, grad_first.sum(0, keepdim=True), value=-1)
         grad_scores = _tokens_last(grad_first, n_tokens)
-        grad[0] = _scaled_product(grad_scores, key, head)
-        grad[1] = _scaled_product(grad_scores.transpose(1, 2), query, head)
+        grad[0] = _scaled_product(grad_scores, key, ctx.scale)
+        grad[1] = _scaled_product(grad_scores.transpose(1, 2), query, ctx.scale)
         by_sequence = grad.view(3, -1, ctx.n_heads, n_tokens, head).permute(1, 3, 0, 2, 4)
-        return by_sequence.reshape(-1, 3 * ctx.n_heads * head), None, None
+        return by_sequence.reshape(-1, 3 * ctx.n_heads * head), None, None, None
 
 
-def short_attention(qkv_M3D: Tensor, n_tokens: int, n_heads: int) -> Tensor:
+def short_attention(qkv_M3D: Tensor, n_tokens: int, n_heads: int, scale: float) -> Tensor:
     """Attention within each run of `n_tokens` rows; query, key and value stand side by side in a row."""
-    mixed: Tensor = _ShortAttention.apply(qkv_M3D, n_tokens, n_heads)
+    mixed: Tensor = _ShortAttention.apply(qkv_M3D, n_tokens, n_heads, scale)
     return mixed
 
 
-def _scaled_product(left: Tensor, right: Tensor, head: int) -> Tensor:
-    return torch.baddbmm(left.new_empty(1, 1, 1), left, right, beta=0, alpha=1 / math.sqrt(head))
+def _scaled_product(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    return torch.baddbmm(left.new_empty(1, 1, 1), left, right, beta=0, alpha=scale)
 
 
 def _tokens_first(scores_SNN: Tensor) -> Tensor:

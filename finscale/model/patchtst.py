@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from finscale.model.budget import Counts, Shape
 from finscale.model.config import ModelConfig
 from finscale.model.kernels import drop_add, linear, short_attention
+from finscale.model.mup import attention_scale, readout_scale, rescale_initial
 
 _VARIANCE_FLOOR = 1e-5  # as in transformers' PatchTSTStdScaler
 
@@ -31,9 +32,10 @@ class Linear(nn.Linear):
 
 
 class Attention(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, scale: float) -> None:
         super().__init__()
         self.n_heads = shape.n_heads
+        self.scale = scale
         self.qkv = Linear(shape.d_model, 3 * shape.d_model)
         self.out = Linear(shape.d_model, shape.d_model)
 
@@ -41,14 +43,14 @@ class Attention(nn.Module):
         width = tokens_MD.shape[1]
         qkv_M3D = self.qkv(tokens_MD)
         if _own_kernels(tokens_MD):
-            return self.out(short_attention(qkv_M3D, n_patches, self.n_heads))
+            return self.out(short_attention(qkv_M3D, n_patches, self.n_heads, self.scale))
         qkv = qkv_M3D.view(-1, n_patches, 3, self.n_heads, width // self.n_heads)
         q_SHNd, k_SHNd, v_SHNd = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         if tokens_MD.is_cpu:  # being compiled: the compiler fuses plain operations
-            weights_SHNN = torch.softmax(q_SHNd @ k_SHNd.transpose(-1, -2) / math.sqrt(width // self.n_heads), dim=-1)
+            weights_SHNN = torch.softmax(q_SHNd @ k_SHNd.transpose(-1, -2) * self.scale, dim=-1)
             mixed_SHNd = weights_SHNN @ v_SHNd
         else:
-            mixed_SHNd = F.scaled_dot_product_attention(q_SHNd, k_SHNd, v_SHNd)
+            mixed_SHNd = F.scaled_dot_product_attention(q_SHNd, k_SHNd, v_SHNd, scale=self.scale)
         return self.out(mixed_SHNd.transpose(1, 2).reshape(-1, width))
 
 
@@ -62,7 +64,7 @@ class Layer(nn.Module):
         super().__init__()
         norm = nn.LayerNorm if model.norm == "layer" else nn.BatchNorm1d
         self.attention_norm = norm(shape.d_model)
-        self.attention = Attention(shape)
+        self.attention = Attention(shape, attention_scale(shape, model))
         self.ffn_norm = norm(shape.d_model)
         self.ffn_in = Linear(shape.d_model, shape.ffn_dim)
         self.ffn_out = Linear(shape.ffn_dim, shape.d_model)
@@ -104,6 +106,9 @@ class PatchTST(nn.Module):
             self.register_buffer("position_ND", sincos(model.num_patches, shape.d_model))
         self.layers = nn.ModuleList(Layer(shape, model) for _ in range(shape.n_layers))
         self.head = nn.Linear(channels * model.pooled_patches * shape.d_model, 1)
+        self.readout_scale = readout_scale(shape, model)
+        if model.parametrization == "mup":
+            rescale_initial(self, shape)
 
     def forward(self, x_BLC: Tensor) -> Tensor:
         batch, _, channels = x_BLC.shape
@@ -117,7 +122,7 @@ class PatchTST(nn.Module):
                 tokens_MD = layer(tokens_MD, n_patches)
         tokens_BCND = tokens_MD.view(batch, channels, n_patches, -1)
         pooled = tokens_BCND if self.model.pooling == "flatten" else tokens_BCND.mean(dim=2)
-        return self.head(pooled.flatten(1)).squeeze(1)
+        return self.head(pooled.flatten(1) * self.readout_scale).squeeze(1)
 
     def counts(self) -> Counts:
         """Trainable parameters per group, counted on the module itself."""

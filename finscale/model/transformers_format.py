@@ -14,6 +14,7 @@ from torch import Tensor
 from finscale.errors import InputError
 from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
+from finscale.model.mup import folded
 from finscale.model.patchtst import PatchTST
 from finscale.storage import read_json, write_atomically, write_json
 
@@ -83,11 +84,13 @@ def from_transformers(theirs: dict[str, Tensor], network: PatchTST, task: Task) 
 
 
 def save_pretrained(network: PatchTST, shape: Shape, channels: int, task: Task, folder: Path) -> None:
-    """Write config.json and model.safetensors, ready for `from_pretrained(folder)`."""
+    """Write config.json and model.safetensors, ready for `from_pretrained(folder)`.
+
+    transformers knows no parametrization: multipliers of mup are folded into the weights, which changes no output.
+    """
     config = config_of(shape, network.model, channels, task)
-    tensors = to_transformers(
-        {name: tensor.cpu() for name, tensor in network.state_dict().items()}, task, network.model.norm
-    )
+    weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    tensors = to_transformers(folded(weights, shape, network.model), task, network.model.norm)
     write_atomically(
         folder / "model.safetensors", lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"})
     )

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from finscale.errors import InputError
+from finscale.model.mup import parameter_groups
 from finscale.training import sharding
 from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, generator_states, set_generator_states
@@ -89,7 +90,7 @@ class Trainer:
         self._best_weights = _copy(model.state_dict())
         self._started = time.perf_counter()
         self._optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay,
+            parameter_groups(model, config.model, config.weight_decay), lr=config.learning_rate, betas=config.betas,
             fused=True,
         )  # fmt: skip
 
@@ -140,7 +141,8 @@ class Trainer:
             (loss * sharding.world_size()).backward()  # gradients are averaged over processes
             total += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self._optimizer.param_groups[0]["lr"] = self._learning_rate()
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate() * group["lr_multiplier"]
         self._optimizer.step()
         return torch.where(sharding.whole(norm).isfinite(), total, torch.nan)
 

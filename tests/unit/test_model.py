@@ -1,5 +1,7 @@
 """The model against transformers' PatchTST, and the budget solver against exact counts."""
 
+import math
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -166,8 +168,8 @@ def test_the_short_attention_kernel_has_the_gradient_of_attention(n_tokens: int,
     qkv = torch.randn(3 * n_tokens, 24, dtype=dtype, requires_grad=True)
     query, key, value = qkv.view(3, n_tokens, 3, 2, 4).permute(2, 0, 3, 1, 4)
     expected = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(-1, 8)
-    torch.testing.assert_close(short_attention(qkv, n_tokens, 2), expected)
-    assert torch.autograd.gradcheck(lambda x: short_attention(x, n_tokens, 2)[:4], qkv, fast_mode=True)
+    torch.testing.assert_close(short_attention(qkv, n_tokens, 2, 0.5), expected)
+    assert torch.autograd.gradcheck(lambda x: short_attention(x, n_tokens, 2, 0.5)[:4], qkv, fast_mode=True)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3])
