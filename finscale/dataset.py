@@ -1,8 +1,8 @@
 """The dataset: features and labels joined, split, purged and z-scored; test rows kept apart.
 
 Rows are (asset, day), sorted; a row whose split is `none` has no label and serves as context.
-Development rows (train, validation and calibration) and test rows live in two files, and only the
-stage `evaluate` can open the second.
+Development rows (train, validation and calibration) and test rows live in two files per fold, and
+only the stage `evaluate` can open the second.
 """
 
 import sys
@@ -15,7 +15,7 @@ from pydantic import PositiveInt
 
 from finscale.config import Block, Task, is_binary
 from finscale.errors import InputError
-from finscale.splits import SPLITS, UNUSED, SplitConfig, SplitDates, assign_splits
+from finscale.splits import SPLITS, UNUSED, Fold, SplitConfig, SplitDates, assign_splits, single_fold
 from finscale.storage import read_parquet
 
 KEYS = ("date", "asset", "split", "label", "exit", "last_known")
@@ -31,18 +31,44 @@ class DatasetConfig(Block):
 def assemble(
     features: pd.DataFrame, labels: pd.DataFrame, ends: SplitDates, context_reserve: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join and split; returns the rows (KEYS, then features as float32) and the scaler.
+    """The rows of a single split, and their scaler: join, split_rows and normalise in one."""
+    return normalise(split_rows(join(features, labels), single_fold(ends), context_reserve))
+
+
+def join(features: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """One row per asset and day, sorted: date, asset, the features, label, exit, last_known.
 
     features: date, asset and one column per feature. labels: date, asset, label, exit, last_known.
-    The scaler has the columns feature, mean, std, fitted on the train split's rows only.
     """
     rows = features.merge(labels, on=["date", "asset"], how="left", validate="one_to_one")
-    rows = rows.sort_values(["asset", "date"], ignore_index=True)
-    rows.insert(2, "split", assign_splits(rows["date"], rows["exit"], ends))
+    return rows.sort_values(["asset", "date"], ignore_index=True)
+
+
+def usable_days(joined: pd.DataFrame, context_reserve: int) -> pd.DatetimeIndex:
+    """The days, ascending, on which some asset has a label and `context_reserve` rows of history."""
+    usable = joined["exit"].notna() & (joined.groupby("asset").cumcount() >= context_reserve - 1)
+    return pd.DatetimeIndex(joined.loc[usable, "date"].drop_duplicates().sort_values())
+
+
+def split_rows(joined: pd.DataFrame, fold: Fold, context_reserve: int) -> pd.DataFrame:
+    """The rows of one fold with their split, not yet normalised.
+
+    Rows after the fold's last day are left out, and of those before its first day all but the context that they serve.
+    """
+    rows = joined[joined["date"] <= fold.periods["test"].last]
+    begun = rows["date"] >= fold.periods["train"].first
+    context = rows[~begun].groupby("asset").tail(context_reserve - 1)
+    rows = pd.concat([context, rows[begun]]).sort_index().reset_index(drop=True)
+    rows.insert(2, "split", assign_splits(rows["date"], rows["exit"], fold))
     rows.loc[rows.groupby("asset").cumcount() < context_reserve - 1, "split"] = UNUSED
     # A purged label was computed from the next split's prices: it must not be in this one's file.
     rows.loc[rows["split"] == UNUSED, "label"] = np.nan
-    names = [name for name in features if name not in ("date", "asset")]
+    return rows
+
+
+def normalise(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows (KEYS, then features z-scored, as float32), and the scaler: feature, mean, std of the train rows."""
+    names = feature_names(rows)
     scaler = fit_scaler(rows.loc[rows["split"] == "train", names])
     scaled = (rows[names] - scaler["mean"].to_numpy()) / scaler["std"].to_numpy()
     return pd.concat([rows[list(KEYS)], scaled.astype("float32")], axis=1), scaler
@@ -82,21 +108,26 @@ def describe(rows: pd.DataFrame, task: Task) -> dict[str, dict[str, Any]]:
     return summary
 
 
-def check_splits(summary: dict[str, dict[str, Any]], task: Task, config: DatasetConfig) -> None:
-    """Raise InputError where a split is too small to learn from or to measure on (SPEC 12.2)."""
+def check_splits(summary: dict[str, dict[str, Any]], task: Task, config: DatasetConfig, fold: str = "") -> None:
+    """Raise InputError where a split is too small to learn from or to measure on (SPEC 12.2).
+
+    summary: what `describe` returns, or a part of it. fold: whose splits they are, where there are several folds.
+    """
+    of_fold = f" of fold {fold}" if fold else ""
+    remedy = "lengthen its years (evaluation.walk_forward)" if fold else "move the split dates in params.yaml"
     for split, counts in summary.items():
         rows = counts["rows"]
         if rows < config.min_rows:
             raise InputError(
-                f"dataset: the {split} split has {rows} rows, fewer than dataset.min_rows = {config.min_rows}; "
-                "move the split dates in params.yaml or use a longer series"
+                f"dataset: the {split} split{of_fold} has {rows} rows, fewer than dataset.min_rows = "
+                f"{config.min_rows}; {remedy} or use a longer series"
             )
         if not is_binary(task):
             continue
         for name, count in (("positives", counts["positives"]), ("negatives", rows - counts["positives"])):
             if count < config.min_positives:
                 raise InputError(
-                    f"dataset: the {split} split has {count} {name} for task {task}, fewer than "
+                    f"dataset: the {split} split{of_fold} has {count} {name} for task {task}, fewer than "
                     f"dataset.min_positives = {config.min_positives}; choose a lower threshold or a longer split"
                 )
 

@@ -21,7 +21,7 @@ from finscale.config import FeatureTier
 from finscale.errors import InputError
 from finscale.indicators.catalogue import COUNTS, TIERS
 from finscale.indicators.feature import Feature
-from finscale.splits import SPLITS, SplitDates, assign_splits
+from finscale.splits import SPLITS, SplitDates, assign_splits, single_fold
 
 _LATER = ("validation", "test")
 _COLOURS = {"validation": "#2563eb", "test": "#dc2626"}
@@ -30,7 +30,7 @@ _MUCH = 0.05  # a share of rows outside the training range that the page points 
 
 def split_masks(dates: pd.Series, ends: SplitDates) -> dict[str, np.ndarray]:
     """Which rows belong to each split, by date alone. Raises InputError where a split has none."""
-    assigned = assign_splits(dates, dates, ends)
+    assigned = assign_splits(dates, dates, single_fold(ends))
     masks = {str(split): assigned == split for split in SPLITS}
     empty = [split for split, own in masks.items() if not own.any()]
     if empty:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,12 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, lambda temporary: frame.to_csv(temporary, index=False))
+
+
+def read_csv(path: Path, text: Sequence[str], dates: Sequence[str]) -> pd.DataFrame:
+    """A small table; `text` columns stay as written, `dates` become datetimes."""
+    _require(path)
+    return pd.read_csv(path, dtype=dict.fromkeys(text, str), parse_dates=list(dates))
 
 
 def md5_of(path: Path) -> str:

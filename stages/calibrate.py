@@ -1,7 +1,9 @@
 """calibrate: model + calibration rows -> models/calibration.json
 
 Reads  models/model.{safetensors,json}, data/processed/development.parquet
+       models/model_folds/, data/processed/development_folds/, data/processed/folds.csv  of the folds after the first
 Writes models/calibration.json  the chosen method, every method's numbers, and the calibration rows' loss with each
+       models/calibration_folds/  the same of each fold after the first
 Why    probabilities are fitted to reality on rows that neither trained nor chose the model, before anyone looks
        at the test. The method is a setting: none is chosen by its loss.
 """
@@ -17,15 +19,20 @@ from finscale.dataset import feature_names, read_development
 from finscale.evaluation.calibration import METHODS, calibrated, fit_all
 from finscale.evaluation.config import CalibrateConfig, Method
 from finscale.evaluation.metrics import log_loss_rows
+from finscale.folds import StoredFold, folder_of_later, read_folds, remove_others
 from finscale.storage import write_json
 from finscale.training import checkpoint
-from finscale.training.loop import predict
+from finscale.training.prediction import predict
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
+DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)
+FOLDS = Path("data/processed/folds.csv")
 WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
+MODEL_FOLDS = folder_of_later(MODEL)
 CALIBRATION = Path("models/calibration.json")
+CALIBRATION_FOLDS = folder_of_later(CALIBRATION)
 
 
 class Params(Block):
@@ -39,20 +46,31 @@ def calibrate(logits: np.ndarray, label: np.ndarray, method: Method) -> dict[str
     return {"method": method, "rows": len(label), "loss": loss, "fitted": fitted}
 
 
-def main() -> None:
-    params = load_params(Params)
+def calibrate_fold(params: Params, fold: StoredFold) -> None:
     if not is_binary(params.task):
-        write_json(CALIBRATION, {"method": "none"})
-        print("calibrate: a regression has no probabilities to calibrate")
+        write_json(fold.of(CALIBRATION), {"method": "none"})
         return
-    rows = read_development(DEVELOPMENT)
-    trained = checkpoint.load(WEIGHTS, MODEL, feature_names(rows))
+    rows = read_development(fold.of(DEVELOPMENT))
+    trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
     windows = Windows(rows, "calibration", trained.model.context_length, trained.compute.device)
     logits = predict(trained.network, windows, trained.compute)
     found = calibrate(logits, windows.label.cpu().numpy(), params.calibrate.method)
-    write_json(CALIBRATION, found)
+    write_json(fold.of(CALIBRATION), found)
     before, after = found["loss"]["none"], found["loss"][found["method"]]
-    print(f"calibrate: {found['method']} on {found['rows']} rows, their loss {before:.5f} before, {after:.5f} after")
+    print(
+        f"calibrate: {fold.prefix}{found['method']} on {found['rows']} rows, "
+        f"their loss {before:.5f} before, {after:.5f} after"
+    )
+
+
+def main() -> None:
+    params = load_params(Params)
+    if not is_binary(params.task):
+        print("calibrate: a regression has no probabilities to calibrate")
+    folds = read_folds(FOLDS)
+    for fold in folds:
+        calibrate_fold(params, fold)
+    remove_others(CALIBRATION, folds)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Reads  data/processed/predictions.parquet  every model on the test days, as `eva
        metrics/experiment.json             the run's axes and block length
        results/ledger.csv                  how many configurations were tried
 Writes metrics/compare.json   pairwise differences, Model Confidence Set, SPA test, number of configurations
-       plots/by_year.csv      loss and skill of the model in each year of the test
 Why    the best of many looks good by chance; these tests know how many there were. Apart from `evaluate`, because
        the ledger grows with every run and must not change what a run measured.
 """
@@ -19,13 +18,12 @@ from finscale.config import Block, Task, is_binary, load_params
 from finscale.evaluation import baselines, comparison
 from finscale.evaluation.config import CompareConfig
 from finscale.scaling.ledger import read_ledger
-from finscale.storage import read_json, read_parquet, write_csv, write_json
+from finscale.storage import read_json, read_parquet, write_json
 
 PREDICTIONS = Path("data/processed/predictions.parquet")
 EXPERIMENT = Path("metrics/experiment.json")
 LEDGER = Path("results/ledger.csv")
 METRICS = Path("metrics/compare.json")
-BY_YEAR = Path("plots/by_year.csv")
 
 BENCHMARK = "base_rate"
 
@@ -53,9 +51,7 @@ def main() -> None:
     block_length, confidence = told["scores"]["block_length"], told["scores"]["confidence"]
     tried = comparison.configurations_tried(read_ledger(LEDGER), told["axes"])
     found = {"configurations": tried} | compare(test, params, block_length, confidence)
-    years = comparison.by_year(test, is_binary(params.task), block_length, params.compare.resamples, confidence)
     write_json(METRICS, found)
-    write_csv(BY_YEAR, years)
     best = [name for name, about in found["model_confidence_set"].items() if about["in_set"]]
     spa = found["superior_predictive_ability"]
     print(f"compare: not told from the best: {', '.join(best)}; any better than {BENCHMARK}: p = {spa['p_value']:.3f}")

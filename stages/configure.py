@@ -27,6 +27,7 @@ from finscale.labels import LabelConfig
 from finscale.search.config import TuneConfig
 from finscale.sources.config import DataConfig
 from finscale.training.config import TrainConfig
+from finscale.walk_forward import EvaluationConfig
 
 PARAMS = Path("params.yaml")
 
@@ -46,6 +47,7 @@ class Params(Block):
     data: DataConfig
     label: LabelConfig
     dataset: DatasetConfig
+    evaluation: EvaluationConfig
     tune: TuneConfig
     train: TrainConfig
     calibrate: CalibrateConfig

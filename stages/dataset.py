@@ -3,24 +3,44 @@
 Reads  data/interim/features.parquet, data/processed/labels.parquet
 Writes data/processed/development.parquet  train, validation and calibration rows, z-scored features
        data/processed/test.parquet         test rows, which only `evaluate` can open
+       data/processed/{development,test}_folds/  the same of the folds after the first (evaluation.scheme walk_forward)
+       data/processed/folds.csv            first and last day of each fold's splits
        data/processed/scaler.csv           feature, mean, std of the training rows
        metrics/dataset.json                rows, days and positives per split
 Why    one place joins, splits, purges and normalises, so that no later stage can do it otherwise.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Source, Task, load_params
-from finscale.dataset import DatasetConfig, assemble, check_splits, describe
+from finscale.dataset import (
+    KEYS,
+    DatasetConfig,
+    check_splits,
+    describe,
+    feature_names,
+    fit_scaler,
+    join,
+    normalise,
+    split_rows,
+    usable_days,
+)
+from finscale.folds import StoredFold, fold_table, folder_of_later, read_folds, remove_others
+from finscale.splits import Fold, single_fold
 from finscale.storage import read_parquet, write_csv, write_json, write_parquet
+from finscale.walk_forward import EvaluationConfig, walk_forward_folds
 
 FEATURES = Path("data/interim/features.parquet")
 LABELS = Path("data/processed/labels.parquet")
 DEVELOPMENT = Path("data/processed/development.parquet")
+DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)
 TEST = Path("data/processed/test.parquet")
+TEST_FOLDS = folder_of_later(TEST)
+FOLDS = Path("data/processed/folds.csv")
 SCALER = Path("data/processed/scaler.csv")
 METRICS = Path("metrics/dataset.json")
 
@@ -29,20 +49,58 @@ class Params(Block):
     source: Source
     task: Task
     dataset: DatasetConfig
+    evaluation: EvaluationConfig
+
+
+def plan(joined: pd.DataFrame, params: Params) -> list[Fold]:
+    """The folds, oldest first; a single split is one."""
+    if params.evaluation.scheme == "single":
+        return [single_fold(params.dataset.split.of(params.source))]
+    days = usable_days(joined, params.dataset.context_reserve)
+    return walk_forward_folds(days, params.source, params.evaluation.walk_forward)
+
+
+def check(joined: pd.DataFrame, folds: list[Fold], params: Params) -> dict[str, dict[str, Any]]:
+    """Rows, days and positives per split over all folds, once every fold is known to be fit for use.
+
+    What trains, chooses and calibrates must be large enough in each fold; what is measured, over all of them.
+    """
+    keys, config = [], params.dataset
+    for fold in folds:
+        rows = split_rows(joined, fold, config.context_reserve)
+        fit_scaler(rows.loc[rows["split"] == "train", feature_names(rows)])
+        counts = describe(rows, params.task)
+        del counts["test"]
+        check_splits(counts, params.task, config, fold.name if len(folds) > 1 else "")
+        keys.append(rows[list(KEYS)])
+    summary = describe(pd.concat(keys), params.task)
+    check_splits({"test": summary["test"]}, params.task, config)
+    return summary
+
+
+def write_fold(rows: pd.DataFrame, fold: Fold, stored: StoredFold) -> pd.DataFrame:
+    """Write the development and the test rows of one fold; returns its scaler."""
+    rows, scaler = normalise(rows)
+    in_development = rows["date"] <= fold.periods["calibration"].last
+    write_parquet(stored.of(DEVELOPMENT), rows[in_development])
+    write_parquet(stored.of(TEST), rows[~in_development])
+    return scaler if stored.count == 1 else scaler.assign(fold=stored.name)
 
 
 def main() -> None:
     params = load_params(Params)
-    ends = params.dataset.split.of(params.source)
-    rows, scaler = assemble(read_parquet(FEATURES), read_parquet(LABELS), ends, params.dataset.context_reserve)
-    summary = describe(rows, params.task)
-    check_splits(summary, params.task, params.dataset)
-    in_development = rows["date"] <= pd.Timestamp(ends.validation_end)
-    write_parquet(DEVELOPMENT, rows[in_development])
-    write_parquet(TEST, rows[~in_development])
-    write_csv(SCALER, scaler)
+    joined = join(read_parquet(FEATURES), read_parquet(LABELS))
+    folds = plan(joined, params)
+    summary = check(joined, folds, params)
+    write_csv(FOLDS, fold_table(folds))
+    stored, reserve = read_folds(FOLDS), params.dataset.context_reserve
+    scalers = [write_fold(split_rows(joined, fold, reserve), fold, at) for fold, at in zip(folds, stored, strict=True)]
+    for path in (DEVELOPMENT, TEST):
+        remove_others(path, stored)
+    write_csv(SCALER, pd.concat(scalers))
     write_json(METRICS, summary)
-    print("dataset: " + ", ".join(f"{split} {counts['rows']} rows" for split, counts in summary.items()))
+    of_folds = f"{len(folds)} folds, together " if len(folds) > 1 else ""
+    print(f"dataset: {of_folds}" + ", ".join(f"{split} {counts['rows']} rows" for split, counts in summary.items()))
 
 
 if __name__ == "__main__":

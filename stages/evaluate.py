@@ -1,17 +1,20 @@
 """evaluate: model + test rows -> metrics/evaluate.json, the experiment's row, predictions
 
 Reads  models/*, data/processed/{development,test}.parquet   (the one stage that opens the test split)
+       models/*_folds/, data/processed/{development,test}_folds/, data/processed/folds.csv  of the folds after the first
        data/interim/bars.parquet  closes, from which a baseline forecasts volatility
 Writes data/processed/predictions.parquet  date, asset, split, label, exit, model, baselines and the model as each
-                                           calibration method leaves it
+                                           calibration method leaves it; all folds, told apart by `fold`
        data/processed/conformal.parquet    per test row: was the label in the set, and how wide was it
        metrics/evaluate.json      what `dvc exp show` compares
        metrics/experiment.json    all that the ledger keeps of this run
        plots/reliability.csv      predicted against observed rates on the test split
+       plots/by_year.csv          loss, skill and AUC of the model in each year of the test
        plots/scaling_point.csv    this run as one point: `dvc plots diff` draws the curve over runs
 Why    one number with an interval, beside baselines on exactly the same days.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,32 +37,37 @@ from finscale.config import (
     load_params,
 )
 from finscale.dataset import feature_names, read_development, read_test
-from finscale.errors import InputError
-from finscale.evaluation import baselines, scoring
-from finscale.evaluation.calibration import METHODS, calibrated, reliability
+from finscale.evaluation import scoring
+from finscale.evaluation.calibration import reliability
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.conformal import conform
-from finscale.evaluation.volatility import add_deviation
-from finscale.splits import UNUSED, Split
+from finscale.evaluation.pooling import describe_folds, pool_runs
+from finscale.evaluation.predictions import all_predictions, check_complete
+from finscale.evaluation.years import as_records, by_year
+from finscale.folds import StoredFold, folder_of_later, read_folds
 from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import checkpoint
-from finscale.training.loop import predict
-from finscale.windows import Windows
+from finscale.training.checkpoint import Checkpoint
+from finscale.walk_forward import EvaluationConfig
 
 DEVELOPMENT = Path("data/processed/development.parquet")
+DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)
 TEST = Path("data/processed/test.parquet")
+TEST_FOLDS = folder_of_later(TEST)
+FOLDS = Path("data/processed/folds.csv")
 BARS = Path("data/interim/bars.parquet")
 WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
+MODEL_FOLDS = folder_of_later(MODEL)
 CALIBRATION = Path("models/calibration.json")
+CALIBRATION_FOLDS = folder_of_later(CALIBRATION)
 PREDICTIONS = Path("data/processed/predictions.parquet")
 CONFORMAL = Path("data/processed/conformal.parquet")
 METRICS = Path("metrics/evaluate.json")
 EXPERIMENT = Path("metrics/experiment.json")
 RELIABILITY = Path("plots/reliability.csv")
+BY_YEAR = Path("plots/by_year.csv")
 SCALING_POINT = Path("plots/scaling_point.csv")
-
-EVALUATED: tuple[Split, ...] = ("validation", "calibration", "test")
 
 
 class Params(Block):
@@ -72,6 +80,7 @@ class Params(Block):
     horizon: Horizon
     budget: Budget
     seed: int
+    evaluation: EvaluationConfig
     evaluate: EvaluateConfig
 
     @property
@@ -79,58 +88,54 @@ class Params(Block):
         return is_binary(self.task)
 
     def axes(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"evaluate", "budget"}) | {"budget": format_budget(self.budget)}
+        told = self.model_dump(exclude={"evaluate", "evaluation", "budget"})
+        return told | {"budget": format_budget(self.budget), "scheme": self.evaluation.identity(self.source)}
 
 
-def read_rows() -> pd.DataFrame:
-    rows = pd.concat([read_development(DEVELOPMENT), read_test(TEST)])
-    return rows.sort_values(["asset", "date"], ignore_index=True)
+@dataclass(frozen=True)
+class Predicted:
+    """One fold's model and predictions."""
+
+    name: str
+    trained: Checkpoint
+    predictions: pd.DataFrame  # with a column `fold` where there are several
+    conformal: pd.DataFrame
 
 
-def model_predictions(rows: pd.DataFrame, trained: checkpoint.Checkpoint, split: Split) -> pd.DataFrame:
-    """The model's probabilities, or returns, one per row of the split; probabilities also by each calibration."""
-    windows = Windows(rows, split, trained.model.context_length, trained.compute.device)
-    output = predict(trained.network, windows, trained.compute)
-    if not trained.target.binary:
-        return pd.DataFrame({"model": output.astype(float) * trained.target.std + trained.target.mean})
-    told = read_json(CALIBRATION)
-    by_method = {f"calibrated_{method}": calibrated(output, told["fitted"], method) for method in METHODS}
-    return pd.DataFrame({"model": by_method[f"calibrated_{told['method']}"], **by_method})
+def predict_fold(params: Params, bars: pd.DataFrame, fold: StoredFold) -> Predicted:
+    """A fold's model, calibration and baselines on its own rows, and the conformal sets of its test rows."""
+    rows = pd.concat([read_development(fold.of(DEVELOPMENT)), read_test(fold.of(TEST))])
+    rows = rows.sort_values(["asset", "date"], ignore_index=True)
+    trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
+    known = bars if fold.begins is None else bars[bars["date"] >= fold.begins]
+    config, calibration = params.evaluate, read_json(fold.of(CALIBRATION))
+    predictions = all_predictions(rows, known, trained, calibration, config.catboost_iterations, params.seed)
+    check_complete(predictions, rows)
+    parts = dict(tuple(predictions.groupby("split")))
+    levels = (config.conformal_level, config.conformal_step)
+    conformal = conform(parts["calibration"], parts["test"], params.binary, *levels)
+    if fold.count > 1:
+        predictions = predictions.assign(fold=fold.name)
+    return Predicted(fold.name, trained, predictions, conformal)
 
 
-def all_predictions(rows: pd.DataFrame, trained: checkpoint.Checkpoint, params: Params) -> pd.DataFrame:
-    """Predictions of the model and every baseline on the rows that were not trained on."""
-    labelled = rows[rows["split"] != UNUSED]
-    if params.binary:
-        labelled = add_deviation(read_parquet(BARS), labelled)
-    parts = dict(tuple(labelled.groupby("split")))
-    wanted = pd.concat([parts[split] for split in EVALUATED], ignore_index=True)
-    model = pd.concat([model_predictions(rows, trained, split) for split in EVALUATED], ignore_index=True)
-    iterations = params.evaluate.catboost_iterations
-    fitted = baselines.fit_and_predict(
-        parts["train"], parts["validation"], wanted, params.binary, iterations, params.seed
-    )
-    return pd.concat([wanted[["date", "asset", "split", "label", "exit"]], model], axis=1).assign(**fitted)
-
-
-def check_complete(predictions: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """Every labelled day of a split has a prediction, and no prediction is missing (SPEC 12.11)."""
-    for split in EVALUATED:
-        expected, found = (rows["split"] == split).sum(), (predictions["split"] == split).sum()
-        if expected != found or predictions.isna().any(axis=None):
-            raise InputError(f"evaluate: {found} predictions for {expected} {split} rows, or some without a value")
-
-
-def experiment(params: Params, trained: checkpoint.Checkpoint, scores: dict, test: pd.DataFrame) -> dict[str, Any]:
+def experiment(params: Params, folds: list[Predicted], scores: dict, test: pd.DataFrame) -> dict[str, Any]:
     """All that the ledger keeps of this run, measured and not labelled."""
-    compute = {"device": trained.compute.device.type, "precision": trained.compute.precision}
+    compute = folds[0].trained.compute
+    of_folds = {fold.name: fold.trained.run for fold in folds}
     return {
         "axes": params.axes(),
-        "run": trained.run,
-        "compute": compute | {"threads": trained.compute.threads, "torch": torch.__version__},
+        "run": pool_runs(list(of_folds.values())),
+        "compute": {
+            "device": compute.device.type,
+            "precision": compute.precision,
+            "threads": compute.threads,
+            "torch": torch.__version__,
+        },
         "test_rows": len(test),
         "scores": scores,
         **scoring.spread(test, params.binary),
+        "folds": describe_folds(test, of_folds, params.binary) if len(folds) > 1 else [],
     }
 
 
@@ -146,23 +151,26 @@ def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resamp
 
 def main() -> None:
     params = load_params(Params)
-    rows = read_rows()
-    trained = checkpoint.load(WEIGHTS, MODEL, feature_names(rows))
-    predictions = all_predictions(rows, trained, params)
-    check_complete(predictions, rows)
-    calibration, test = (predictions[predictions["split"] == split] for split in ("calibration", "test"))
-    config = params.evaluate
-    conformal = conform(calibration, test, params.binary, config.conformal_level, config.conformal_step)
+    bars, config = read_parquet(BARS), params.evaluate
+    folds = [predict_fold(params, bars, fold) for fold in read_folds(FOLDS)]
+    predictions = pd.concat([fold.predictions for fold in folds], ignore_index=True)
+    conformal = pd.concat([fold.conformal for fold in folds], ignore_index=True)
+    test = predictions[predictions["split"] == "test"]
     drawn = scoring.resampling(test, params.horizon, params.binary, config)
     scores = scoring.score(test, params.binary, drawn)
     scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
-    found = scoring.headline(scores, trained.run, test, params.binary)
+    told = experiment(params, folds, scores, test)
+    found = scoring.headline(scores, told["run"], test, params.binary)
+    years = by_year(test, params.binary, drawn.block_length, config.resamples, config.confidence)
     write_parquet(PREDICTIONS, predictions)
     write_parquet(CONFORMAL, conformal)
     write_json(METRICS, found)
-    write_json(EXPERIMENT, experiment(params, trained, scores, test))
+    write_json(EXPERIMENT, told | {"by_year": as_records(years)})
+    write_csv(BY_YEAR, years)
     write_plots(test, found, drawn, params)
-    print("evaluate: test loss {test_loss:.5f} ({test_loss_low:.5f} to {test_loss_high:.5f})".format(**found))
+    of_folds = f"{len(folds)} folds, {len(test)} test days together: " if len(folds) > 1 else ""
+    interval = "{test_loss:.5f} ({test_loss_low:.5f} to {test_loss_high:.5f})".format(**found)
+    print(f"evaluate: {of_folds}test loss {interval}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from finscale.scaling.report import generate_experiment_summary_report, generate
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
 from finscale.scaling.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.storage import write_atomically, write_csv, write_json, write_text
+from finscale.walk_forward import EvaluationConfig
 
 LEDGER = Path("results/ledger.csv")
 METRICS = Path("metrics/scaling.json")
@@ -45,6 +46,10 @@ class Params(Block):
     tier: FeatureTier
     task: Task
     horizon: Horizon
+    evaluation: EvaluationConfig
+
+    def axes(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"evaluation"}) | {"scheme": self.evaluation.identity(self.source)}
 
 
 def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
@@ -79,10 +84,12 @@ def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str) -
 def main() -> None:
     params = load_params(Params)
     results = name_experiments(read_ledger(LEDGER))
-    name = study_name(params.model_dump())
+    name = study_name(params.axes())
     study, reports = results[results["experiment"] == name], all_reports(results, name)
     today = reports[0] if len(study) else None
     title = f"{params.task}, horizon {params.horizon}, {params.tier}, {params.source} {params.assets}{params.quality}"
+    if params.evaluation.scheme != "single":
+        title += f", {params.axes()['scheme']}"
     told = headline(study, today)
     write_json(METRICS, told)
     write_json(REPORTS, reports)

@@ -1,21 +1,25 @@
 """train: development rows -> models/model.{safetensors,json}
 
 Reads  data/processed/development.parquet  train and validation rows; the test split is out of reach
+       data/processed/development_folds/, data/processed/folds.csv  the same of the folds after the first
        models/tune/                        the search's best settings and shape, where `train.from_tune` is true
 Writes models/model.safetensors  the best epoch's weights
        models/model.json         shape, counts, features, and what the run did
-       dvclive/                  loss curves and learning rate per epoch
+       models/model_folds/       both of each fold after the first
+       dvclive/                  loss curves and learning rate per epoch; dvclive/folds/ those of later folds
        metrics/runtime.json      seconds, speed and machine: the one output that differs between repeats
-Why    one seeded run whose size is counted, never labelled. Interrupted, it goes on where it stopped: its state
-       lies outside the workspace under the run's key (finscale.training.resume) until the run is complete.
+Why    one seeded run per fold whose size is counted, never labelled. Interrupted, it goes on where it stopped: states
+       lie outside the workspace under each fold's key (finscale.training.resume) until all folds are trained.
 """
 
 import os
 import platform
+import shutil
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -23,6 +27,7 @@ from tqdm import tqdm
 from finscale.cli import run
 from finscale.config import Block, Budget, Task, format_budget, is_binary, load_params
 from finscale.dataset import feature_names, read_development
+from finscale.folds import StoredFold, folder_of_later, read_folds, remove_others
 from finscale.imports import import_closure
 from finscale.model.budget import Shape, flops_per_window, solve
 from finscale.model.patchtst import PatchTST
@@ -34,16 +39,20 @@ from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, choose_compute
 from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
-from finscale.training.loop import Epoch, FitResult, Target, Trainer
+from finscale.training.loop import Epoch, FitResult, Trainer
 from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
+from finscale.training.target import Target
 from finscale.training.thermal import ThermalGuard, thermal_reader
 from finscale.training.tracking import Tracker
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
+DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)
+FOLDS = Path("data/processed/folds.csv")
 TUNED = Path("models/tune")
 WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
+MODEL_FOLDS = folder_of_later(MODEL)
 LOG = Path("dvclive")
 RUNTIME = Path("metrics/runtime.json")
 
@@ -55,13 +64,23 @@ class Params(Block):
     train: TrainConfig
 
 
-def key_of(params: Params, tuned: Tuned | None) -> str:
-    """The run's key. How often it is saved, where it is mirrored and how hot it may get decide no result."""
+@dataclass(frozen=True)
+class Trained:
+    """One fold's run that is complete: under which key its state lies, and what was measured."""
+
+    key: str
+    windows_seen: int
+    seconds: float
+    thermal_pauses: int
+
+
+def key_of(params: Params, tuned: Tuned | None, development: Path) -> str:
+    """The key of a fold's run. How often it is saved, where it is mirrored and how hot it may get decide no result."""
     settings = params.model_dump(exclude={"train": {"checkpoint", "thermal", "tracking"}})
     if tuned:
         settings["shape"] = asdict(tuned.shape)
     code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
-    return run_key(settings | {"torch": torch.__version__}, code | {DEVELOPMENT.as_posix(): md5_of(DEVELOPMENT)})
+    return run_key(settings | {"torch": torch.__version__}, code | {DEVELOPMENT.as_posix(): md5_of(development)})
 
 
 def apply_tuned(params: Params) -> tuple[Params, Tuned | None]:
@@ -95,13 +114,15 @@ def scratch() -> Path:
     return scratch_folder(dict(os.environ), Path.cwd())
 
 
-def start_tracker(params: Params, key: str) -> Tracker | None:
+def start_tracker(params: Params, key: str, fold: StoredFold) -> Tracker | None:
     """The log and its mirrors; of several processes the first alone writes."""
     if not sharding.is_main():
         return None
     settings = params.model_dump(exclude={"train"}) | params.train.model_dump()
-    name = f"{params.task}-{format_budget(params.budget)}-{params.seed}-{key[:6]}"
-    return Tracker(LOG, name, settings, params.train.tracking, scratch() / "tracking")
+    seed = f"{params.seed}-{fold.name}" if fold.count > 1 else str(params.seed)
+    name = f"{params.task}-{format_budget(params.budget)}-{seed}-{key[:6]}"
+    log = LOG if fold.position == 0 else LOG / "folds" / fold.name
+    return Tracker(log, name, settings, params.train.tracking, scratch() / "tracking")
 
 
 def prepare(params: Params, shape: Shape, data: dict[str, Windows], target: Target, compute: Compute) -> Trainer:
@@ -153,26 +174,50 @@ def describe(params: Params, network: PatchTST, shape: Shape, data: dict[str, Wi
     }
 
 
-def main() -> None:
-    params, tuned = apply_tuned(load_params(Params))
-    compute = choose_compute(params.train.device, params.train.precision, params.train.threads)
-    rows = read_development(DEVELOPMENT)
+def train_fold(params: Params, tuned: Tuned | None, compute: Compute, fold: StoredFold) -> Trained:
+    """Train one fold's model, or go on with it, or find that it is trained already; write it."""
+    rows = read_development(fold.of(DEVELOPMENT))
     length = params.train.model.context_length
     data = {split: Windows(rows, split, length, compute.device) for split in ("train", "validation")}
-    target, key = Target.of(data["train"], is_binary(params.task)), key_of(params, tuned)
+    target, key = Target.of(data["train"], is_binary(params.task)), key_of(params, tuned, fold.of(DEVELOPMENT))
     shape = tuned.shape if tuned else solve(params.budget, params.train.model, data["train"].channels)
-    collect_orphans(scratch())
-    with sharding.processes(dict(os.environ)), claimed(key) as folder:
+    with claimed(key) as folder:
         trainer = prepare(params, shape, data, target, compute)
-        trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key)
+        trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key, fold)
         result = fit(trainer, tracker)
+        if fold.position < fold.count - 1:
+            keep_until_all_are_trained(trainer)
         network = PatchTST(shape, params.train.model, data["train"].channels).to(compute.device)
         network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
         if tracker:
             about = describe(params, network, shape, data, result) | ({"tuned": tuned.source} if tuned else {})
-            write(Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about), trainer)
+            made = Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about)
+            checkpoint.save(made, fold.of(WEIGHTS), fold.of(MODEL))
             tracker.finish(about)
-            trainer.saved.remove()
+    pauses = trainer.guard.pauses if trainer.guard else 0
+    return Trained(key, result.windows_seen, trainer.progress.seconds, pauses)
+
+
+def keep_until_all_are_trained(trainer: Trainer) -> None:
+    """Save the state at the end of training, in place of all earlier ones: resumed from it, a run is over at once."""
+    assert trainer.saved is not None
+    trainer.saved = SavedRun(trainer.saved.folder, keep=1)
+    trainer.save()
+
+
+def main() -> None:
+    params, tuned = apply_tuned(load_params(Params))
+    compute = choose_compute(params.train.device, params.train.precision, params.train.threads)
+    folds = read_folds(FOLDS)
+    collect_orphans(scratch())
+    with sharding.processes(dict(os.environ)):
+        done = []
+        for fold in folds:
+            if fold.count > 1 and sharding.is_main():
+                print(f"train: fold {fold.name}, {fold.position + 1} of {fold.count}", flush=True)
+            done.append(train_fold(params, tuned, compute, fold))
+        if sharding.is_main():
+            finish(folds, done)
 
 
 def claimed(key: str) -> AbstractContextManager[Path]:
@@ -180,13 +225,24 @@ def claimed(key: str) -> AbstractContextManager[Path]:
     return claim(scratch(), key) if sharding.is_main() else nullcontext(scratch() / key)
 
 
-def write(made: Checkpoint, trainer: Trainer) -> None:
-    """The model, and apart from it what was measured."""
-    checkpoint.save(made, WEIGHTS, MODEL)
-    seconds = trainer.progress.seconds
-    measured = {"train_seconds": round(seconds, 3), "windows_per_second": round(made.run["windows_seen"] / seconds, 1)}
-    measured["thermal_pauses"] = trainer.guard.pauses if trainer.guard else 0
+def finish(folds: list[StoredFold], done: list[Trained]) -> None:
+    """Write what was measured over all folds; remove saved states, and what an earlier run with more folds left."""
+    seconds, windows = sum(one.seconds for one in done), sum(one.windows_seen for one in done)
+    measured: dict[str, Any] = {
+        "train_seconds": round(seconds, 3),
+        "windows_per_second": round(windows / seconds, 1),
+        "thermal_pauses": sum(one.thermal_pauses for one in done),
+    }
     write_json(RUNTIME, measured | {"processor": platform.machine(), "system": platform.system()})
+    for path in (WEIGHTS, MODEL):
+        remove_others(path, folds)
+    logged = {fold.name for fold in folds[1:]}
+    for folder in (LOG / "folds").glob("*"):
+        if folder.name not in logged:
+            shutil.rmtree(folder)
+    for one in done:
+        with claimed(one.key) as folder:
+            SavedRun(folder, keep=1).remove()
 
 
 if __name__ == "__main__":

@@ -76,31 +76,17 @@ def superior_predictive_ability(
 def configurations_tried(ledger: pd.DataFrame, axes: dict[str, Any]) -> dict[str, int]:
     """How often the study has looked: all runs, and those that were judged by the same test labels.
 
-    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it.
+    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it. Runs
+    of every evaluation scheme count: their test days overlap.
     """
     same = pd.Series(True, index=ledger.index)
     for axis in ("source", "assets", "timescale", "task", "horizon"):
         same &= ledger[axis].astype(str) == str(axes[axis])
     mine = same.copy()
-    for axis in ("quality", "tier", "budget", "seed"):
+    for axis in ("quality", "tier", "budget", "seed", "scheme"):
         mine &= ledger[axis].astype(str) == str(axes[axis])
     missing = 0 if mine.any() else 1
     return {"in_ledger": len(ledger) + missing, "on_these_labels": int(same.sum()) + missing}
-
-
-def by_year(test: pd.DataFrame, binary: bool, block_length: int, resamples: int, confidence: float) -> pd.DataFrame:
-    """Loss and skill of the model in each calendar year of the test split: year, days, loss, skill, low, high."""
-    rows = []
-    for year, part in test.groupby(test["date"].dt.year):
-        label = part["label"].to_numpy()
-        loss = metrics.loss_rows(label, part["model"].to_numpy(), binary)
-        base = metrics.loss_rows(label, part["base_rate"].to_numpy(), binary)
-        weights = row_weights(part["date"].to_numpy(), block_length, resamples, _SEED)
-        skill = metrics.skill_score(loss, base, weights, confidence)
-        days = part["date"].nunique()
-        rows.append({"year": year, "days": days, "loss": float(loss.mean()), "skill": skill.value}
-                    | {"low": skill.low, "high": skill.high})  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def _distinct(losses: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -16,6 +16,7 @@ from finscale.evaluation.trading import drawdown
 
 _INK, _ACCENT, _MUTED = "#1f2937", "#2563eb", "#9ca3af"
 _COLOURS = (_ACCENT, "#d97706", "#059669", "#dc2626", "#7c3aed", _MUTED)
+_YEAR_TICKS = 8  # labels that fit side by side
 _ROLLING = 60  # sessions over which coverage and width are averaged
 
 Draw = Callable[[list[Axes]], None]
@@ -114,13 +115,14 @@ def coverage_picture(rows: pd.DataFrame, level: float, binary: bool) -> Draw:
 
 
 def by_year_picture(years: pd.DataFrame) -> Draw:
-    """Skill of each year with its interval. years: year, skill, low, high."""
+    """Skill of each year with its interval. years: year, skill, skill_low, skill_high (evaluation.years.by_year)."""
 
     def draw(axes: list[Axes]) -> None:
         axes[0].axhline(0, color=_MUTED, linewidth=0.8)
-        axes[0].vlines(years["year"], years["low"], years["high"], color=_ACCENT, linewidth=2)
+        axes[0].vlines(years["year"], years["skill_low"], years["skill_high"], color=_ACCENT, linewidth=2)
         axes[0].plot(years["year"], years["skill"], "o", color=_ACCENT)
-        axes[0].set_xticks(years["year"], years["year"].astype(str))
-        axes[0].set(title="skill by year of the test")
+        step = -(-len(years) // _YEAR_TICKS)
+        axes[0].set_xticks(years["year"][::step], years["year"][::step].astype(str))
+        axes[0].set(title="skill by year of the test, against the base rate known before it")
 
     return draw

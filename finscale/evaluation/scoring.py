@@ -1,7 +1,7 @@
 """What is measured of one run: every model on the same rows, and what the ledger keeps of it.
 
 Predictions are a table of (asset, day) rows: date, asset, split, label, exit, model, one column per baseline, and for
-binary tasks one `calibrated_<method>` per calibration method.
+binary tasks one `calibrated_<method>` per calibration method; of several folds also `fold`.
 """
 
 from dataclasses import asdict, dataclass
@@ -104,8 +104,12 @@ def conformal_scores(rows: pd.DataFrame, level: float, drawn: Resampling) -> dic
 
 
 def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
-    """How much the predictions vary; a model that predicts a constant is named collapsed (SPEC 12.4)."""
-    deviation = float(test["model"].std(ddof=0))
+    """How much the predictions vary; a model that predicts a constant is named collapsed (SPEC 12.4).
+
+    Of several folds it is the mean deviation within a fold: constants that differ between folds are constants still.
+    """
+    parts = [rows for _, rows in test.groupby("fold")] if "fold" in test else [test]
+    deviation = float(np.mean([rows["model"].std(ddof=0) for rows in parts]))
     return {"prediction_std": deviation, "collapsed": deviation < metrics.COLLAPSED_STD[binary]}
 
 

@@ -11,7 +11,7 @@ from finscale.scaling.factor_figures import plot_feature_saturation, plot_intera
 from finscale.scaling.figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.scaling.interactions import two_way_interaction
 from finscale.scaling.law import MIN_SIZES
-from finscale.scaling.ledger import AXES, STUDY_AXES
+from finscale.scaling.ledger import AXES, SINGLE, STUDY_AXES
 from finscale.scaling.saturation import fit_saturation
 
 FORMATS = ("png", "svg")
@@ -78,9 +78,9 @@ def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
 
 def _groups(results: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Runs that are equal in every axis but seed and the varied ones, each group with its name."""
-    fixed = [axis for axis in AXES if axis not in (*varied, "seed")]
+    fixed = [axis for axis in (*AXES, "scheme") if axis not in (*varied, "seed")]
     for values, runs in results.groupby(fixed, sort=True):
-        yield "-".join(str(value) for value in values), runs
+        yield "-".join(str(value) for value in values if value != SINGLE), runs
 
 
 def _ordered(runs: pd.DataFrame, *factors: str) -> pd.DataFrame:

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 AXES = ("source", "assets", "quality", "timescale", "tier", "task", "horizon", "budget", "seed")
-STUDY_AXES = tuple(axis for axis in AXES if axis not in ("budget", "seed"))  # fixed along a curve over budgets
+SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
+# Fixed along a curve over budgets: losses on other days, or pooled over folds, belong to another curve.
+STUDY_AXES = (*(axis for axis in AXES if axis not in ("budget", "seed")), "scheme")
 
 _RUN = (
     "params_total", "params_embedding", "params_body", "params_head", "channels", "flops_per_window", "train_flops",
@@ -41,6 +43,7 @@ def make_row(
     return {
         "key": key,
         **{axis: experiment["axes"][axis] for axis in AXES},
+        "scheme": experiment["axes"].get("scheme", SINGLE),  # experiments of older code have none
         **{name: experiment["run"][name] for name in _RUN},
         "test_rows": experiment["test_rows"],
         **interval,
@@ -55,11 +58,16 @@ def make_row(
 
 
 def read_ledger(path: Path) -> pd.DataFrame:
-    """The ledger, empty where the file does not exist yet. Axes and hashes are kept as text."""
+    """The ledger, empty where the file does not exist yet. Axes and hashes are kept as text.
+
+    Rows from before there was more than one scheme of evaluation are `single`.
+    """
     if not path.exists():
-        return pd.DataFrame(columns=["key", *AXES])
-    text = dict.fromkeys(("key", "code", "data", "commit", "horizon", "budget"), str)
-    return pd.read_csv(path, dtype=text, float_precision="round_trip")
+        return pd.DataFrame(columns=["key", *AXES, "scheme"])
+    text = dict.fromkeys(("key", "code", "data", "commit", "horizon", "budget", "scheme"), str)
+    ledger = pd.read_csv(path, dtype=text, float_precision="round_trip")
+    scheme = ledger["scheme"].fillna(SINGLE) if "scheme" in ledger else SINGLE
+    return ledger.assign(scheme=scheme)
 
 
 def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -75,10 +83,11 @@ def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
 def study_name(row: Any) -> str:
     """One word for one curve: its axes but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
 
-    row: a mapping or ledger row with the axes.
+    row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
     """
     data = f"{row['source']}-{row['assets']}{row['quality']}"
-    return f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
+    name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
+    return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
 
 
 def select_study(ledger: pd.DataFrame, axes: dict[str, Any]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.storage import read_json, write_atomically, write_json
 from finscale.training.device import Compute, choose_compute, is_available
-from finscale.training.loop import Target
+from finscale.training.target import Target
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,12 +22,12 @@ from finscale.training import sharding
 from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, generator_states, set_generator_states
 from finscale.training.interrupt import RunStoppedError, StopRequest
+from finscale.training.prediction import mean_loss
 from finscale.training.resume import SavedRun
 from finscale.training.target import Target as Target
 from finscale.training.thermal import ThermalGuard
 from finscale.windows import Windows
 
-_EVALUATION_BATCH = 256
 _DIVERGED = 10.0  # a constant prediction loses at most 0.69 nats, or 1 in z-scored units
 
 
@@ -258,22 +257,6 @@ def learning_rate_factor(step: int, total_steps: int, config: TrainConfig) -> fl
     progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
     floor = config.final_learning_rate / config.learning_rate
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def mean_loss(model: nn.Module, windows: Windows, target: Target, compute: Compute) -> float:
-    """The loss over all windows, in training units."""
-    outputs = torch.from_numpy(predict(model, windows, compute))
-    return float(target.loss(outputs, windows.label.cpu()))
-
-
-@torch.no_grad()
-def predict(model: nn.Module, windows: Windows, compute: Compute) -> np.ndarray:
-    """The model's raw outputs (logits, or z-scored returns), one per window in order."""
-    model.eval()
-    positions = torch.arange(len(windows), device=compute.device)
-    with compute.autocast():
-        outputs = [model(windows.gather(index_B)[0]).float().cpu() for index_B in positions.split(_EVALUATION_BATCH)]
-    return torch.cat(outputs).numpy()
 
 
 def _copy(weights: dict[str, Any]) -> dict[str, Any]:

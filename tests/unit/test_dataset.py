@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from finscale.bars import sessions
 from finscale.dataset import DatasetConfig, assemble, check_splits, describe, feature_names, fit_scaler
 from finscale.errors import InputError
-from finscale.splits import SPLITS, SplitConfig, SplitDates, assign_splits
+from finscale.splits import SPLITS, SplitConfig, SplitDates, assign_splits, single_fold
 from finscale.windows import Windows
 from tests.conftest import ENDS, rows_of
 
@@ -24,7 +24,7 @@ def days(text: str) -> pd.Timestamp:
 def test_a_day_belongs_to_the_split_that_holds_its_label_s_exit() -> None:
     dates = pd.Series(pd.to_datetime(["2013-12-30", "2013-12-31", "2014-01-02", "2018-12-31", "2018-12-28"]))
     exits = pd.Series(pd.to_datetime(["2013-12-31", "2014-01-02", "2014-01-03", "2019-01-02", None]))
-    assert assign_splits(dates, exits, ENDS).tolist() == ["train", "none", "validation", "none", "none"]
+    assert assign_splits(dates, exits, single_fold(ENDS)).tolist() == ["train", "none", "validation", "none", "none"]
 
 
 def test_no_label_of_a_split_uses_a_price_of_the_next(rows: pd.DataFrame) -> None:

@@ -17,7 +17,8 @@ from finscale.model.patchtst import PatchTST
 from finscale.training import checkpoint
 from finscale.training.config import CheckpointConfig, TrainConfig
 from finscale.training.device import choose_compute
-from finscale.training.loop import Epoch, FitResult, Target, Trainer, fit, learning_rate_factor, mean_loss, predict
+from finscale.training.loop import Epoch, FitResult, Target, Trainer, fit, learning_rate_factor
+from finscale.training.prediction import mean_loss, predict
 from finscale.training.resume import SavedRun
 from finscale.windows import Windows
 
@@ -166,7 +167,7 @@ def test_a_regression_is_scored_in_squared_returns() -> None:
 def test_predictions_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     network = trained()[0]
     whole = predict(network, VALIDATION, COMPUTE)
-    monkeypatch.setattr("finscale.training.loop._EVALUATION_BATCH", 7)
+    monkeypatch.setattr("finscale.training.prediction._BATCH", 7)
     assert len(whole) == len(VALIDATION)
     np.testing.assert_allclose(predict(network, VALIDATION, COMPUTE), whole, atol=1e-5)
 
