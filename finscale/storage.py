@@ -81,7 +81,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 def md5_of(path: Path) -> str:
     """MD5 of a file's bytes, as DVC and the raw manifest record it (identity, not security)."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    with path.open("rb") as file:  # weights may be larger than the memory left
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _require(path: Path) -> None:

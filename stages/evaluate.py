@@ -9,9 +9,11 @@ Writes data/processed/predictions.parquet  date, asset, split, label, exit, mode
        metrics/experiment.json    all that the ledger keeps of this run
        plots/reliability.csv      predicted against observed rates on the test split
        plots/scaling_point.csv    this run as one point: `dvc plots diff` draws the curve over runs
+       and, where train.tracking is on, the test metrics to the mirrored run
 Why    one number with an interval, beside baselines on exactly the same days.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +43,10 @@ from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.conformal import conform
 from finscale.evaluation.volatility import add_deviation
 from finscale.splits import UNUSED, Split
-from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
-from finscale.training import checkpoint
+from finscale.storage import md5_of, read_json, read_parquet, write_csv, write_json, write_parquet
+from finscale.training import checkpoint, mirrors
 from finscale.training.loop import predict
+from finscale.training.resume import scratch_folder
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
@@ -162,6 +165,7 @@ def main() -> None:
     write_json(METRICS, found)
     write_json(EXPERIMENT, experiment(params, trained, scores, test))
     write_plots(test, found, drawn, params)
+    mirrors.add_results(scratch_folder(dict(os.environ), Path.cwd()) / "tracking", md5_of(WEIGHTS), found)
     print("evaluate: test loss {test_loss:.5f} ({test_loss_low:.5f} to {test_loss_high:.5f})".format(**found))
 
 

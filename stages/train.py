@@ -4,8 +4,8 @@ Reads  data/processed/development.parquet  train and validation rows; the test s
        models/tune/                        the search's best settings and shape, where `train.from_tune` is true
 Writes models/model.safetensors  the best epoch's weights
        models/model.json         shape, counts, features, and what the run did
-       dvclive/                  loss curves and learning rate per epoch
-       metrics/runtime.json      seconds, speed and machine: the one output that differs between repeats
+       dvclive/                  settings, loss curves and learning rate per epoch, best checkpoint, sample predictions
+       metrics/runtime.json      seconds, speed, device use and machine: the one output that differs between repeats
 Why    one seeded run whose size is counted, never labelled. Interrupted, it goes on where it stopped: its state
        lies outside the workspace under the run's key (finscale.training.resume) until the run is complete.
 """
@@ -34,10 +34,11 @@ from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, choose_compute
 from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
-from finscale.training.loop import Epoch, FitResult, Target, Trainer
+from finscale.training.loop import DivergedError, Epoch, FitResult, Target, Trainer
+from finscale.training.mirrors import Record
 from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
 from finscale.training.thermal import ThermalGuard, thermal_reader
-from finscale.training.tracking import Tracker
+from finscale.training.tracking import Tracker, sample_predictions
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
@@ -46,6 +47,8 @@ WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
 LOG = Path("dvclive")
 RUNTIME = Path("metrics/runtime.json")
+
+NO_RESULT = {"checkpoint", "thermal", "tracking"}  # how often saved, how hot, where mirrored: they decide no result
 
 
 class Params(Block):
@@ -56,8 +59,8 @@ class Params(Block):
 
 
 def key_of(params: Params, tuned: Tuned | None) -> str:
-    """The run's key. How often it is saved, where it is mirrored and how hot it may get decide no result."""
-    settings = params.model_dump(exclude={"train": {"checkpoint", "thermal", "tracking"}})
+    """The run's key: hash of all that decides its result."""
+    settings = params.model_dump(exclude={"train": NO_RESULT})
     if tuned:
         settings["shape"] = asdict(tuned.shape)
     code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
@@ -95,13 +98,14 @@ def scratch() -> Path:
     return scratch_folder(dict(os.environ), Path.cwd())
 
 
-def start_tracker(params: Params, key: str) -> Tracker | None:
+def start_tracker(params: Params, key: str, compute: Compute) -> Tracker | None:
     """The log and its mirrors; of several processes the first alone writes."""
     if not sharding.is_main():
         return None
-    settings = params.model_dump(exclude={"train"}) | params.train.model_dump()
+    settings = params.model_dump(mode="json", exclude={"train": NO_RESULT})
+    settings |= settings.pop("train") | {"key": key, "data_md5": md5_of(DEVELOPMENT)}
     name = f"{params.task}-{format_budget(params.budget)}-{params.seed}-{key[:6]}"
-    return Tracker(LOG, name, settings, params.train.tracking, scratch() / "tracking")
+    return Tracker(LOG, name, settings, params.train.tracking, scratch() / "tracking", compute.device)
 
 
 def prepare(params: Params, shape: Shape, data: dict[str, Windows], target: Target, compute: Compute) -> Trainer:
@@ -132,8 +136,12 @@ def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
         try:
             with stop_on_signals() as trainer.stop:
                 return trainer.fit(log)
-        except RunStoppedError as stopped:
-            sys.exit(str(stopped))
+        except (RunStoppedError, DivergedError) as ended:
+            if tracker:
+                tracker.stop(failed=isinstance(ended, DivergedError))
+            if isinstance(ended, DivergedError):
+                raise
+            sys.exit(str(ended))
 
 
 def describe(params: Params, network: PatchTST, shape: Shape, data: dict[str, Windows], result: FitResult) -> dict:
@@ -164,14 +172,14 @@ def main() -> None:
     collect_orphans(scratch())
     with sharding.processes(dict(os.environ)), claimed(key) as folder:
         trainer = prepare(params, shape, data, target, compute)
-        trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key)
+        trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key, compute)
         result = fit(trainer, tracker)
         network = PatchTST(shape, params.train.model, data["train"].channels).to(compute.device)
         network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
         if tracker:
             about = describe(params, network, shape, data, result) | ({"tuned": tuned.source} if tuned else {})
-            write(Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about), trainer)
-            tracker.finish(about)
+            made = Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about)
+            write(made, trainer, tracker, data["validation"])
             trainer.saved.remove()
 
 
@@ -180,13 +188,29 @@ def claimed(key: str) -> AbstractContextManager[Path]:
     return claim(scratch(), key) if sharding.is_main() else nullcontext(scratch() / key)
 
 
-def write(made: Checkpoint, trainer: Trainer) -> None:
-    """The model, and apart from it what was measured."""
+def write(made: Checkpoint, trainer: Trainer, tracker: Tracker, validation: Windows) -> None:
+    """The model, the record of how it was made, and apart from both what was measured."""
     checkpoint.save(made, WEIGHTS, MODEL)
+    measured = measure(trainer, tracker, made.run["windows_seen"])
+    write_json(RUNTIME, measured)
+    best = {"epoch": made.run["best_epoch"], "validation_loss": made.run["validation_loss"]}
+    best |= {"file": WEIGHTS.as_posix(), "md5": md5_of(WEIGHTS)}
+    sample = sample_predictions(made.network, validation, made.target, made.compute)
+    tracker.finish(Record(made.run | measured, best, sample))
+
+
+def measure(trainer: Trainer, tracker: Tracker, windows_seen: int) -> dict:
+    """Time, speed, device use and machine; of the last start alone, but for time and speed."""
     seconds = trainer.progress.seconds
-    measured = {"train_seconds": round(seconds, 3), "windows_per_second": round(made.run["windows_seen"] / seconds, 1)}
-    measured["thermal_pauses"] = trainer.guard.pauses if trainer.guard else 0
-    write_json(RUNTIME, measured | {"processor": platform.machine(), "system": platform.system()})
+    return {
+        "train_seconds": round(seconds, 3),
+        "windows_per_second": round(windows_seen / seconds, 1),
+        "micro_batch": trainer.micro_batch,
+        "thermal_pauses": trainer.guard.pauses if trainer.guard else 0,
+        **tracker.use.whole(),
+        "processor": platform.machine(),
+        "system": platform.system(),
+    }
 
 
 if __name__ == "__main__":
