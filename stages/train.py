@@ -112,8 +112,9 @@ def prepare(params: Params, shape: Shape, data: dict[str, Windows], target: Targ
     """The model on its device, sharded where there are several processes, and what trains it."""
     network = initial_model(shape, params.train, params.budget, data["train"], target, params.seed)
     network.to(compute.device)
-    print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
-    micro_batch = choose_micro_batch(params, network, shape, data["train"], compute)
+    if sharding.is_main():
+        print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
+    micro_batch = sharding.smallest(choose_micro_batch(params, network, shape, data["train"], compute))
     sharding.shard(network, network.layers)
     config = params.train
     trainer = Trainer(network, data["train"], data["validation"], target, config, compute, params.seed)
@@ -169,7 +170,6 @@ def main() -> None:
     data = {split: Windows(rows, split, length, compute.device) for split in ("train", "validation")}
     target, key = Target.of(data["train"], is_binary(params.task)), key_of(params, tuned)
     shape = tuned.shape if tuned else solve(params.budget, params.train.model, data["train"].channels)
-    collect_orphans(scratch())
     with sharding.processes(dict(os.environ)), claimed(key) as folder:
         trainer = prepare(params, shape, data, target, compute)
         trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key, compute)
@@ -184,8 +184,11 @@ def main() -> None:
 
 
 def claimed(key: str) -> AbstractContextManager[Path]:
-    """The run's folder, held by the first process."""
-    return claim(scratch(), key) if sharding.is_main() else nullcontext(scratch() / key)
+    """The run's folder, held by the first process; that one also removes what nobody will resume."""
+    if not sharding.is_main():
+        return nullcontext(scratch() / key)
+    collect_orphans(scratch())
+    return claim(scratch(), key)
 
 
 def write(made: Checkpoint, trainer: Trainer, tracker: Tracker, validation: Windows) -> None:
