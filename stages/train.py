@@ -87,7 +87,7 @@ def choose_micro_batch(params: Params, network: PatchTST, shape: Shape, windows:
             network, lambda size: windows.gather(torch.arange(size) % len(windows))[0], compute
         )
     else:
-        fits = batch_size.fits_in_host_memory(shape, model, windows.channels, recompute)
+        fits = batch_size.fits_in_host_memory(shape, model, windows.channels, recompute, compute.precision)
     key = batch_size.memory_key(shape, model, windows.channels, recompute, compute) | {"limit": limit}
     found = batch_size.remembered(scratch() / "batch_sizes.json", key, lambda: batch_size.find_batch_size(fits, limit))
     print(f"train: {found} windows of a batch of {limit} in one pass")

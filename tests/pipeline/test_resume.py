@@ -76,14 +76,6 @@ class Workspace:
 
 
 @pytest.fixture(scope="module")
-def development(rows: pd.DataFrame) -> pd.DataFrame:
-    recent = rows[(rows["split"] != "test") & (rows["date"] >= "2011-01-01")].reset_index(drop=True)
-    # The first rows of the cut are context only.
-    recent.loc[recent.index < 128, ["split", "label"]] = ["none", None]
-    return recent
-
-
-@pytest.fixture(scope="module")
 def uninterrupted(development: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     workspace = Workspace(tmp_path_factory.mktemp("straight"), development)
     workspace.finish()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from tests.pipeline.test_resume import Workspace, development  # noqa: F401
+from tests.pipeline.test_resume import Workspace
 
 TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "stages.train")
 # Every process, and every split of a batch, draws other dropout masks: without them, results agree to rounding.
@@ -34,7 +34,7 @@ def make(path: Path, rows: pd.DataFrame, **changes: object) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def alone(development: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Workspace:  # noqa: F811
+def alone(development: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A complete run of one process, whole batches, not compiled."""
     workspace = make(tmp_path_factory.mktemp("alone") / "run", development)
     workspace.finish()
