@@ -87,7 +87,8 @@ def read_csv(path: Path, text: Sequence[str], dates: Sequence[str]) -> pd.DataFr
 
 def md5_of(path: Path) -> str:
     """MD5 of a file's bytes, as DVC and the raw manifest record it (identity, not security)."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    with path.open("rb") as file:  # weights may be larger than the memory left
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _require(path: Path) -> None:

@@ -11,9 +11,11 @@ Writes data/processed/predictions.parquet  date, asset, split, label, exit, mode
        plots/reliability.csv      predicted against observed rates on the test split
        plots/by_year.csv          loss, skill and AUC of the model in each year of the test
        plots/scaling_point.csv    this run as one point: `dvc plots diff` draws the curve over runs
+       and, where train.tracking is on, the test metrics to the mirrored run
 Why    one number with an interval, beside baselines on exactly the same days.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +47,10 @@ from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import all_predictions, check_complete
 from finscale.evaluation.years import as_records, by_year
 from finscale.folds import StoredFold, folder_of_later, read_folds
-from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
-from finscale.training import checkpoint
+from finscale.storage import md5_of, read_json, read_parquet, write_csv, write_json, write_parquet
+from finscale.training import checkpoint, mirrors
 from finscale.training.checkpoint import Checkpoint
+from finscale.training.resume import scratch_folder
 from finscale.walk_forward import EvaluationConfig
 
 DEVELOPMENT = Path("data/processed/development.parquet")
@@ -168,6 +171,7 @@ def main() -> None:
     write_json(EXPERIMENT, told | {"by_year": as_records(years)})
     write_csv(BY_YEAR, years)
     write_plots(test, found, drawn, params)
+    mirrors.add_results(scratch_folder(dict(os.environ), Path.cwd()) / "tracking", md5_of(WEIGHTS), found)
     of_folds = f"{len(folds)} folds, {len(test)} test days together: " if len(folds) > 1 else ""
     interval = "{test_loss:.5f} ({test_loss_low:.5f} to {test_loss_high:.5f})".format(**found)
     print(f"evaluate: {of_folds}test loss {interval}")

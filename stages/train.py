@@ -6,8 +6,9 @@ Reads  data/processed/development.parquet  train and validation rows; the test s
 Writes models/model.safetensors  the best epoch's weights
        models/model.json         shape, counts, features, and what the run did
        models/model_folds/       both of each fold after the first
-       dvclive/                  loss curves and learning rate per epoch; dvclive/folds/ those of later folds
-       metrics/runtime.json      seconds, speed and machine: the one output that differs between repeats
+       dvclive/                  settings, loss curves and learning rate per epoch, best checkpoint, sample predictions;
+                                 dvclive/folds/ those of later folds
+       metrics/runtime.json      seconds, speed, device use and machine: the one output that differs between repeats
 Why    one seeded run per fold whose size is counted, never labelled. Interrupted, it goes on where it stopped: states
        lie outside the workspace under each fold's key (finscale.training.resume) until all folds are trained.
 """
@@ -39,11 +40,12 @@ from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, choose_compute
 from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
-from finscale.training.loop import Epoch, FitResult, Trainer
+from finscale.training.loop import DivergedError, Epoch, FitResult, Trainer
+from finscale.training.mirrors import Record
 from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
 from finscale.training.target import Target
 from finscale.training.thermal import ThermalGuard, thermal_reader
-from finscale.training.tracking import Tracker
+from finscale.training.tracking import Tracker, sample_predictions
 from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
@@ -55,6 +57,8 @@ MODEL = Path("models/model.json")
 MODEL_FOLDS = folder_of_later(MODEL)
 LOG = Path("dvclive")
 RUNTIME = Path("metrics/runtime.json")
+
+NO_RESULT = {"checkpoint", "thermal", "tracking"}  # how often saved, how hot, where mirrored: they decide no result
 
 
 class Params(Block):
@@ -72,11 +76,19 @@ class Trained:
     windows_seen: int
     seconds: float
     thermal_pauses: int
+    use: dict[str, float]  # micro-batch and device use of the last start; empty for processes that keep no record
+
+    def measured(self) -> dict[str, Any]:
+        speed = {
+            "train_seconds": round(self.seconds, 3),
+            "windows_per_second": round(self.windows_seen / self.seconds, 1),
+        }
+        return speed | {"thermal_pauses": self.thermal_pauses} | self.use
 
 
 def key_of(params: Params, tuned: Tuned | None, development: Path) -> str:
-    """The key of a fold's run. How often it is saved, where it is mirrored and how hot it may get decide no result."""
-    settings = params.model_dump(exclude={"train": {"checkpoint", "thermal", "tracking"}})
+    """The key of a fold's run: hash of all that decides its result."""
+    settings = params.model_dump(exclude={"train": NO_RESULT})
     if tuned:
         settings["shape"] = asdict(tuned.shape)
     code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
@@ -103,7 +115,7 @@ def choose_micro_batch(params: Params, network: PatchTST, shape: Shape, windows:
             network, lambda size: windows.gather(torch.arange(size) % len(windows))[0], compute
         )
     else:
-        fits = batch_size.fits_in_host_memory(shape, model, windows.channels, recompute)
+        fits = batch_size.fits_in_host_memory(shape, model, windows.channels, recompute, compute.precision)
     key = batch_size.memory_key(shape, model, windows.channels, recompute, compute) | {"limit": limit}
     found = batch_size.remembered(scratch() / "batch_sizes.json", key, lambda: batch_size.find_batch_size(fits, limit))
     print(f"train: {found} windows of a batch of {limit} in one pass")
@@ -114,23 +126,25 @@ def scratch() -> Path:
     return scratch_folder(dict(os.environ), Path.cwd())
 
 
-def start_tracker(params: Params, key: str, fold: StoredFold) -> Tracker | None:
+def start_tracker(params: Params, key: str, fold: StoredFold, compute: Compute) -> Tracker | None:
     """The log and its mirrors; of several processes the first alone writes."""
     if not sharding.is_main():
         return None
-    settings = params.model_dump(exclude={"train"}) | params.train.model_dump()
+    settings = params.model_dump(mode="json", exclude={"train": NO_RESULT})
+    settings |= settings.pop("train") | {"key": key, "data_md5": md5_of(fold.of(DEVELOPMENT))}
     seed = f"{params.seed}-{fold.name}" if fold.count > 1 else str(params.seed)
     name = f"{params.task}-{format_budget(params.budget)}-{seed}-{key[:6]}"
     log = LOG if fold.position == 0 else LOG / "folds" / fold.name
-    return Tracker(log, name, settings, params.train.tracking, scratch() / "tracking")
+    return Tracker(log, name, settings, params.train.tracking, scratch() / "tracking", compute.device)
 
 
 def prepare(params: Params, shape: Shape, data: dict[str, Windows], target: Target, compute: Compute) -> Trainer:
     """The model on its device, sharded where there are several processes, and what trains it."""
     network = initial_model(shape, params.train, params.budget, data["train"], target, params.seed)
     network.to(compute.device)
-    print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
-    micro_batch = choose_micro_batch(params, network, shape, data["train"], compute)
+    if sharding.is_main():
+        print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
+    micro_batch = sharding.smallest(choose_micro_batch(params, network, shape, data["train"], compute))
     sharding.shard(network, network.layers)
     config = params.train
     trainer = Trainer(network, data["train"], data["validation"], target, config, compute, params.seed)
@@ -153,8 +167,12 @@ def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
         try:
             with stop_on_signals() as trainer.stop:
                 return trainer.fit(log)
-        except RunStoppedError as stopped:
-            sys.exit(str(stopped))
+        except (RunStoppedError, DivergedError) as ended:
+            if tracker:
+                tracker.stop(failed=isinstance(ended, DivergedError))
+            if isinstance(ended, DivergedError):
+                raise
+            sys.exit(str(ended))
 
 
 def describe(params: Params, network: PatchTST, shape: Shape, data: dict[str, Windows], result: FitResult) -> dict:
@@ -183,19 +201,25 @@ def train_fold(params: Params, tuned: Tuned | None, compute: Compute, fold: Stor
     shape = tuned.shape if tuned else solve(params.budget, params.train.model, data["train"].channels)
     with claimed(key) as folder:
         trainer = prepare(params, shape, data, target, compute)
-        trainer.saved, tracker = SavedRun(folder, params.train.checkpoint.keep), start_tracker(params, key, fold)
+        trainer.saved = SavedRun(folder, params.train.checkpoint.keep)
+        tracker = start_tracker(params, key, fold, compute)
         result = fit(trainer, tracker)
         if fold.position < fold.count - 1:
             keep_until_all_are_trained(trainer)
+        done = measure(key, trainer, tracker, result)
         network = PatchTST(shape, params.train.model, data["train"].channels).to(compute.device)
         network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
         if tracker:
             about = describe(params, network, shape, data, result) | ({"tuned": tuned.source} if tuned else {})
             made = Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about)
-            checkpoint.save(made, fold.of(WEIGHTS), fold.of(MODEL))
-            tracker.finish(about)
+            write(made, fold, done, tracker, data["validation"])
+    return done
+
+
+def measure(key: str, trainer: Trainer, tracker: Tracker | None, result: FitResult) -> Trained:
     pauses = trainer.guard.pauses if trainer.guard else 0
-    return Trained(key, result.windows_seen, trainer.progress.seconds, pauses)
+    use = {"micro_batch": trainer.micro_batch} | tracker.use.whole() if tracker else {}
+    return Trained(key, result.windows_seen, trainer.progress.seconds, pauses, use)
 
 
 def keep_until_all_are_trained(trainer: Trainer) -> None:
@@ -209,8 +233,9 @@ def main() -> None:
     params, tuned = apply_tuned(load_params(Params))
     compute = choose_compute(params.train.device, params.train.precision, params.train.threads)
     folds = read_folds(FOLDS)
-    collect_orphans(scratch())
     with sharding.processes(dict(os.environ)):
+        if sharding.is_main():
+            collect_orphans(scratch())
         done = []
         for fold in folds:
             if fold.count > 1 and sharding.is_main():
@@ -225,15 +250,21 @@ def claimed(key: str) -> AbstractContextManager[Path]:
     return claim(scratch(), key) if sharding.is_main() else nullcontext(scratch() / key)
 
 
+def write(made: Checkpoint, fold: StoredFold, done: Trained, tracker: Tracker, validation: Windows) -> None:
+    """A fold's model, and the record of how it was made."""
+    weights = fold.of(WEIGHTS)
+    checkpoint.save(made, weights, fold.of(MODEL))
+    best = {"epoch": made.run["best_epoch"], "validation_loss": made.run["validation_loss"]}
+    best |= {"file": weights.as_posix(), "md5": md5_of(weights)}
+    sample = sample_predictions(made.network, validation, made.target, made.compute)
+    tracker.finish(Record(made.run | done.measured(), best, sample))
+
+
 def finish(folds: list[StoredFold], done: list[Trained]) -> None:
     """Write what was measured over all folds; remove saved states, and what an earlier run with more folds left."""
     seconds, windows = sum(one.seconds for one in done), sum(one.windows_seen for one in done)
-    measured: dict[str, Any] = {
-        "train_seconds": round(seconds, 3),
-        "windows_per_second": round(windows / seconds, 1),
-        "thermal_pauses": sum(one.thermal_pauses for one in done),
-    }
-    write_json(RUNTIME, measured | {"processor": platform.machine(), "system": platform.system()})
+    together = Trained("", windows, seconds, sum(one.thermal_pauses for one in done), done[-1].use)
+    write_json(RUNTIME, together.measured() | {"processor": platform.machine(), "system": platform.system()})
     for path in (WEIGHTS, MODEL):
         remove_others(path, folds)
     logged = {fold.name for fold in folds[1:]}

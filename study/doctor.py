@@ -26,6 +26,7 @@ from finscale.model.sizes import GIB, Memory, training_memory
 from finscale.training.batch_size import device_memory
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
+from finscale.training.resume import scratch_folder
 from finscale.training.thermal import hottest, read_machine
 from study.remote import check_mounted
 
@@ -33,6 +34,7 @@ PARAMS = Path("params.yaml")
 REQUIREMENTS = Path("requirements.txt")
 _CHANNELS = 100  # of a large data set: what a run may need, not what this one happens to have
 _RESULTS = 2 * GIB  # data, environments of experiments, plots
+_BIG, _BIG_NEEDS = 200_000_000, 50 * 10**9  # a run of a big budget is not started with less than 50 GB in all
 _KEYS = {"FRED_API_KEY": "source live needs it: fred.stlouisfed.org/docs/api/api_key.html"}
 
 
@@ -81,7 +83,8 @@ def needed_memory(config: TrainConfig, budget: int) -> Memory:
     model = config.model
     micro_batch = config.micro_batch if isinstance(config.micro_batch, int) else config.batch_size
     shape = solve(budget, ModelConfig.model_validate(model.model_dump()), _CHANNELS)
-    return training_memory(shape, model, _CHANNELS, micro_batch, config.recompute)
+    precision = choose_compute(config.device, config.precision, config.threads).precision
+    return training_memory(shape, model, _CHANNELS, micro_batch, config.recompute, precision)
 
 
 def check_memory(need: int, budget: int, available: int) -> Finding:
@@ -91,11 +94,43 @@ def check_memory(need: int, budget: int, available: int) -> Finding:
     return Finding("ok", "memory", told)
 
 
-def check_disk(need: int, free: int) -> Finding:
-    told = f"{free / GIB:.1f} GiB free; saved states and results take up to {need / GIB:.1f} GiB"
+@dataclass(frozen=True)
+class DiskNeed:
+    """Bytes that a run takes at most: in its scratch folder until it is complete, and in the workspace."""
+
+    states: int
+    results: int
+
+
+def needed_disk(memory: Memory, keep: int, budget: int) -> DiskNeed:
+    """What a run of `budget` parameters writes.
+
+    `keep` saved states and the one being written hold weights and two moments, and may each have its own best.
+    The results hold the model twice, in the workspace and in DVC's cache.
+    """
+    states = (keep + 1) * (memory.weights + memory.optimizer + memory.best_weights)
+    results = _RESULTS + 2 * memory.weights
+    return DiskNeed(states, max(results, _BIG_NEEDS - states) if budget >= _BIG else results)
+
+
+def check_disks(need: DiskNeed, scratch: Path, workspace: Path) -> Iterator[Finding]:
+    """One line per disk: the scratch folder may lie on another one."""
+    scratch = next(folder for folder in (scratch, *scratch.resolve().parents) if folder.exists())
+    if scratch.stat().st_dev == workspace.stat().st_dev:
+        yield check_disk("saved states and results", need.states + need.results, shutil.disk_usage(workspace).free)
+        return
+    yield check_disk("results", need.results, shutil.disk_usage(workspace).free)
+    yield check_disk(f"saved states in {scratch}", need.states, shutil.disk_usage(scratch).free)
+
+
+def check_disk(what: str, need: int, free: int) -> Finding:
+    told = f"{free / GIB:.1f} GiB free; {what} take up to {need / GIB:.1f} GiB"
+    remedy = "free some, keep fewer states (train.checkpoint.keep), or set FINSCALE_SCRATCH to a larger disk"
     if free < need:
-        return Finding("error", "disk", f"{told}: free some, or set FINSCALE_SCRATCH to a larger disk")
-    return Finding("ok" if free > 2 * need else "warning", "disk", told)
+        return Finding("error", "disk", f"{told}: {remedy}")
+    if free < 2 * need:
+        return Finding("warning", "disk", f"{told}, and a second run side by side as much again: {remedy}")
+    return Finding("ok", "disk", told)
 
 
 def check_power(plugged: bool | None) -> Finding:
@@ -134,14 +169,13 @@ def examine() -> Iterator[Finding]:
     params = read_yaml(PARAMS)
     config, budget = TrainConfig.model_validate(params["train"]), parse_budget(params["budget"])
     memory = needed_memory(config, budget)
-    # A saved state holds weights and two moments; the best weights stand apart.
-    states = (config.checkpoint.keep + 1) * (memory.weights + memory.optimizer) + 2 * memory.weights
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     device = choose_compute(config.device, config.precision, config.threads).device
     available = device_memory(device) if device.type == "cuda" else psutil.virtual_memory().available
     yield check_device(config)
     yield check_memory(memory.total, budget, available)
-    yield check_disk(states + _RESULTS, shutil.disk_usage(Path.cwd()).free)
+    scratch = scratch_folder(dict(os.environ), Path.cwd())
+    yield from check_disks(needed_disk(memory, config.checkpoint.keep, budget), scratch, Path.cwd())
     yield check_power(battery.power_plugged if battery else None)
     yield check_temperature(config, hottest(read_machine(torch.device(device))))
     yield from check_keys(dict(os.environ))

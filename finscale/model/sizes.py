@@ -23,17 +23,25 @@ class Memory:
     optimizer: int  # two moments
     best_weights: int  # the copy that early stopping returns to (host memory)
     activations: int
+    casts: int = 0  # bf16: autocast's copies of the weights, kept from a forward pass to its backward
 
     @property
     def total(self) -> int:
-        return self.weights + self.gradients + self.optimizer + self.best_weights + self.activations
+        return self.weights + self.gradients + self.optimizer + self.best_weights + self.activations + self.casts
 
 
-def training_memory(shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool) -> Memory:
-    """The sum for a batch. Activations are counted on a run without storage (the meta device), not estimated."""
+def training_memory(
+    shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool, precision: str = "fp32"
+) -> Memory:
+    """The sum for passes of `batch` windows, of which a step may take several: gradients are there from the second on.
+
+    Activations are counted on a run without storage (the meta device), not estimated; in fp32, so that they are an
+    upper bound for bf16.
+    """
     weights = 4 * count(shape, model, channels).total
     activations = activation_bytes(shape, model, channels, batch, recompute)
-    return Memory(weights, weights, 2 * weights, weights, activations)
+    casts = weights // 2 if precision == "bf16" else 0
+    return Memory(weights, weights, 2 * weights, weights, activations, casts)
 
 
 def activation_bytes(shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool = False) -> int:
@@ -83,14 +91,15 @@ def report(budget: int, channels: int, model: ModelConfig, batch: int) -> str:
         f"body {counts.body:,}, head {counts.head:,}",
         f"FLOPs       {flops:.4g} per window forward, {3 * flops:.4g} with the backward pass",
     ]
-    for recompute in (False, True):
-        memory = training_memory(shape, model, channels, batch, recompute)
+    for recompute, precision in ((False, "fp32"), (True, "fp32"), (True, "bf16")):
+        memory = training_memory(shape, model, channels, batch, recompute, precision)
         kind = "recomputed" if recompute else "kept"
+        casts = f" + bf16 weights {memory.casts / GIB:.3g}" if memory.casts else ""
         lines.append(
-            f"memory      {memory.total / GIB:.3g} GiB at batch {batch}, fp32, activations {kind}: "
+            f"memory      {memory.total / GIB:.3g} GiB at batch {batch}, {precision}, activations {kind}: "
             f"weights {memory.weights / GIB:.3g} + gradients {memory.gradients / GIB:.3g} + "
             f"AdamW {memory.optimizer / GIB:.3g} + best weights {memory.best_weights / GIB:.3g} + "
-            f"activations {memory.activations / GIB:.3g}"
+            f"activations {memory.activations / GIB:.3g}{casts}"
         )
     return "\n".join(lines)
 

@@ -20,6 +20,7 @@ from finscale.training.device import Compute
 from finscale.training.initial import initial_model
 from finscale.training.interrupt import StopRequest
 from finscale.training.loop import DivergedError, Epoch, FitResult, Target, Trainer
+from finscale.training.mirrors import Record
 from finscale.training.resume import SavedRun, claim, run_key
 from finscale.training.thermal import ThermalGuard
 from finscale.training.tracking import Tracker
@@ -113,7 +114,7 @@ class Objective:
         finally:
             self._training_seconds += time.perf_counter() - before
             if tracker:
-                tracker.finish({"params": dict(trial.params), "trial": trial.number, "seed": seed})
+                tracker.finish(Record({"params": dict(trial.params), "trial": trial.number, "seed": seed}))
         return result
 
     def _windows_of(self, length: int) -> dict[str, Windows]:
@@ -135,7 +136,8 @@ class Objective:
             return None
         name = f"{trial.study.study_name}-{trial.number}-{seed}"
         log = self._scratch / "logs" / f"{trial.number}-{seed}"
-        return Tracker(log, name, trial.params | {"trial": trial.number}, config.tracking, self._tracking)
+        settings = trial.params | {"trial": trial.number, "seed": seed}
+        return Tracker(log, name, settings, config.tracking, self._tracking, self.problem.compute.device)
 
     def _forget(self, folder: Path) -> None:
         SavedRun(folder, keep=1).remove()

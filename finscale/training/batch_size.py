@@ -18,7 +18,7 @@ from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
 from finscale.model.sizes import training_memory
 from finscale.storage import read_json, write_json
-from finscale.training.device import Compute
+from finscale.training.device import Compute, Precision
 
 _SHARE = 0.8
 
@@ -59,10 +59,12 @@ def device_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().total)
 
 
-def fits_in_host_memory(shape: Shape, model: ModelConfig, channels: int, recompute: bool) -> Callable[[int], bool]:
+def fits_in_host_memory(
+    shape: Shape, model: ModelConfig, channels: int, recompute: bool, precision: Precision
+) -> Callable[[int], bool]:
     """By sum, for cpu and mps: a host that runs out of memory ends the process instead of saying so."""
     available = int(psutil.virtual_memory().available)
-    return lambda batch: training_memory(shape, model, channels, batch, recompute).total <= available
+    return lambda batch: training_memory(shape, model, channels, batch, recompute, precision).total <= available
 
 
 def fits_on_cuda(network: nn.Module, windows: Callable[[int], torch.Tensor], compute: Compute) -> Callable[[int], bool]:

@@ -1,9 +1,12 @@
 """SIGINT and SIGTERM end a run between two steps, with its state saved."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_TWICE = 2.0  # seconds; torchrun passes a terminal's Ctrl-C on to processes that have had it already
 
 
 class RunStoppedError(Exception):
@@ -15,10 +18,14 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: str | None = None
+        self._asked = 0.0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.signal and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: at once, without saving
+            if time.monotonic() - self._asked > _TWICE:
+                raise KeyboardInterrupt  # asked twice: at once, without saving
+            return
+        self._asked = time.monotonic()
         self.signal = signal.Signals(number).name
 
     def __bool__(self) -> bool:

@@ -71,6 +71,15 @@ def summed(values: Tensor) -> Tensor:
     return values
 
 
+def smallest(value: int) -> int:
+    """The least of all processes' values: what memory takes differs, but all must make the same passes."""
+    if world_size() == 1:
+        return value
+    values = torch.tensor(value, device="cuda" if torch.cuda.is_available() else "cpu")
+    dist.all_reduce(values, dist.ReduceOp.MIN)
+    return int(values)
+
+
 def wait() -> None:
     """Until every process is here: what the first one has written is then there for all."""
     if world_size() > 1:

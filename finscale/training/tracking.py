@@ -1,81 +1,57 @@
 """Where a run is recorded: DVCLive always, MLflow and Weights & Biases as mirrors when switched on.
 
-A mirror is a convenience: what goes wrong there is said once and never stops a run. Both are imported only when on.
+DVCLive's folder is an output whose hash is compared between repeats, so it holds what is decided and found:
+
+    params.yaml       settings, seed, the data's hash, the run's key
+    plots/, metrics.json   losses and learning rate per epoch
+    best.json         the best checkpoint: epoch, validation loss, file and md5
+    predictions.csv   outputs for the last validation days
+
+The mirrors hold the same, and what was measured: speed, device use, memory. A mirror is a convenience: what goes
+wrong there is said once and never stops a run.
 """
 
-import os
-from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import torch
 from dvclive.live import Live
 
+from finscale.storage import write_csv, write_json
+from finscale.training import mirrors
 from finscale.training.config import TrackingConfig
+from finscale.training.device import Compute
 from finscale.training.loop import Epoch
+from finscale.training.mirrors import Mirror, Record
+from finscale.training.target import Target
+from finscale.training.use import UseMeter
+from finscale.windows import Windows
 
-_PROJECT = "finscale"
-
-
-class Mirror(Protocol):
-    def log(self, step: int, values: dict[str, float]) -> None: ...
-    def finish(self, summary: dict[str, Any]) -> None: ...
-
-
-class MlflowMirror:
-    """An MLflow run in a local SQLite store, or at $MLFLOW_TRACKING_URI."""
-
-    def __init__(self, name: str, settings: dict[str, Any], folder: Path) -> None:
-        mlflow = import_module("mlflow")
-        mlflow.set_tracking_uri(
-            os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').resolve()}"
-        )
-        mlflow.set_experiment(_PROJECT)
-        mlflow.start_run(run_name=name)
-        mlflow.log_params(settings)
-        self._mlflow = mlflow
-
-    def log(self, step: int, values: dict[str, float]) -> None:
-        self._mlflow.log_metrics(values, step=step)
-
-    def finish(self, summary: dict[str, Any]) -> None:
-        self._mlflow.log_dict(summary, "run.json")
-        self._mlflow.end_run()
-
-
-class WandbMirror:
-    """A Weights & Biases run; offline, under <folder>/wandb, without a key."""
-
-    def __init__(self, name: str, settings: dict[str, Any], folder: Path) -> None:
-        wandb = import_module("wandb")
-        mode = "online" if os.environ.get("WANDB_API_KEY") else "offline"
-        self._run = wandb.init(
-            project=_PROJECT, name=name, config=settings, dir=str(folder), mode=mode,
-            settings=wandb.Settings(silent=True),
-        )  # fmt: skip
-
-    def log(self, step: int, values: dict[str, float]) -> None:
-        self._run.log(values, step=step)
-
-    def finish(self, summary: dict[str, Any]) -> None:
-        self._run.summary.update(summary)
-        self._run.finish()
+SAMPLE = 20  # predictions that are recorded
 
 
 class Tracker:
-    """Records a run's epochs. Every epoch is told once and in order: a resumed run tells its earlier ones again."""
+    """Records a run's epochs. Every epoch is told once and in order: a resumed run tells its earlier ones again,
+    to mirrors as a run of its own."""
 
-    def __init__(self, log: Path, name: str, settings: dict[str, Any], config: TrackingConfig, folder: Path) -> None:
+    def __init__(
+        self, log: Path, name: str, settings: dict[str, Any], config: TrackingConfig, folder: Path,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self.use = UseMeter(device)
+        self._log, self._folder = log, folder
         self._live = Live(str(log), dvcyaml=None, save_dvc_exp=False, report=None)
+        self._live.log_params(settings)
         self._mirrors: dict[str, Mirror] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for on, mirror in ((config.mlflow, MlflowMirror), (config.wandb, WandbMirror)):
-            if on:
-                self._attempt(mirror.__name__, partial(self._start, mirror, name, settings, folder))
+        for kind in (kind for kind in mirrors.KINDS if getattr(config, kind)):
+            mirrors.attempt(kind, partial(self._start, kind, name, settings))
 
-    def _start(self, kind: Callable[..., Mirror], name: str, settings: dict[str, Any], folder: Path) -> None:
-        self._mirrors[kind.__name__] = kind(name, settings, folder)
+    def _start(self, kind: str, name: str, settings: dict[str, Any]) -> None:
+        self._mirrors[kind] = mirrors.KINDS[kind](name, settings, self._folder)
 
     def log(self, epoch: Epoch) -> None:
         values = {
@@ -87,18 +63,36 @@ class Tracker:
         for name, value in values.items():
             self._live.log_metric(name, value)
         self._live.next_step()
-        for name, mirror in list(self._mirrors.items()):
-            self._attempt(name, partial(mirror.log, epoch.epoch, values))
+        used = {f"device/{name}": value for name, value in self.use.read().items()}
+        self._tell_all(lambda mirror: mirror.log(epoch.epoch, values | used))
 
-    def finish(self, summary: dict[str, Any]) -> None:
+    def finish(self, record: Record) -> None:
         self._live.end()
-        for name, mirror in list(self._mirrors.items()):
-            self._attempt(name, partial(mirror.finish, summary))
+        if record.best:
+            write_json(self._log / "best.json", record.best)
+        if record.predictions is not None:
+            write_csv(self._log / "predictions.csv", record.predictions)
+        self._tell_all(lambda mirror: mirror.finish(record))
+        if self._mirrors and record.best:
+            mirrors.remember(self._folder, record.best["md5"], {kind: it.id for kind, it in self._mirrors.items()})
 
-    def _attempt(self, name: str, act: Callable[[], None]) -> None:
-        """A mirror talks to other people's servers and files: whatever it raises, the run goes on without it."""
-        try:
-            act()
-        except Exception as error:
-            self._mirrors.pop(name, None)
-            print(f"train: {name} failed and is left out from here on: {type(error).__name__}: {error}", flush=True)
+    def stop(self, failed: bool) -> None:
+        """The run ends before its time: asked to, or failed."""
+        self._tell_all(lambda mirror: mirror.stop(failed))
+
+    def _tell_all(self, act: Any) -> None:
+        for kind, mirror in list(self._mirrors.items()):
+            if not mirrors.attempt(kind, partial(act, mirror)):
+                del self._mirrors[kind]
+
+
+@torch.no_grad()
+def sample_predictions(network: torch.nn.Module, windows: Windows, target: Target, compute: Compute) -> pd.DataFrame:
+    """date, asset, label and the model's output for the last windows: a logit, or a return in the label's units."""
+    network.eval()
+    index_B = torch.arange(max(0, len(windows) - SAMPLE), len(windows), device=compute.device)
+    x_BLC, label_B = windows.gather(index_B)
+    with compute.autocast():
+        output_B = network(x_BLC).float().cpu().numpy().astype(np.float64)
+    told = {"logit": output_B} if target.binary else {"return": output_B * target.std + target.mean}
+    return windows.keys.iloc[index_B.cpu()].assign(label=label_B.cpu().numpy(), **told)

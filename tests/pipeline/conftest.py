@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -92,3 +93,12 @@ def clone(finished: Workspace, tmp_path: Path) -> Workspace:
     """A fresh copy of the finished workspace."""
     shutil.copytree(finished.path, tmp_path / "finscale", symlinks=True)
     return Workspace(tmp_path / "finscale")
+
+
+@pytest.fixture(scope="session")
+def development(rows: pd.DataFrame) -> pd.DataFrame:
+    """Four years of rows: short runs of the stage `train`."""
+    recent = rows[(rows["split"] != "test") & (rows["date"] >= "2011-01-01")].reset_index(drop=True)
+    # The first rows of the cut are context only.
+    recent.loc[recent.index < 128, ["split", "label"]] = ["none", None]
+    return recent

@@ -23,6 +23,8 @@ MEASURED = {"train_seconds", "windows_per_second", "thermal_pauses"}
 class Workspace:
     """A folder with the code, the settings of a short run and its data; a saved state after every second step."""
 
+    command: tuple[str, ...] = ("-m", "stages.train")
+
     def __init__(self, path: Path, rows: pd.DataFrame) -> None:
         self.path, self.scratch = path, path / "scratch"
         for folder in ("finscale", "stages"):
@@ -36,9 +38,16 @@ class Workspace:
     def start(self) -> subprocess.Popen:
         environment = os.environ | {"FINSCALE_SCRATCH": str(self.scratch), "PYTHONUNBUFFERED": "1"}
         return subprocess.Popen(
-            [sys.executable, "-m", "stages.train"], cwd=self.path, env=environment, text=True,
+            [sys.executable, *self.command], cwd=self.path, env=environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+
+    def set_train(self, **changes: object) -> None:
+        """Change single settings of the block `train`."""
+        params = yaml.safe_load((self.path / "params.yaml").read_text())
+        for key, value in changes.items():
+            params["train"][key] = params["train"][key] | value if isinstance(value, dict) else value
+        (self.path / "params.yaml").write_text(yaml.safe_dump(params))
 
     def saved_steps(self) -> int:
         """The step of the newest saved state."""
@@ -54,9 +63,9 @@ class Workspace:
         told = process.communicate(timeout=60)[0]
         return (told, process.returncode) if process.returncode else None
 
-    def finish(self) -> str:
+    def finish(self, timeout: float = 120) -> str:
         process = self.start()
-        told = process.communicate(timeout=120)[0]
+        told = process.communicate(timeout=timeout)[0]
         assert process.returncode == 0, told
         return told
 
@@ -64,14 +73,6 @@ class Workspace:
         """Every output but the measured time."""
         files = [file for folder in ("models", "dvclive") for file in sorted((self.path / folder).rglob("*"))]
         return {str(file.relative_to(self.path)): file.read_bytes() for file in files if file.is_file()}
-
-
-@pytest.fixture(scope="module")
-def development(rows: pd.DataFrame) -> pd.DataFrame:
-    recent = rows[(rows["split"] != "test") & (rows["date"] >= "2011-01-01")].reset_index(drop=True)
-    # The first rows of the cut are context only.
-    recent.loc[recent.index < 128, ["split", "label"]] = ["none", None]
-    return recent
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,5 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
 
 def test_another_setting_does_not_find_the_state(workspace: Workspace) -> None:
     workspace.stop_after(20, signal.SIGKILL)
-    params = yaml.safe_load((workspace.path / "params.yaml").read_text())
-    params["train"]["weight_decay"] = 0.5
-    (workspace.path / "params.yaml").write_text(yaml.safe_dump(params))
+    workspace.set_train(weight_decay=0.5)
     assert "goes on" not in workspace.finish()

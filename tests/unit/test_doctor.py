@@ -1,13 +1,18 @@
 """make doctor: every finding has its level, and a remedy where one is needed."""
 
 import re
+from pathlib import Path
 
 import pytest
+import torch
 
-from finscale.model.sizes import GIB
-from finscale.training.config import ThermalConfig
+from finscale.model.patchtst import PatchTST
+from finscale.model.sizes import GIB, Memory
+from finscale.training.config import CheckpointConfig, ThermalConfig
+from finscale.training.loop import Trainer
+from finscale.training.resume import SavedRun
 from study import doctor
-from tests.unit.test_training import CONFIG
+from tests.unit.test_training import COMPUTE, CONFIG, MODEL, SHAPE, TARGET, TRAIN, VALIDATION
 
 HOT = CONFIG.model_copy(update={"thermal": ThermalConfig(warning=85)})
 
@@ -15,9 +20,9 @@ HOT = CONFIG.model_copy(update={"thermal": ThermalConfig(warning=85)})
 @pytest.mark.parametrize(
     ("finding", "status", "told"),
     [
-        (doctor.check_disk(50 * GIB, 40 * GIB), "error", "set FINSCALE_SCRATCH to a larger disk"),
-        (doctor.check_disk(50 * GIB, 60 * GIB), "warning", "60.0 GiB free"),
-        (doctor.check_disk(50 * GIB, 200 * GIB), "ok", "50.0 GiB"),
+        (doctor.check_disk("states", 50 * GIB, 40 * GIB), "error", "50.0 GiB: free some.*set FINSCALE_SCRATCH"),
+        (doctor.check_disk("states", 50 * GIB, 60 * GIB), "warning", "60.0 GiB free.*as much again: free some"),
+        (doctor.check_disk("states", 50 * GIB, 200 * GIB), "ok", "states take up to 50.0 GiB"),
         (doctor.check_memory(40 * GIB, 2 * 10**9, 32 * GIB), "error", "2B .* takes 40.0 GiB: set train.micro_batch"),
         (doctor.check_packages(["numpy==0.0.1", "no-such-package==1"]), "error", "numpy .* no-such-package missing"),
         (doctor.check_power(False), "warning", "on battery: plug in"),
@@ -31,6 +36,54 @@ HOT = CONFIG.model_copy(update={"thermal": ThermalConfig(warning=85)})
 def test_a_finding_says_how_bad_it_is_and_what_to_do(finding: doctor.Finding, status: str, told: str) -> None:
     assert finding.status == status
     assert re.search(told, finding.told)
+
+
+@pytest.mark.parametrize(
+    ("budget", "at_least", "at_most"),
+    [
+        (10**5, 2 * GIB, 2.1 * GIB),
+        (20 * 10**6, 2 * GIB, 4 * GIB),
+        (200 * 10**6, 50e9, 50e9),
+        (2 * 10**9, 140e9, 150e9),
+    ],
+)
+def test_the_budget_decides_the_disk_that_a_run_needs(budget: int, at_least: float, at_most: float) -> None:
+    config = CONFIG.model_copy(update={"model": MODEL.model_copy(update={"context_length": 60}), "recompute": True})
+    need = doctor.needed_disk(doctor.needed_memory(config, budget), 3, budget)
+    assert at_least <= need.states + need.results <= at_most
+
+
+def test_no_run_leaves_more_on_the_disk_than_was_said(tmp_path: Path) -> None:
+    """Against the largest size of a real run's folder, measured after every save."""
+    config = CONFIG.model_copy(update={"checkpoint": CheckpointConfig(every_steps=3)})
+    torch.manual_seed(0)
+    network = PatchTST(SHAPE, MODEL, 2)
+    trainer = Trainer(network, TRAIN, VALIDATION, TARGET, config, COMPUTE, 0)
+    trainer.saved, sizes = SavedRun(tmp_path / "run", keep=3), []
+    save = trainer.save
+
+    def measured() -> None:
+        save()
+        sizes.append(sum(file.stat().st_size for file in (tmp_path / "run").rglob("*.safetensors")))
+
+    trainer.save = measured
+    trainer.fit(lambda epoch: None)
+    weights = 4 * network.counts().total
+    said = doctor.needed_disk(Memory(weights, weights, 2 * weights, weights, 0), 3, 10_000).states
+    overhead = 2**14 * 8  # names, shapes and generator states of eight files
+    assert 0.5 * said < max(sizes) <= said + overhead
+
+
+def test_each_disk_has_a_line_of_its_own(tmp_path: Path) -> None:
+    need = doctor.DiskNeed(states=GIB, results=GIB)
+    (both,) = doctor.check_disks(need, tmp_path / "not/yet/there", tmp_path)
+    assert "saved states and results take up to 2.0 GiB" in both.told
+    other = Path("/dev/shm")
+    if not other.exists() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system: /dev/shm")
+    results, states = doctor.check_disks(need, other, tmp_path)
+    assert "; results take up to 1.0 GiB" in results.told
+    assert "saved states in /dev/shm take up to 1.0 GiB" in states.told
 
 
 def test_only_an_error_makes_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,149 @@
+"""Copies of a run's record in MLflow and Weights & Biases, both imported only when switched on.
+
+A mirrored run leaves its id under <folder>/mirrored/<md5 of the weights>.json, so that `evaluate`, which knows
+the weights alone, adds the test metrics to the run that made them.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import pandas as pd
+
+from finscale.storage import read_json, write_json
+
+_PROJECT = "finscale"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a run when it is complete. A search's trial keeps no checkpoint."""
+
+    summary: dict[str, Any]  # counted, found and measured
+    best: dict[str, Any] = field(default_factory=dict)  # the best checkpoint: epoch, validation loss, file and md5
+    predictions: pd.DataFrame | None = None  # a sample
+
+
+class Mirror(Protocol):
+    id: str
+
+    def log(self, step: int, values: dict[str, float]) -> None: ...
+    def finish(self, record: Record) -> None: ...
+    def stop(self, failed: bool) -> None: ...
+    @staticmethod
+    def add(folder: Path, run: str, values: dict[str, Any]) -> None: ...
+
+
+class MlflowMirror:
+    """An MLflow run in a local SQLite store, or at $MLFLOW_TRACKING_URI."""
+
+    def __init__(self, name: str, settings: dict[str, Any], folder: Path) -> None:
+        self._mlflow = _mlflow(folder)
+        self._mlflow.set_experiment(_PROJECT)
+        self.id = self._mlflow.start_run(run_name=name).info.run_id
+        self._mlflow.log_params(flat(settings))
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        self._mlflow.log_metrics(values, step=step)
+
+    def finish(self, record: Record) -> None:
+        self._mlflow.log_metrics({f"run/{name}": value for name, value in _numbers(record.summary).items()})
+        self._mlflow.set_tags({f"best_checkpoint.{name}": value for name, value in record.best.items()})
+        self._mlflow.log_dict(record.summary | {"best_checkpoint": record.best}, "run.json")
+        if record.predictions is not None:
+            self._mlflow.log_text(record.predictions.to_csv(index=False), "predictions.csv")
+        self._mlflow.end_run()
+
+    def stop(self, failed: bool) -> None:
+        self._mlflow.end_run("FAILED" if failed else "KILLED")
+
+    @staticmethod
+    def add(folder: Path, run: str, values: dict[str, Any]) -> None:
+        client = _mlflow(folder).MlflowClient()
+        for name, value in _numbers(values).items():
+            client.log_metric(run, name, value)
+
+
+class WandbMirror:
+    """A Weights & Biases run; offline, under <folder>/wandb, without a key."""
+
+    def __init__(self, name: str, settings: dict[str, Any], folder: Path) -> None:
+        self._wandb = import_module("wandb")
+        self._run = _wandb_run(self._wandb, folder, name=name, config=settings)
+        self.id = self._run.id
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        self._run.log(values, step=step)
+
+    def finish(self, record: Record) -> None:
+        if record.predictions is not None:
+            self._run.log({"predictions": self._wandb.Table(dataframe=record.predictions)})
+        self._run.summary.update(record.summary | {"best_checkpoint": record.best})
+        self._run.finish()
+
+    def stop(self, failed: bool) -> None:
+        self._run.finish(exit_code=1)
+
+    @staticmethod
+    def add(folder: Path, run: str, values: dict[str, Any]) -> None:
+        reopened = _wandb_run(import_module("wandb"), folder, id=run, resume="allow")
+        reopened.summary.update(values)
+        reopened.finish()
+
+
+KINDS: dict[str, Callable[..., Mirror]] = {"mlflow": MlflowMirror, "wandb": WandbMirror}
+
+
+def remember(folder: Path, weights_md5: str, ids: dict[str, str]) -> None:
+    """Keep the ids of a run's mirrors, {mirror: id}, for who knows its weights."""
+    write_json(_ids_file(folder, weights_md5), ids)
+
+
+def add_results(folder: Path, weights_md5: str, values: dict[str, Any]) -> None:
+    """Add values to the mirrored runs that made these weights; nothing to do where no mirror was on."""
+    file = _ids_file(folder, weights_md5)
+    for name, run in (read_json(file) if file.exists() else {}).items():
+        attempt(name, partial(KINDS[name].add, folder, run, values))  # type: ignore[attr-defined]
+
+
+def attempt(mirror: str, act: Callable[[], None]) -> bool:
+    """A mirror talks to other people's servers and files: whatever it raises is said, and the run goes on."""
+    try:
+        act()
+    except Exception as error:
+        print(f"{mirror} failed and is left out from here on: {type(error).__name__}: {error}", flush=True)
+        return False
+    return True
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"model": {"dropout": 0.1}} -> {"model.dropout": 0.1}."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
+
+
+def _ids_file(folder: Path, weights_md5: str) -> Path:
+    return folder / "mirrored" / f"{weights_md5}.json"
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in flat(values).items() if isinstance(value, int | float)}
+
+
+def _mlflow(folder: Path) -> ModuleType:
+    mlflow = import_module("mlflow")
+    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').resolve()}")
+    return mlflow
+
+
+def _wandb_run(wandb: ModuleType, folder: Path, **settings: Any) -> Any:
+    mode = "online" if os.environ.get("WANDB_API_KEY") else "offline"
+    quiet = wandb.Settings(silent=True)
+    return wandb.init(project=_PROJECT, dir=str(folder), mode=mode, settings=quiet, **settings)
