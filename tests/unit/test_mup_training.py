@@ -12,7 +12,8 @@ from finscale.model.patchtst import PatchTST
 from finscale.training import checkpoint
 from finscale.training.config import TrainConfig
 from finscale.training.interrupt import RunStoppedError, StopRequest
-from finscale.training.loop import Epoch, Trainer, predict
+from finscale.training.loop import Epoch, Trainer
+from finscale.training.prediction import predict
 from finscale.training.resume import SavedRun
 from tests.unit.test_training import COMPUTE, CONFIG, TARGET, TRAIN, VALIDATION
 

@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 
 from finscale.storage import md5_of
 from finscale.training.config import TrackingConfig
-from finscale.training.loop import Epoch, predict
+from finscale.training.loop import Epoch
 from finscale.training.mirrors import Record, add_results
+from finscale.training.prediction import predict
 from finscale.training.tracking import SAMPLE, Tracker, sample_predictions
 from finscale.training.use import UseMeter
 from tests.unit.test_training import COMPUTE, TARGET, VALIDATION, trained
