@@ -90,7 +90,8 @@ def interval_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
 
 def notes(experiment: dict[str, Any]) -> list[str]:
     return [
-        f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days.",
+        f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
+        "the fewer blocks there are (docs/intervals.md).",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
         "Baselines are fitted on the training days; CatBoost stops early on the validation days.",
         "Early stopping uses the validation days, calibration the days after them, nothing the test days.",
