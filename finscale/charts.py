@@ -7,6 +7,8 @@ import pandas as pd
 Chart = dict[str, Any]
 
 _INK, _ACCENT, _MUTED = "#1f2937", "#2563eb", "#9ca3af"
+_COLOURS = (_ACCENT, "#d97706", "#059669", "#dc2626", "#7c3aed", _MUTED, _INK)
+_HOVER: Chart = {"type": "circle", "size": 60, "opacity": 0}  # a line by itself does not know where it is pointed at
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # an identifier: nothing is loaded from there
 _TOOLTIP = (
     ("name", "run", None), ("budget", "budget", None), ("seed", "seed", None), ("params", "parameters", ","),
@@ -66,13 +68,17 @@ def interval_chart(scores: list[dict[str, Any]]) -> Chart:
 def reliability_chart(reliability: pd.DataFrame) -> Chart:
     """Observed against predicted rates in bins of equal size, beside the diagonal.
 
-    reliability: predicted, observed, rows.
+    reliability: predicted, observed, rows, and low and high, the interval of the observed rate.
     """
-    high = float(reliability[["predicted", "observed"]].to_numpy().max()) * 1.08
+    high = float(reliability[["predicted", "high"]].to_numpy().max()) * 1.05
     diagonal = [{"predicted": end, "observed": end} for end in (0.0, high)]
     axes = {name: {"type": "quantitative", "field": field, "title": f"{field} rate", "scale": {"domain": [0, high]}}
             for name, field in (("x", "predicted"), ("y", "observed"))}  # fmt: skip
-    tooltip = [{"field": "predicted", "format": ".3f"}, {"field": "observed", "format": ".3f"}, {"field": "rows"}]
+    tooltip = [
+        *({"field": field, "format": ".3f"} for field in ("predicted", "observed", "low", "high")),
+        {"field": "rows"},
+    ]
+    ends = {"x": axes["x"], "y": axes["y"] | {"field": "low"}, "y2": {"field": "high"}}
     layers = [
         {
             "data": {"values": diagonal},
@@ -80,12 +86,59 @@ def reliability_chart(reliability: pd.DataFrame) -> Chart:
             "encoding": axes,
         },
         {"mark": {"type": "line", "color": _ACCENT}, "encoding": axes},
+        {"mark": {"type": "rule", "color": _ACCENT}, "encoding": ends},
         {
             "mark": {"type": "circle", "size": 70, "opacity": 1, "color": _ACCENT},
             "encoding": axes | {"tooltip": tooltip},
         },
     ]
     return _chart(_records(reliability), 240) | {"layer": layers}
+
+
+def ranking_chart(curves: pd.DataFrame, x: str, y: str, level: list[tuple[float, float]]) -> Chart:
+    """ROC or precision against recall of several predictions; a click in the legend singles one out.
+
+    curves: name, x, y, order. x, y: what the axes are called. level: two points of the line without skill.
+    """
+    names = list(dict.fromkeys(curves["name"]))
+    axes: Chart = {field: {"field": field, "type": "quantitative", "title": title, "scale": {"domain": [0, 1]}}
+                   for field, title in (("x", x), ("y", y))}  # fmt: skip
+    tooltip = [{"field": "name"}, *({"field": f, "title": t, "format": ".3f"} for f, t in (("x", x), ("y", y)))]
+    fade = {"condition": {"param": "picked", "value": 1}, "value": 0.12}
+    layers = [
+        {"data": {"values": [{"x": at, "y": height} for at, height in level]},
+         "mark": {"type": "line", "color": _MUTED, "strokeDash": [3, 3]}, "encoding": axes},
+        {"params": [{"name": "picked", "select": {"type": "point", "fields": ["name"]}, "bind": "legend"}],
+         "mark": {"type": "line", "strokeWidth": 1.8},
+         "encoding": axes | {"order": {"field": "order"}, "opacity": fade, **_by_name(names)}},
+        {"mark": _HOVER, "encoding": axes | {"tooltip": tooltip}},
+    ]  # fmt: skip
+    return _chart(_records(curves), 260) | {"layer": layers}
+
+
+def daily_chart(values: pd.DataFrame, field: str, form: str, height: int, level: float | None = None) -> Chart:
+    """One quantity by day and name: equity, drawdown, coverage. values: date, name, field.
+
+    form: of its numbers, as d3 writes it. level: a dashed line at what was promised.
+    """
+    y: Chart = {"type": "quantitative", "scale": {"zero": False}, "axis": {"format": form, "tickCount": 4}}
+    days = {"field": "date", "type": "temporal", "title": None, "axis": {"format": "%b %Y", "labelOverlap": True}}
+    tooltip = [{"field": "date", "type": "temporal"}, {"field": "name"}, {"field": field, "format": form}]
+    names = list(dict.fromkeys(values["name"]))
+    encoding = {"x": days, "y": y | {"field": field, "title": field}, **_by_name(names)}
+    promised = {"mark": {"type": "rule", "color": _INK, "strokeDash": [3, 3]}, "encoding": {"y": y | {"datum": level}}}
+    lines: list[Chart] = [
+        {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding},
+        {"mark": _HOVER, "encoding": encoding | {"tooltip": tooltip}},
+    ]
+    return _chart(_records(values), height) | {"layer": lines if level is None else [promised, *lines]}
+
+
+def _by_name(names: list[str]) -> Chart:
+    """Colour by name, the first in the accent."""
+    legend = {"orient": "top", "title": None, "columns": 3, "labelLimit": 220}
+    scale = {"domain": names, "range": [_COLOURS[at % len(_COLOURS)] for at in range(len(names))]}
+    return {"color": {"field": "name", "type": "nominal", "scale": scale, "legend": legend}}
 
 
 def loss_chart(losses: pd.DataFrame) -> Chart:

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from finscale import charts
+from finscale.evaluation.curves import ROLLING, RunCurves
 from finscale.page import Page, Table, columns, package_versions, paragraphs, picture, table, verdict_block
 from finscale.reporting import headline, score_table, split_table
 
 QUESTION = "Do transformers on daily market data obey scaling laws?"
 
 _LINE_POINTS = 40
+_ACCOUNT = (("capital", ".2f", 200), ("drawdown", ".1%", 120))  # column, form, height
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Results:
     """What the page is made of.
 
     experiment, evaluated, splits, compared, traded: metrics/{experiment,evaluate,dataset,compare,trade}.json.
-    study: the name of today's curve. figures: caption -> PNG of this run.
+    study: the name of today's curve. figures: caption -> PNG of this run. isoflop: one sentence.
     reports: reports/scaling.json. runs: results/all_results.csv. reliability: predicted, observed, rows. losses:
     epoch, train, validation. manifest: data/raw/manifest.csv. pictures: caption -> SVG. inputs: file -> md5.
     """
@@ -40,6 +42,8 @@ class Results:
     manifest: pd.DataFrame
     pictures: dict[str, Path]
     figures: dict[str, Path]
+    curves: RunCurves
+    isoflop: str
     inputs: dict[str, str]
     notes: list[str]
 
@@ -51,6 +55,7 @@ def build_page(results: Results) -> Page:
     _curve(page, results)
     _experiments(page, results)
     _this_run(page, results)
+    _curves(page, results.curves)
     _comparison(page, results)
     _trading(page, results)
     page.section("Pictures of this run", columns(*(picture(path, words) for words, path in results.figures.items())))
@@ -103,7 +108,7 @@ def _curve(page: Page, results: Results) -> None:
     report = next((one for one in results.reports if one["experiment"] == results.study), None)
     laws = [_law_row(law) for law in report["laws"]] if report else []
     parts = [chart, "<h3>Which law?</h3>", table(laws)] if laws else [chart]
-    page.section("Scaling curve", *parts)
+    page.section("Scaling curve", *parts, "<h3>At equal compute</h3>", paragraphs([results.isoflop]))
 
 
 def _law_lines(reports: list[dict[str, Any]]) -> pd.DataFrame:
@@ -169,6 +174,32 @@ def _this_run(page: Page, results: Results) -> None:
         )
         parts.insert(0, f"<h3>Reliability on the test days, ten equal bins</h3>{chart}")
     page.section("Reliability and training", columns(*parts))
+
+
+def _curves(page: Page, curves: RunCurves) -> None:
+    """What can be hovered over: ranking, equity with drawdown, coverage over time."""
+    share = float(curves.precision_recall.groupby("name")["y"].first().iloc[0])
+    roc = charts.ranking_chart(curves.roc, "false positive rate", "true positive rate", [(0.0, 0.0), (1.0, 1.0)])
+    recall = charts.ranking_chart(curves.precision_recall, "recall", "precision", [(0.0, share), (1.0, share)])
+    page.section(
+        "Ranking",
+        columns(
+            "<h3>ROC, with its area</h3>" + page.chart("roc", roc, "true against false positive rates"),
+            "<h3>Precision and recall, with the mean precision</h3>"
+            + page.chart("precision-recall", recall, "precision against recall"),
+        ),
+        "<p>A click on a name singles it out; shift and click adds one.</p>",
+    )
+    equity, drawdown = (charts.daily_chart(curves.equity, *one) for one in _ACCOUNT)
+    coverage = charts.daily_chart(curves.coverage, "coverage", ".0%", 220, curves.level)
+    page.section(
+        "Test days",
+        "<h3>Hypothetical capital after costs, and its drawdown</h3>",
+        page.chart("equity", equity, "capital by day"),
+        page.chart("drawdown", drawdown, "drawdown by day"),
+        f"<h3>Conformal coverage, mean of {ROLLING} sessions, {curves.level:.0%} promised</h3>",
+        page.chart("coverage", coverage, "coverage by day"),
+    )
 
 
 def _other_scores(experiment: dict[str, Any]) -> Table:

@@ -144,7 +144,7 @@ def experiment(params: Params, folds: list[Predicted], scores: dict, test: pd.Da
 
 def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resampling, params: Params) -> None:
     if params.binary:
-        curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.confidence)
+        curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.enclosed)
     else:  # a regression has no probabilities: its table is empty, but the output exists
         curve = pd.DataFrame(columns=["predicted", "observed", "rows", "low", "high"])
     write_csv(RELIABILITY, curve)

@@ -1,6 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, and one screen of result
 
 Reads  metrics/{dataset,evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+       data/processed/{predictions,conformal}.parquet, plots/equity.csv   the curves of this run
        plots/*.png, models/tune/   what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
        finscale/page.html, .dvc/plots/offline.html   the page's template, and the page that holds Vega
@@ -17,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
+from finscale.evaluation.curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
 from finscale.page import render
 from finscale.reporting import (
     Table,
@@ -30,7 +32,7 @@ from finscale.reporting import (
 )
 from finscale.result_page import Results, build_page
 from finscale.scaling.ledger import study_name
-from finscale.storage import md5_of, read_json, write_atomically, write_text
+from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 
 DATASET_METRICS = Path("metrics/dataset.json")
 METRICS = Path("metrics/evaluate.json")
@@ -50,9 +52,9 @@ PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")
 RELIABILITY_FIGURE = Path("plots/reliability.png")
-RANKING_FIGURE = Path("plots/ranking.png")
-EQUITY_FIGURE = Path("plots/equity.png")
-CONFORMAL_FIGURE = Path("plots/conformal.png")
+PREDICTIONS = Path("data/processed/predictions.parquet")
+CONFORMAL = Path("data/processed/conformal.parquet")
+EQUITY = Path("plots/equity.csv")
 BY_YEAR_FIGURE = Path("plots/by_year.png")
 RUN_FIGURE = Path("plots/run.png")
 PAGE = Path("reports/index.html")
@@ -60,10 +62,6 @@ REPORT = Path("reports/report.md")
 SUMMARY = Path("reports/summary.txt")
 
 FIGURES = {
-    "reliability": RELIABILITY_FIGURE,
-    "ROC, precision and recall": RANKING_FIGURE,
-    "conformal coverage": CONFORMAL_FIGURE,
-    "hypothetical equity": EQUITY_FIGURE,
     "skill by year": BY_YEAR_FIGURE,
     "coverage of the raw series": COVERAGE_FIGURE,
 }
@@ -90,7 +88,8 @@ def interval_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
 
 def notes(experiment: dict[str, Any]) -> list[str]:
     return [
-        f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days.",
+        f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
+        "the fewer blocks there are (docs/intervals.md).",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
         "Baselines are fitted on the training days; CatBoost stops early on the validation days.",
         "Early stopping uses the validation days, calibration the days after them, nothing the test days.",
@@ -105,10 +104,26 @@ def pictures(several: bool) -> dict[str, Path]:
     return {path.stem.replace("-", ": ", 1): path for path in found if several or path.stem != "tasks"}
 
 
-def figures() -> dict[str, Path]:
-    """Caption -> file: this run's pictures, and those of its hyper-parameter search where there was one."""
+def figures(binary: bool) -> dict[str, Path]:
+    """Caption -> file: what no chart of the page shows, and the hyper-parameter search where there was one."""
     searched = {f"search: {path.stem.replace('_', ' ')}": path for path in sorted(TUNED.glob("*.png"))}
-    return FIGURES | searched
+    # A regression has no rates: its answer to reliability is a picture of predicted against realised returns.
+    return ({} if binary else {"predicted against realised returns": RELIABILITY_FIGURE}) | FIGURES | searched
+
+
+def run_curves(experiment: dict[str, Any]) -> RunCurves:
+    """The test days of this run: ranking of the model and each baseline, equity, coverage."""
+    predictions, scores = read_parquet(PREDICTIONS), experiment["scores"]
+    test = predictions[predictions["split"] == "test"]
+    positive = (test["label"] > 0).to_numpy(dtype=float)
+    names = [name for name in scores["models"] if test[name].nunique() > 1]  # what predicts one constant ranks nothing
+    return RunCurves(
+        roc=roc_table(test, names, positive),
+        precision_recall=precision_recall_table(test, names, positive),
+        equity=equity_table(pd.read_csv(EQUITY)),
+        coverage=coverage_table(read_parquet(CONFORMAL)),
+        level=scores["conformal"]["level"],
+    )
 
 
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
@@ -126,7 +141,9 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         losses=read_losses(),
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),
         pictures=pictures(several=len(reports) > 1),
-        figures=figures(),
+        figures=figures(binary=len(reliability) > 0),
+        curves=run_curves(experiment),
+        isoflop=read_json(SCALING_METRICS)["isoflop"],
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment),
     )

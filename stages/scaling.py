@@ -20,6 +20,7 @@ from finscale.cli import run
 from finscale.config import AssetTier, Block, FeatureTier, Horizon, Quality, Source, Task, Timescale, load_params
 from finscale.scaling.figures import plot_scaling_curve
 from finscale.scaling.gallery import draw_gallery
+from finscale.scaling.isoflop import isoflop_words, runs_by_compute
 from finscale.scaling.ledger import read_ledger, study_name
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
@@ -83,14 +84,14 @@ def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str) -
 
 def main() -> None:
     params = load_params(Params)
-    results = name_experiments(read_ledger(LEDGER))
-    name = study_name(params.axes())
+    ledger, name = read_ledger(LEDGER), study_name(params.axes())
+    results, by_compute = name_experiments(ledger), runs_by_compute(ledger, name)
     study, reports = results[results["experiment"] == name], all_reports(results, name)
     today = reports[0] if len(study) else None
     title = f"{params.task}, horizon {params.horizon}, {params.tier}, {params.source} {params.assets}{params.quality}"
     if params.evaluation.scheme != "single":
         title += f", {params.axes()['scheme']}"
-    told = headline(study, today)
+    told = headline(study, today) | {"isoflop": isoflop_words(by_compute)}
     write_json(METRICS, told)
     write_json(REPORTS, reports)
     write_text(SUMMARY, generate_experiment_summary_report(results, reports))
@@ -98,7 +99,7 @@ def main() -> None:
     points = ["params_total", "test_loss", "budget", "seed"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(study, today, title)
-    draw_gallery(results, name, FIGURES)
+    draw_gallery(results, name, FIGURES, by_compute)
     print(f"scaling: {len(study)} runs of {title}; {told['verdict']}")
 
 

@@ -11,6 +11,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ _EVERYTHING = "stages/everything.py"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
 Read = Callable[[str], str | None]
+
+_code_of_trees: dict[str, str] = {}
 
 
 def read_workspace(path: str) -> str | None:
@@ -78,8 +81,7 @@ def planned_keys(settings: dict[str, Any], code: str, data: list[str]) -> list[s
 
 def finished() -> list[dict[str, Any]]:
     """One ledger row per finished experiment that recorded a result."""
-    code_of_trees: dict[str, str] = {}
-    return [row for name, commit in _references() if (row := _row(name, commit, code_of_trees))]
+    return [row for name, commit in _references() if (row := _row(name, commit))]
 
 
 def _references() -> Iterator[tuple[str, str]]:
@@ -89,16 +91,18 @@ def _references() -> Iterator[tuple[str, str]]:
             yield match[2], commit
 
 
-def _row(name: str, commit: str, code_of_trees: dict[str, str]) -> dict[str, Any] | None:
+@cache
+def _row(name: str, commit: str) -> dict[str, Any] | None:
+    """Read once per process: a commit never changes, and `phase` collects after each of hundreds of runs."""
     read = read_commit(commit)
     experiment, runtime = read("metrics/experiment.json"), read("metrics/runtime.json")
     if experiment is None or runtime is None:
         return None
     # Experiments of one code version share their trees: the closure is taken once for all of them.
     trees = _git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
-    if trees not in code_of_trees:
-        code_of_trees[trees] = code_hash(read)
-    code, data = code_of_trees[trees], data_hash(read)
+    if trees not in _code_of_trees:
+        _code_of_trees[trees] = code_hash(read)
+    code, data = _code_of_trees[trees], data_hash(read)
     params = yaml.safe_load(read("params.yaml") or "{}")
     baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()
     provenance = {"name": name, "commit": baseline[:12], "code": code, "data": data, "timestamp": timestamp}

@@ -75,11 +75,11 @@ def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     return np.asarray(expit(logits.astype(float) / temperature))
 
 
-def reliability(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, confidence: float) -> pd.DataFrame:
+def reliability(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, enclosed: float) -> pd.DataFrame:
     """Per bin: mean prediction, observed rate with its interval (low, high), rows. weights: (R, n)."""
     groups = _bins(probability)
     intervals = [
-        percentile_interval(weights[:, part] @ label[part] / _drawn(weights[:, part]), confidence) for part in groups
+        percentile_interval(weights[:, part] @ label[part] / _drawn(weights[:, part]), enclosed) for part in groups
     ]
     return pd.DataFrame(
         {
@@ -92,7 +92,7 @@ def reliability(label: np.ndarray, probability: np.ndarray, weights: np.ndarray,
     )
 
 
-def calibration_error(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, confidence: float) -> Score:
+def calibration_error(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
     """Expected calibration error: mean over rows of |mean prediction - observed rate| of the row's bin.
 
     An absolute value cannot average out: even a perfectly calibrated model has an ECE above 0 on few rows, and its
@@ -105,7 +105,7 @@ def calibration_error(label: np.ndarray, probability: np.ndarray, weights: np.nd
         gaps[str(number)] = gap
     resampled = sum(np.abs(gap) for gap in resampled_means(gaps, weights).values())
     value = sum(abs(float(gap.mean())) for gap in gaps.values())
-    return Score(value, *percentile_interval(np.asarray(resampled), confidence))
+    return Score(value, *percentile_interval(np.asarray(resampled), enclosed))
 
 
 def _bins(probability: np.ndarray) -> list[np.ndarray]:

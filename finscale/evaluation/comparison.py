@@ -18,7 +18,7 @@ import pandas as pd
 from arch.bootstrap import MCS, SPA
 
 from finscale.evaluation import metrics
-from finscale.evaluation.bootstrap import daily_means, row_weights
+from finscale.evaluation.bootstrap import daily_means, resample
 
 _SEED = 0  # of the resampling, a part of the measurement
 
@@ -35,9 +35,9 @@ def paired_differences(
     losses: pd.DataFrame, block_length: int, resamples: int, confidence: float
 ) -> list[dict[str, Any]]:
     """Loss of `a` minus loss of `b` for every pair, with its interval: below 0, `a` is better."""
-    weights = row_weights(losses.index.to_numpy(), block_length, resamples, _SEED)
+    sample = resample(losses.index.to_numpy(), block_length, resamples, confidence, _SEED)
     return [
-        {"a": a, "b": b} | asdict(metrics.mean_score((losses[a] - losses[b]).to_numpy(), weights, confidence))
+        {"a": a, "b": b} | asdict(metrics.mean_score((losses[a] - losses[b]).to_numpy(), *sample))
         for a, b in combinations(losses.columns, 2)
     ]
 

@@ -1,7 +1,8 @@
 """Metrics of predictions (SPEC 10), point value and block-bootstrap interval together.
 
 Rows are (asset, day); days are resampled in blocks because labels of overlapping horizons, and
-assets on one day, are dependent. R resamples, n rows, k sums.
+assets on one day, are dependent. R resamples, n rows, k sums. `enclosed`: the share of the resamples
+that an interval holds (bootstrap.enclosed_share).
 
 Point values are scikit-learn's where it has the metric. Every metric but AUC is a function of a few
 weighted sums over rows, so that all resamples of all of them are one product of matrices.
@@ -48,15 +49,15 @@ def loss_rows(label: np.ndarray, prediction: np.ndarray, binary: bool) -> np.nda
     return log_loss_rows(label, prediction) if binary else squared_error_rows(label, prediction)
 
 
-def mean_score(rows: np.ndarray, weights: np.ndarray, confidence: float) -> Score:
+def mean_score(rows: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
     """Mean of a per-row quantity. weights: (R, n) counts of each row in each resample."""
-    return Score(float(rows.mean()), *percentile_interval(_means(rows, weights), confidence))
+    return Score(float(rows.mean()), *percentile_interval(_means(rows, weights), enclosed))
 
 
-def skill_score(rows: np.ndarray, reference: np.ndarray, weights: np.ndarray, confidence: float) -> Score:
+def skill_score(rows: np.ndarray, reference: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
     """1 - loss / reference loss, both on the same rows of each resample."""
     resampled = 1 - _means(rows, weights) / _means(reference, weights)
-    return Score(float(1 - rows.mean() / reference.mean()), *percentile_interval(resampled, confidence))
+    return Score(float(1 - rows.mean() / reference.mean()), *percentile_interval(resampled, enclosed))
 
 
 def information_rows(label: np.ndarray, prediction: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -68,15 +69,15 @@ def information_rows(label: np.ndarray, prediction: np.ndarray, base: np.ndarray
     return (label - base) * (prediction - base)
 
 
-def auc_score(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, confidence: float) -> Score:
+def auc_score(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
     """Area under the ROC curve; resamples that hold one class only have none and are left out."""
     resampled = weighted_auc(label, probability, weights)
     value = float(sklearn_metrics.roc_auc_score(label, probability))
-    return Score(value, *percentile_interval(resampled, confidence))
+    return Score(value, *percentile_interval(resampled, enclosed))
 
 
 def secondary_scores(
-    label: np.ndarray, prediction: np.ndarray, binary: bool, weights: np.ndarray, confidence: float
+    label: np.ndarray, prediction: np.ndarray, binary: bool, weights: np.ndarray, enclosed: float
 ) -> dict[str, Score]:
     """What is reported beside the loss and its skill (SPEC 10).
 
@@ -86,12 +87,12 @@ def secondary_scores(
     """
     if binary:
         table, sums = _CLASSIFICATION, _classification_rows(label, prediction)
-        scores = {"auc": auc_score(label, prediction, weights, confidence)}
+        scores = {"auc": auc_score(label, prediction, weights, enclosed)}
     else:
         table, sums, scores = _REGRESSION, _regression_rows(label, prediction), {}
     resampled = resampled_means(sums, weights)
     for name, (point, formula) in table.items():
-        scores[name] = Score(float(point(label, prediction)), *percentile_interval(formula(resampled), confidence))
+        scores[name] = Score(float(point(label, prediction)), *percentile_interval(formula(resampled), enclosed))
     return scores
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from finscale.config import Horizon
+from finscale.errors import InputError
 from finscale.evaluation import baselines, metrics
-from finscale.evaluation.bootstrap import choose_block_length, daily_means, row_weights
+from finscale.evaluation.bootstrap import MIN_BLOCKS, choose_block_length, daily_means, enclosed_share, row_weights
 from finscale.evaluation.calibration import METHODS, calibration_error
 from finscale.evaluation.config import EvaluateConfig
 
@@ -27,6 +28,7 @@ class Resampling:
     block_length: int  # days
     weights: np.ndarray  # (resamples, rows)
     confidence: float
+    enclosed: float  # share of the resamples between the ends of an interval
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -34,6 +36,7 @@ class Resampling:
             "block_length": self.block_length,
             "resamples": len(self.weights),
             "confidence": self.confidence,
+            "enclosed": self.enclosed,
         }
 
 
@@ -43,13 +46,22 @@ def horizon_sessions(horizon: Horizon) -> int:
 
 
 def resampling(test: pd.DataFrame, horizon: Horizon, binary: bool, config: EvaluateConfig) -> Resampling:
-    """Blocks as long as the model's daily loss asks for, or as params.yaml says."""
+    """Blocks as long as the model's daily loss asks for, or as params.yaml says.
+
+    Raises InputError where params.yaml asks for blocks of which the test days hold fewer than MIN_BLOCKS.
+    """
+    days = test["date"].nunique()
     block = config.block_length
     if block == "auto":
         loss = metrics.loss_rows(test["label"].to_numpy(), test["model"].to_numpy(), binary)
         block = choose_block_length(daily_means(loss, test["date"]).to_numpy(), horizon_sessions(horizon))
+    if block * MIN_BLOCKS > days:
+        raise InputError(
+            f"params.yaml: evaluate.block_length = {block}, but {days} test days hold fewer than {MIN_BLOCKS} such "
+            f"blocks; at most {days // MIN_BLOCKS}, or auto"
+        )
     weights = row_weights(test["date"].to_numpy(), block, config.resamples, _SEED)
-    return Resampling(block, weights, config.confidence)
+    return Resampling(block, weights, config.confidence, enclosed_share(config.confidence, block, days))
 
 
 def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]:
@@ -61,7 +73,7 @@ def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]
     names = ("model", *baselines.names_of(binary))
     loss = {name: metrics.loss_rows(label, test[name].to_numpy(), binary) for name in names}
     base = test["base_rate"].to_numpy()
-    sample = (drawn.weights, drawn.confidence)
+    sample = (drawn.weights, drawn.enclosed)
     models = {
         name: {
             "loss": metrics.mean_score(rows, *sample),
@@ -80,7 +92,7 @@ def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]
 
 def calibration_scores(test: pd.DataFrame, drawn: Resampling) -> dict[str, Any]:
     """Loss and expected calibration error of the model as every calibration method leaves it."""
-    label, sample = test["label"].to_numpy(), (drawn.weights, drawn.confidence)
+    label, sample = test["label"].to_numpy(), (drawn.weights, drawn.enclosed)
     found = {}
     for method in METHODS:
         probability = test[f"calibrated_{method}"].to_numpy()
@@ -91,7 +103,7 @@ def calibration_scores(test: pd.DataFrame, drawn: Resampling) -> dict[str, Any]:
 
 def conformal_scores(rows: pd.DataFrame, level: float, drawn: Resampling) -> dict[str, Any]:
     """Coverage and mean width on the test rows. rows: what conformal.conform returns."""
-    sample = (drawn.weights, drawn.confidence)
+    sample = (drawn.weights, drawn.enclosed)
     return {"level": level} | {
         method: _as_dicts(
             {

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import stats
 
 from finscale.errors import InputError
-from finscale.evaluation.bootstrap import percentile_interval, row_weights
+from finscale.evaluation.bootstrap import percentile_interval, resample
 from finscale.evaluation.config import Rule
 from finscale.evaluation.metrics import Score
 
@@ -91,12 +91,12 @@ def performance(
     returns = account["return"].to_numpy()
     equity = np.cumprod(1 + returns)
     years = len(returns) / SESSIONS_PER_YEAR
-    weights = row_weights(np.arange(len(returns)), block_length, resamples, _SEED)
+    sample = resample(np.arange(len(returns)), block_length, resamples, confidence, _SEED)
     return Performance(
         total_return=float(equity[-1] - 1),
         annual_return=float(equity[-1] ** (1 / years) - 1),
         annual_volatility=float(returns.std(ddof=1) * math.sqrt(SESSIONS_PER_YEAR)),
-        sharpe=sharpe_score(returns, weights, confidence),
+        sharpe=sharpe_score(returns, *sample),
         probabilistic_sharpe=probabilistic_sharpe(returns, 0.0),
         deflated_sharpe=probabilistic_sharpe(returns, expected_best_sharpe(len(returns), configurations)),
         maximum_drawdown=float(-drawdown(returns).min()),
@@ -110,14 +110,14 @@ def drawdown(returns: np.ndarray) -> np.ndarray:
     return np.asarray(equity / np.maximum.accumulate(np.append(1.0, equity))[1:] - 1)
 
 
-def sharpe_score(returns: np.ndarray, weights: np.ndarray, confidence: float) -> Score:
+def sharpe_score(returns: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
     """Annual Sharpe ratio with its interval; 0 for an account that never moves."""
     drawn = weights.sum(axis=1)
     mean = weights @ returns / drawn
     variance = (weights @ returns**2 / drawn - mean**2) * drawn / (drawn - 1)
     resampled = np.divide(mean, np.sqrt(np.maximum(variance, 0)), out=np.zeros_like(mean), where=variance > 1e-20)
     yearly = math.sqrt(SESSIONS_PER_YEAR)
-    return Score(_daily_sharpe(returns) * yearly, *percentile_interval(resampled * yearly, confidence))
+    return Score(_daily_sharpe(returns) * yearly, *percentile_interval(resampled * yearly, enclosed))
 
 
 def probabilistic_sharpe(returns: np.ndarray, benchmark: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from finscale.evaluation import metrics
-from finscale.evaluation.bootstrap import row_weights
+from finscale.evaluation.bootstrap import resample
 
 _SEED = 0  # of the resampling, a part of the measurement
 
@@ -32,7 +32,7 @@ def _one(
 ) -> dict[str, Any]:
     label, prediction, base = (rows[name].to_numpy() for name in ("label", "model", "base_rate"))
     loss = metrics.loss_rows(label, prediction, binary)
-    sample = (row_weights(rows["date"].to_numpy(), block_length, resamples, _SEED), confidence)
+    sample = resample(rows["date"].to_numpy(), block_length, resamples, confidence, _SEED)
     scores = {
         "loss": metrics.mean_score(loss, *sample),
         "skill": metrics.skill_score(loss, metrics.loss_rows(label, base, binary), *sample),

@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from finscale.config import format_budget
 from finscale.scaling.interactions import Interaction
+from finscale.scaling.optimum import NEAR
 from finscale.scaling.saturation import Saturation
 from finscale.scaling.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, set_title
 
@@ -71,7 +72,7 @@ def plot_interaction(found: Interaction, title: str, path: Path) -> None:
 def plot_isoflop(
     params: np.ndarray, flops: np.ndarray, losses: np.ndarray, profiles: pd.DataFrame, title: str, path: Path
 ) -> None:
-    """Loss against parameters at equal compute, one parabola per budget, minima marked.
+    """Loss against parameters at equal compute, one parabola per budget, minima marked; means where there is none.
 
     profiles: from finscale.scaling.optimum.isoflop_profiles.
     """
@@ -79,12 +80,16 @@ def plot_isoflop(
     set_title(axes, title)
     colours = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(profiles)))
     for colour, row in zip(colours, profiles.to_dict("records"), strict=True):
-        near = np.abs(np.log(flops / row["flops"])) < np.log(1.25)
+        near = np.abs(np.log(flops / row["flops"])) < np.log(NEAR)
+        label = f"{row['flops']:.1e} FLOPs".replace("e+", "e")
         axes.plot(params[near], losses[near], "o", color=colour, alpha=0.45, markersize=4)
         if not np.isnan(row["c2"]):
             x = np.linspace(np.log10(params[near].min()), np.log10(params[near].max()), 100)
             curve = row["c2"] * x**2 + row["c1"] * x + row["c0"]
-            axes.plot(10**x, curve, color=colour, linewidth=1.4, label=f"{row['flops']:.0e} FLOPs".replace("e+", "e"))
+            axes.plot(10**x, curve, color=colour, linewidth=1.4, label=label)
+        else:
+            means = pd.Series(losses[near]).groupby(params[near]).mean()
+            axes.plot(means.index, means.to_numpy(), color=colour, linewidth=1, linestyle=":", label=f"{label}, means")
         if row["inside"]:
             axes.plot(row["params_optimal"], row["loss_optimal"], "*", color=SERIES[4], markersize=9)
     log_sizes(axes)

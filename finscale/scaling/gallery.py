@@ -1,4 +1,4 @@
-"""Every figure that a ledger can carry beside the one curve: tasks, extrapolation, features, interactions."""
+"""Every figure that a ledger can carry beside the one curve: tasks, extrapolation, features, interactions, isoFLOP."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -7,26 +7,32 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.config import parse_budget
-from finscale.scaling.factor_figures import plot_feature_saturation, plot_interaction
+from finscale.scaling.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop
 from finscale.scaling.figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.scaling.interactions import two_way_interaction
+from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
 from finscale.scaling.law import MIN_SIZES
 from finscale.scaling.ledger import AXES, SINGLE, STUDY_AXES
+from finscale.scaling.optimum import isoflop_profiles
 from finscale.scaling.saturation import fit_saturation
 
 FORMATS = ("png", "svg")
+_PROFILE = ("params_total", "train_flops", "test_loss")
 _FACTORS = ("budget", "tier", "assets", "quality")  # the axes whose interactions SPEC 1.5 asks about
 _PANEL_FIXED = tuple(axis for axis in STUDY_AXES if axis not in ("task", "horizon"))
 
 
-def draw_gallery(results: pd.DataFrame, study: str, folder: Path) -> list[Path]:
+def draw_gallery(results: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None) -> list[Path]:
     """Draw all that `results` (load_experiment_results) has runs for; the files, PNG before SVG.
 
+    by_compute: today's runs with all their numbers of epochs (isoflop.runs_by_compute); None: those of the curve.
     study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data. A
     figure that today's ledger cannot carry is removed, so that the folder never shows an older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [*_curves(results, study, folder), *_features(results, folder), *_interactions(results, folder)]
+    today = results[results["experiment"] == study]
+    drawn += _profiles(today if by_compute is None else by_compute, study, folder)
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
     return drawn
@@ -50,6 +56,16 @@ def _curves(results: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
     if today["params"].nunique() >= MIN_SIZES:
         for path in _files(folder, f"extrapolation-{study}"):
             plot_extrapolation(today, f"the largest size, foretold: {study}", path)
+            yield path
+
+
+def _profiles(runs: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
+    sizes, flops, losses = (runs.get(name, pd.Series(dtype=float)).to_numpy(float) for name in _PROFILE)
+    levels = compute_levels(sizes, flops)
+    if len(levels) >= MIN_LEVELS:
+        profiles = isoflop_profiles(sizes, flops, losses, levels)
+        for path in _files(folder, f"isoflop-{study}"):
+            plot_isoflop(sizes, flops, losses, profiles, f"equal training compute: {study}", path)
             yield path
 
 

@@ -10,7 +10,9 @@ from finscale.errors import InputError
 from finscale.scaling.surface import LossLaw
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # forward and backward: Kaplan et al. 2020, section 2.1
-_NEAR = 1.25  # a run belongs to a compute budget within this factor
+NEAR = 1.25  # a run belongs to a compute budget within this factor
+MIN_PROFILE_SIZES = 3
+_PARABOLA_SIZES = 4  # a parabola through three always fits
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,14 @@ def isoflop_profiles(
     budgets: FLOPs, as the design set them. Columns: flops, runs, sizes, params_optimal, loss_optimal, inside (is the
     minimum within the sizes that were run?), and the parabola's coefficients c2, c1, c0 in log10 N. Budgets with fewer
     than 4 sizes, or whose parabola opens downwards, have no optimum: NaN there. Raises InputError where no budget has
-    4 sizes.
+    MIN_PROFILE_SIZES sizes.
     """
     params, flops, losses = (np.asarray(values, float) for values in (params, flops, losses))
-    near = [np.abs(np.log(flops / budget)) < np.log(_NEAR) for budget in budgets]
+    near = [np.abs(np.log(flops / budget)) < np.log(NEAR) for budget in budgets]
     rows = [_profile(budget, params[at], losses[at]) for budget, at in zip(budgets, near, strict=True)]
-    if max((row["sizes"] for row in rows), default=0) < 4:
+    if max((row["sizes"] for row in rows), default=0) < MIN_PROFILE_SIZES:
         raise InputError(
-            f"isoFLOP profiles need runs of 4 sizes at the same FLOPs, found at most "
+            f"isoFLOP profiles need runs of {MIN_PROFILE_SIZES} sizes at the same FLOPs, found at most "
             f"{max((row['sizes'] for row in rows), default=0)}: vary budget at fixed compute"
         )
     return pd.DataFrame(rows)
@@ -76,7 +78,7 @@ def _profile(budget: float, params: np.ndarray, losses: np.ndarray) -> dict[str,
     sizes = len(np.unique(params))
     told = {"flops": float(budget), "runs": len(params), "sizes": sizes}
     nothing = dict.fromkeys(("params_optimal", "loss_optimal", "c2", "c1", "c0"), float("nan"))
-    if sizes < 4:
+    if sizes < _PARABOLA_SIZES:
         return told | nothing | {"inside": False}
     x = np.log10(params)
     c2, c1, c0 = (float(c) for c in np.polyfit(x, losses, 2))

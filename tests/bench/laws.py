@@ -8,18 +8,20 @@ Reads ../shared/data/chinchilla (the published points; the first table is left o
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from finscale.scaling.resampling import expanded_interval, run_weights
+from finscale.scaling.resampling import expanded_interval, run_weights, smoothed_losses
 from finscale.scaling.surface import HUBER_DELTA, LEAST_SQUARES, LossLaw, bootstrap_loss_law, fit_loss_law
 
 CHINCHILLA = Path("../shared/data/chinchilla")
 NAMES = ("E", "A", "alpha", "B", "beta")
-TRUTH = np.array([1.8, 480, 0.35, 2100, 0.37])
-RESAMPLES, STUDIES = 4000, 300
+SURFACE = LossLaw(1.8, (480.0, 2100.0), (0.35, 0.37), 0.0, 0)
+CURVE, LADDER = LossLaw(0.55, (3.0,), (0.3,), 0.0, 0), np.repeat(np.geomspace(1e4, 1e7, 7), 3)[:, None]
+RESAMPLES, STUDIES, FIRST_SEED = 4000, 300, 1000
 
 
 def published() -> None:
@@ -57,27 +59,58 @@ def unknowns(law: LossLaw) -> np.ndarray:
     return np.array([law.irreducible, *(value for term in terms for value in term)])
 
 
-def coverage(noise: float, seeds: int, delta: float, resamples: int) -> list:
-    """How often the 95 % intervals hold the planted unknowns, over simulated studies of 25 sizes."""
+def grid(seeds: int) -> np.ndarray:
     params, tokens = np.meshgrid(np.geomspace(1e6, 1e9, 5), np.geomspace(1e8, 1e11, 5))
-    sizes = np.repeat(np.column_stack([params.ravel(), tokens.ravel()]), seeds, axis=0)
-    clean = LossLaw(1.8, (480, 2100), (0.35, 0.37), 0, 0)(*sizes.T)
-    covered, started = np.zeros(5), time.perf_counter()
-    for seed in range(STUDIES):
-        losses = clean * np.exp(np.random.default_rng(seed).normal(scale=noise, size=len(sizes)))
+    return np.repeat(np.column_stack([params.ravel(), tokens.ravel()]), seeds, axis=0)
+
+
+def covered(
+    planted: LossLaw,
+    sizes: np.ndarray,
+    delta: float,
+    studies: range,
+    resamples: int,
+    smooth: bool,
+    noise: float = 0.005,
+) -> np.ndarray:
+    """Share of simulated studies whose 95 % intervals hold each planted unknown, (P,). sizes: (n, K)."""
+    truth, runs = unknowns(planted), len(sizes)
+    held = np.zeros(len(truth))
+    for seed in studies:
+        losses = planted(*sizes.T) * np.exp(np.random.default_rng(seed).normal(scale=noise, size=runs))
         law = fit_loss_law(sizes, losses, delta)
-        drawn = bootstrap_loss_law(law, sizes, losses, run_weights(len(sizes), resamples, seed), delta)
-        low, high = expanded_interval(drawn, runs=len(sizes), unknowns=5)
-        covered += (low <= TRUTH) & (high >= TRUTH)
-    return [noise, seeds, delta, *(100 * covered / STUDIES), time.perf_counter() - started]
+        if smooth:
+            losses, weights = (
+                smoothed_losses(law(*sizes.T), losses, len(truth), resamples, seed),
+                np.ones((resamples, runs)),
+            )
+        else:
+            weights = run_weights(runs, resamples, seed)
+        drawn = bootstrap_loss_law(law, sizes, losses, weights, delta)
+        low, high = expanded_interval(drawn, runs=runs, unknowns=len(truth))
+        held += (low <= truth) & (truth <= high)
+    return np.asarray(held / len(studies))
+
+
+def coverage(name: str, *case: Any) -> list:
+    started = time.perf_counter()
+    found = 100 * covered(*case)
+    return [name, *found, *([""] * (5 - len(found))), time.perf_counter() - started]
 
 
 def main() -> None:
     if (CHINCHILLA / "expected.json").exists():
         published()
-    cases = [(0.005, 2, LEAST_SQUARES), (0.005, 3, LEAST_SQUARES), (0.005, 2, HUBER_DELTA)]
-    rows = [coverage(*case, resamples=400) for case in cases]
-    print(tabulate(rows, ["noise", "seeds", "delta", *(f"{name}, %" for name in NAMES), "s"], floatfmt=".4g"))
+    studies = range(FIRST_SEED, FIRST_SEED + STUDIES)
+    cases = [
+        ("N and D, squares, runs redrawn", SURFACE, grid(2), LEAST_SQUARES, studies, 400, False),
+        ("N and D, Huber, runs redrawn", SURFACE, grid(2), HUBER_DELTA, studies, 400, False),
+        ("N and D, squares, smoothed residuals", SURFACE, grid(2), LEAST_SQUARES, studies, 400, True),
+        ("N and D, Huber, smoothed residuals", SURFACE, grid(2), HUBER_DELTA, studies, 400, True),
+        ("N alone, squares, smoothed residuals", CURVE, LADDER, LEAST_SQUARES, studies, 400, True),
+    ]
+    rows = [coverage(*case) for case in cases]
+    print(tabulate(rows, ["law, fit, resamples", *(f"{name}, %" for name in NAMES), "s"], floatfmt=".4g"))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
-from finscale.evaluation.bootstrap import choose_block_length, row_weights
+from finscale.errors import InputError
+from finscale.evaluation.bootstrap import choose_block_length, enclosed_share, longest_block, resample, row_weights
+from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.metrics import (
     auc_score,
     information_rows,
@@ -14,6 +17,7 @@ from finscale.evaluation.metrics import (
     skill_score,
 )
 from finscale.evaluation.ranking import weighted_auc
+from finscale.evaluation.scoring import resampling
 
 RNG = np.random.default_rng(0)
 LOGIT = RNG.normal(size=600)
@@ -46,11 +50,48 @@ def test_days_at_the_ends_are_drawn_as_often_as_those_between() -> None:
     np.testing.assert_allclose(mean, 1, atol=0.1)  # moving blocks would draw the first day a tenth as often
 
 
-def test_the_block_grows_with_dependence_and_is_at_least_the_horizon() -> None:
+def test_the_block_grows_with_the_days_the_horizon_and_the_dependence() -> None:
     noise = RNG.normal(size=1000)
-    smooth = pd.Series(noise).rolling(20).mean().dropna().to_numpy()
-    assert choose_block_length(smooth, 5) > choose_block_length(noise, 5) >= 5
-    assert choose_block_length(np.ones(100), 5) == 5
+    smooth = pd.Series(noise).rolling(200).mean().dropna().to_numpy()
+    assert choose_block_length(noise, 5) == 42  # 1.3 sqrt(1000), Lazarus et al. (2018)
+    assert choose_block_length(noise[:250], 5) == 21
+    assert choose_block_length(smooth, 5) > choose_block_length(noise[: len(smooth)], 5)
+    assert choose_block_length(noise, 20) > choose_block_length(noise, 5) == choose_block_length(noise, 1)
+    assert choose_block_length(np.ones(1000), 5) == 42  # constant: nothing to choose from
+
+
+def test_at_least_three_blocks_remain() -> None:
+    assert choose_block_length(RNG.normal(size=90), 60) == 30
+    assert [longest_block(40, days) for days in (1, 9, 120, 121)] == [1, 3, 40, 40]
+
+
+@pytest.mark.parametrize(("b", "published"), [(0.02, 2.0195), (0.05, 2.1095), (0.1, 2.2606), (0.2, 2.5663)])
+def test_few_blocks_ask_for_the_published_quantiles(b: float, published: float) -> None:
+    """Kiefer and Vogelsang (2005), Bartlett: 1.96 + 2.9694 b + 0.4160 b^2 - 0.5324 b^3."""
+    enclosed = enclosed_share(0.95, round(b * 1000), 1000)
+    assert stats.norm.ppf((1 + enclosed) / 2) == pytest.approx(published, rel=0.02)
+
+
+def test_intervals_of_independent_days_hold_whatever_the_blocks() -> None:
+    """Ten blocks of thirty days: 95 % of 400 intervals, give or take two standard errors; plain percentiles fail."""
+    weights, enclosed = resample(np.arange(300), 30, 400, 0.95, seed=0)
+    held = {enclosed: 0, 0.95: 0}
+    for seed in range(400):
+        sample = np.random.default_rng(seed).normal(size=300)
+        for share in held:
+            score = mean_score(sample, weights, share)
+            held[share] += score.low <= 0 <= score.high
+    low, high = stats.binom.interval(0.95, 400, 0.95)
+    assert low <= held[enclosed] <= high
+    assert held[0.95] < low
+
+
+def test_a_block_that_leaves_fewer_than_three_is_refused() -> None:
+    settings = {"resamples": 100, "confidence": 0.95, "catboost_iterations": 1, "conformal_level": 0.9}
+    config = EvaluateConfig(**settings, conformal_step=0.02, block_length=201)
+    test = pd.DataFrame({"date": pd.bdate_range("2020-01-01", periods=600), "label": LABEL, "model": expit(LOGIT)})
+    with pytest.raises(InputError, match=r"block_length = 201, but 600 test days hold fewer than 3 .* at most 200"):
+        resampling(test, 5, True, config)
 
 
 def test_the_interval_of_a_mean_is_wider_when_days_depend_on_each_other() -> None:

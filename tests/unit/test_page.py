@@ -7,12 +7,17 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from finscale.errors import InputError
+from finscale.evaluation.curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
 from finscale.page import Page, inlined_libraries, render, table
 from finscale.result_page import Results, build_page
+from finscale.scaling.isoflop import isoflop_words, runs_by_compute
+from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
 
@@ -23,6 +28,28 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
     "--virtual-time-budget=8000", "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom",
 ]  # fmt: skip
+
+
+CHARTS = (
+    "curve", "scores", "reliability", "losses", "roc", "precision-recall", "equity", "drawdown", "coverage",
+)  # fmt: skip
+STUDY = "bundled-Aa-daily-a20-threshold_1pct-h5"
+
+
+def some_curves() -> RunCurves:
+    """Of a model that knows something, on the days of the committed account; predictions are DVC's to keep."""
+    equity = pd.read_csv("plots/equity.csv")
+    rng, days = np.random.default_rng(0), pd.to_datetime(equity["date"])
+    label = rng.integers(0, 2, len(days)).astype(float)
+    test = pd.DataFrame({"model": label + rng.normal(size=len(days)), "logistic": rng.normal(size=len(days))})
+    covered = pd.DataFrame(rng.random((len(days), 2)) < 0.9, columns=["split_covered", "adaptive_covered"])
+    return RunCurves(
+        roc=roc_table(test, ["model", "logistic"], label),
+        precision_recall=precision_recall_table(test, ["model", "logistic"], label),
+        equity=equity_table(equity),
+        coverage=coverage_table(covered.astype(float).assign(date=days, asset="A")),
+        level=0.9,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +63,7 @@ def results() -> Results:
         splits=json.loads(Path("metrics/dataset.json").read_text()),
         compared=json.loads(Path("metrics/compare.json").read_text()),
         traded=json.loads(Path("metrics/trade.json").read_text()),
-        study="bundled-Aa-daily-a20-threshold_1pct-h5",
+        study=STUDY,
         reports=[generate_scaling_report(loaded, name) for name in names],
         runs=export_results_csv(loaded),
         reliability=pd.read_csv("plots/reliability.csv"),
@@ -57,6 +84,8 @@ def results() -> Results:
         ),
         pictures={},
         figures={"coverage": Path("plots/coverage.png")},
+        curves=some_curves(),
+        isoflop=isoflop_words(runs_by_compute(read_ledger(Path("results/ledger.csv")), STUDY)),
         inputs={"results/all_results.csv": "0" * 32},
         notes=["a note with <angle brackets> & an ampersand"],
     )
@@ -112,7 +141,7 @@ def test_a_browser_draws_every_chart_and_reports_no_error(text: str, results: Re
     (tmp_path / "index.html").write_text(text)
     dom, console = in_chromium(tmp_path / "index.html", tmp_path / "profile")
     assert console == []
-    for name in ("curve", "scores", "reliability", "losses"):
+    for name in CHARTS:
         chart = re.search(rf'<div class="chart[^"]*" id="{name}".*?</svg>', dom, flags=re.DOTALL)
         assert chart, f"{name} was not drawn"
         assert chart[0].count("<path") > 10
@@ -120,6 +149,33 @@ def test_a_browser_draws_every_chart_and_reports_no_error(text: str, results: Re
     assert curve
     assert curve[0].count('aria-roledescription="circle"') == len(results.runs)
     assert results.runs["name"].iloc[0] in curve[0]  # hovering names the run
+
+
+def test_the_page_says_which_runs_an_isoflop_profile_lacks(text: str) -> None:
+    assert re.search(r"needs 3 sizes at each of 2 levels .* missing are runs .* budget=\d+K train.epochs=\d+", text)
+
+
+def test_curves_are_scikit_learn_s_and_short() -> None:
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 5000).astype(float)
+    test = pd.DataFrame({"model": label + rng.normal(size=5000)})
+    roc = roc_table(test, ["model"], label)
+    assert len(roc) <= 150
+    assert np.trapezoid(roc["y"], roc["x"]) == pytest.approx(roc_auc_score(label, test["model"]), abs=2e-3)
+    assert roc["name"][0] == f"PatchTST {roc_auc_score(label, test['model']):.3f}"
+    recall = precision_recall_table(test, ["model"], label)
+    assert recall[["x", "y"]].iloc[[0, -1]].to_numpy() == pytest.approx(np.array([[1, label.mean()], [0, 1]]), abs=1e-4)
+
+
+def test_equity_and_coverage_are_those_of_the_tables() -> None:
+    accounts = pd.DataFrame({"date": ["2020-01-02", "2020-01-03"], "return": [0.1, -0.5], "buy_and_hold": [0.0, 0.2]})
+    model = equity_table(accounts).query("name == 'model'")
+    assert model["capital"].tolist() == pytest.approx([1.1, 0.55])
+    assert model["drawdown"].tolist() == pytest.approx([0, -0.5])
+    days = pd.bdate_range("2020-01-01", periods=70)
+    rows = pd.DataFrame({"date": days, "asset": "A", "split_covered": 1.0, "adaptive_covered": [0.0] * 35 + [1.0] * 35})
+    adaptive = coverage_table(rows).query("name == 'adaptive'")
+    assert adaptive["coverage"].iloc[[0, -1]].tolist() == pytest.approx([25 / 60, 35 / 60], abs=1e-4)
 
 
 def test_a_chart_that_cannot_be_drawn_is_seen_by_the_test_above(tmp_path: Path) -> None:

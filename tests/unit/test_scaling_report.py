@@ -10,6 +10,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.scaling.figures import compare_scaling_across_tasks
 from finscale.scaling.gallery import draw_gallery
+from finscale.scaling.isoflop import compute_levels, isoflop_words, runs_by_compute
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import (
     generate_experiment_summary_report,
@@ -176,3 +177,36 @@ def test_any_number_of_tasks_is_compared(pilot: pd.DataFrame, tasks: int, tmp_pa
     names = ["direction", "regression", *(f"threshold_{n}pct" for n in (1, 2, 3, 5))][:tasks]
     compare_scaling_across_tasks(pd.concat([planted(pilot, 0.01, task=name) for name in names]), tmp_path / "t.png")
     assert (tmp_path / "t.png").stat().st_size > 10_000
+
+
+def at_equal_compute(pilot: pd.DataFrame) -> pd.DataFrame:
+    """The pilot's sizes, each trained for as many epochs as two levels of compute allow; the best size grows."""
+    runs = []
+    for flops in (1e12, 4e12):
+        best = np.log10(30_000 * flops / 1e12)
+        for row in pilot.drop_duplicates("budget").to_dict("records"):
+            loss = 0.5 + 0.01 * (np.log10(row["params_total"]) - best) ** 2
+            runs.append(row | {"train_flops": flops * 1.05, "epochs_run": 10, "test_loss": loss})
+    return pd.DataFrame(runs)
+
+
+def test_profiles_at_equal_compute_are_drawn_where_the_ledger_has_them(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    runs = at_equal_compute(pilot)
+    assert compute_levels(runs["params_total"], runs["train_flops"]) == pytest.approx([1.05e12, 4.2e12])
+    assert f"isoflop-{PILOT}" in {path.stem for path in draw_gallery(pilot, PILOT, tmp_path, runs)}
+    words = isoflop_words(runs)
+    assert words.startswith("isoFLOP profiles at 2 levels; size that loses least: 30K at 1.0e+12 FLOPs, 120K at")
+
+
+def test_two_levels_that_share_sizes_only_by_early_stopping_are_none(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    assert not any(path.stem.startswith("isoflop") for path in draw_gallery(pilot, PILOT, tmp_path))
+    assert "the ledger has 0 such levels; missing are runs" in isoflop_words(pilot)
+    one = at_equal_compute(pilot).query("train_flops < 2e12")
+    assert "the ledger has 1 such levels" in isoflop_words(one)
+
+
+def test_every_number_of_epochs_of_a_size_counts_at_equal_compute(pilot: pd.DataFrame) -> None:
+    longer = pilot.assign(train_flops=pilot["train_flops"] * 2)
+    both = runs_by_compute(pd.concat([pilot, longer, longer]), PILOT)
+    assert len(both) == 2 * len(pilot)
+    assert len(runs_by_compute(pd.concat([pilot, longer]), "another study")) == 0

@@ -1,0 +1,85 @@
+"""IsoFLOP profiles from a ledger: which runs were given the same compute, and which runs are missing.
+
+Compute is what a run spent, patience included. Early stopping makes it vary, so levels are found after the fact, as
+runs within a quarter of each other; a profile is only as good as a design that sets each size's epochs for a level.
+Every epoch sees the same windows: a smaller model at equal compute repeats them more often, it does not see more.
+"""
+
+import numpy as np
+import pandas as pd
+
+from finscale.config import format_budget
+from finscale.scaling.ledger import study_name
+from finscale.scaling.optimum import MIN_PROFILE_SIZES, NEAR, isoflop_profiles
+
+MIN_LEVELS = 2
+_EPOCHS = (4, 16)  # of the largest size, in the design that is proposed
+
+
+def runs_by_compute(ledger: pd.DataFrame, study: str) -> pd.DataFrame:
+    """A study's newest run of each size, seed and number of epochs: unlike on the curve, one size may have several."""
+    mine = ledger[[study_name(row) == study for row in ledger.to_dict("records")]]
+    wanted = ["budget", "seed", "params_total", "train_flops", "epochs_run", "test_loss"]
+    return mine.reindex(columns=wanted).drop_duplicates(["budget", "seed", "train_flops"], keep="last")
+
+
+def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:
+    """FLOPs of the levels with runs of at least MIN_PROFILE_SIZES sizes, lowest first.
+
+    Each level is a run's own FLOPs with all runs within a factor NEAR of it; the one with most sizes is taken first,
+    and no run belongs to two.
+    """
+    params, log_flops = np.asarray(params, float), np.log(np.asarray(flops, float))
+    free, levels = np.ones(len(params), bool), []
+    while free.any():
+        near = (np.abs(log_flops[:, None] - log_flops) < np.log(NEAR)) & free & free[:, None]
+        sizes = [len(np.unique(params[members])) for members in near]
+        best = int(np.argmax(sizes))
+        if sizes[best] < MIN_PROFILE_SIZES:
+            break
+        levels.append(float(np.exp(log_flops[best])))
+        free &= ~near[best]
+    return sorted(levels)
+
+
+def missing_runs(runs: pd.DataFrame, levels: list[float]) -> str:
+    """One sentence: what the ledger has, and the runs that two profiles would take.
+
+    runs: budget, params_total, train_flops, epochs_run of one study.
+    """
+    needed = f"an isoFLOP profile needs {MIN_PROFILE_SIZES} sizes at each of {MIN_LEVELS} levels of training FLOPs"
+    found = f"{needed} (within {NEAR - 1:.0%}); the ledger has {len(levels)} such levels"
+    per_epoch = (runs["train_flops"] / runs["epochs_run"]).groupby(runs["params_total"]).median().sort_index()
+    if len(per_epoch) < MIN_PROFILE_SIZES:
+        return f"{found} and runs of {len(per_epoch)} sizes: `make pilot` runs a ladder"
+    first = (len(per_epoch) - MIN_PROFILE_SIZES) // 2
+    chosen = per_epoch.iloc[first : first + MIN_PROFILE_SIZES]
+    names = runs.groupby("params_total")["budget"].last()
+    designs = [
+        f"{epochs * chosen.iloc[-1]:.1e} FLOPs: "
+        + ", ".join(
+            f"budget={names[size]} train.epochs={epochs * chosen.iloc[-1] / cost:.0f}" for size, cost in chosen.items()
+        )
+        for epochs in _EPOCHS
+    ]
+    return (
+        f"{found}; missing are runs that no early stopping ends (train.patience = train.epochs), such as "
+        + "; ".join(designs)
+    )
+
+
+def isoflop_words(runs: pd.DataFrame) -> str:
+    """One sentence: what the profiles of one study say, or which runs they lack."""
+    sizes, flops, losses = (runs[name].to_numpy(float) for name in ("params_total", "train_flops", "test_loss"))
+    levels = compute_levels(sizes, flops)
+    if len(levels) < MIN_LEVELS:
+        return missing_runs(runs, levels)
+    profiles = isoflop_profiles(sizes, flops, losses, levels)
+    inside = profiles[profiles["inside"]]
+    best = ", ".join(
+        f"{format_budget(round(row['params_optimal']))} at {row['flops']:.1e} FLOPs"
+        for row in inside.to_dict("records")
+    )
+    return f"isoFLOP profiles at {len(profiles)} levels; " + (
+        f"size that loses least: {best}" if best else "no level has its minimum inside the sizes run"
+    )
