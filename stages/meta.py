@@ -45,7 +45,11 @@ class Params(Block):
 
 
 def read_base_run(name: str, source: Source) -> BaseRun:
-    about, rows = read_json(BASE_RUNS / f"{name}.json"), read_parquet(BASE_RUNS / f"{name}.parquet")
+    if not (path := BASE_RUNS / f"{name}.json").exists():
+        raise InputError(
+            f"{path}: no such file; `python -m study.base_runs {name}` makes it from a finished experiment"
+        )
+    about, rows = read_json(path), read_parquet(BASE_RUNS / f"{name}.parquet")
     if about["axes"]["source"] != source:
         raise InputError(
             f"params.yaml: meta.runs names {name}, which was made on source = {about['axes']['source']}, not on "
