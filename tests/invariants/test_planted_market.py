@@ -13,14 +13,15 @@ from finscale.sources.config import SimulatedConfig
 from study.planted import Found, measure, run_stages, share_after_instance_norm
 
 TRAIN: dict[str, Any] = {"epochs": 6, "learning_rate": 0.002}
-# Few and short patches: a pass of the law's one day needs no more, and takes a third of the time.
+# Two patches: the law needs one day, and a pass over fewer tokens takes a third of the time.
 SHORT: dict[str, Any] = {"model": {"context_length": 32, "patch_length": 16, "patch_stride": 16}}
 
 
-def found(folder: Path, sessions: int, train: dict[str, Any], **changes: object) -> Found:
-    """One run of the pipeline on a planted market, signal 2: the best log-loss is 0.32, skill over half of ln 2."""
-    market = {"market": "planted", "sessions": sessions, "signal": 2.0}
-    axes = {"source": "simulated", "task": "direction", "horizon": 1, "budget": "10K"} | changes
+def found(folder: Path, sessions: int, signal: float, budget: str, train: dict[str, Any]) -> Found:
+    """One run of the pipeline on a planted market, in a folder that is made for it."""
+    folder.mkdir(exist_ok=True)
+    market = {"market": "planted", "sessions": sessions, "signal": signal}
+    axes = {"source": "simulated", "task": "direction", "horizon": 1, "budget": budget}
     run_stages(folder, axes | {"data": {"simulated": market}, "train": train, "evaluate": {"catboost_iterations": 20}})
     return measure(folder)
 
@@ -34,7 +35,7 @@ def check_honest(one: Found) -> None:
 
 
 def test_the_transformer_finds_a_planted_signal_and_never_more_than_there_is(tmp_path: Path) -> None:
-    one = found(tmp_path, 2500, TRAIN | SHORT)
+    one = found(tmp_path, 2500, 2.0, "10K", TRAIN | SHORT)  # the best log-loss is 0.32
     check_honest(one)
     assert 9_800 <= one.params <= 10_200
     assert one.share > 0.3  # measured 0.49
@@ -42,14 +43,11 @@ def test_the_transformer_finds_a_planted_signal_and_never_more_than_there_is(tmp
 
 @pytest.mark.slow
 def test_with_more_history_it_comes_closer_to_the_bound(tmp_path: Path) -> None:
-    runs = []
-    for sessions in (2000, 8000):
-        (tmp_path / str(sessions)).mkdir()
-        runs.append(found(tmp_path / str(sessions), sessions, {"epochs": 10, "learning_rate": 0.001}, budget="30K"))
-    short, long = runs
+    train = {"epochs": 8, "learning_rate": 0.001}
+    short, long = (found(tmp_path / str(n), n, 1.0, "30K", train) for n in (2000, 8000))
     check_honest(long)
-    assert long.share > short.share + 0.2
-    assert long.share > 0.7
+    assert long.share > 0.6  # measured 0.79, and 0.01 of the short one
+    assert long.share > short.share + 0.3
     assert long.above_law.value < short.above_law.value
 
 

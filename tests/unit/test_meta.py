@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from finscale.errors import InputError
 from finscale.evaluation.config import EvaluateConfig
@@ -205,6 +206,19 @@ def test_a_label_among_the_features_is_caught_by_name(
     with pytest.raises(InputError, match=named) as caught:
         check_relations(rows, (*inputs.names, "planted"), labels(market, horizon), CONFIG.leak_auc)
     assert "daily_run" not in str(caught.value)
+
+
+def test_a_model_that_learnt_these_very_days_by_heart_is_caught_whatever_its_dates_say(
+    inputs: Inputs, market: pd.DataFrame
+) -> None:
+    known = inputs.rows[["return_1", "daily_run"]]
+    fitted = RandomForestClassifier(50, random_state=0).fit(known, inputs.rows["label"])
+    prediction = fitted.predict_proba(known)[:, 1]
+    told = inputs.rows[["date", "asset"]].assign(prediction=prediction, known_until=pd.Timestamp("2017-12-29"))
+    liar = BaseRun("by_heart", {"timescale": "daily"}, told)
+    joined = join(labels(market), [liar], features(market), (), "daily")  # by its dates it is clean
+    with pytest.raises(InputError, match=r"by_heart \(AUC"):
+        check_relations(joined.rows, joined.names, labels(market), CONFIG.leak_auc)
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
