@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test test-slow deps doctor bench pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install repro check test test-slow deps doctor bench controls pilot phase collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -45,6 +45,10 @@ bench: install
 	$(BIN)/python -m tests.bench.evaluation
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.laws
+
+# Planted markets through every stage; a row that results/controls.csv holds is not measured again.
+controls: install
+	$(BIN)/python -m study.controls
 
 pilot: install
 	$(BIN)/python -m study.pilot --jobs $(JOBS)

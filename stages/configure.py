@@ -24,6 +24,7 @@ from finscale.config import (
 from finscale.dataset import DatasetConfig
 from finscale.evaluation.config import CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
 from finscale.labels import LabelConfig
+from finscale.meta.config import MetaConfig
 from finscale.search.config import TuneConfig
 from finscale.sources.config import DataConfig
 from finscale.training.config import TrainConfig
@@ -54,6 +55,7 @@ class Params(Block):
     evaluate: EvaluateConfig
     compare: CompareConfig
     trade: TradeConfig
+    meta: MetaConfig
 
 
 def configure() -> Params:

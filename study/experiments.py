@@ -81,10 +81,11 @@ def planned_keys(settings: dict[str, Any], code: str, data: list[str]) -> list[s
 
 def finished() -> list[dict[str, Any]]:
     """One ledger row per finished experiment that recorded a result."""
-    return [row for name, commit in _references() if (row := _row(name, commit))]
+    return [row for name, commit in commits_of() if (row := _row(name, commit))]
 
 
-def _references() -> Iterator[tuple[str, str]]:
+def commits_of() -> Iterator[tuple[str, str]]:
+    """(name, commit) of every finished experiment."""
     for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").splitlines():
         commit, _, reference = line.partition(" ")
         if match := _FINISHED.fullmatch(reference):

@@ -15,8 +15,8 @@ from study.experiments import RESULT_STAGES, read_workspace
 DVC = yaml.safe_load(Path("dvc.yaml").read_text())
 STAGES = DVC["stages"]
 LOCK = YAML(typ="safe").load(Path("dvc.lock"))["stages"]  # YAML 1.2, as DVC writes it: 1e-06 is a number
-# They show results and change none.
-DRAWING = ("dictionary", "compare", "trade", "draw", "feature_report", "scaling", "report")
+# They show or compare results and change none.
+DRAWING = ("dictionary", "compare", "trade", "meta", "draw", "feature_report", "scaling", "report")
 FLOW = list(STAGES)
 
 

@@ -1,0 +1,21 @@
+"""The typed arguments of the meta-module."""
+
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from finscale.config import Block
+
+
+class MetaConfig(Block):
+    """Which inputs, and how the meta-model walks forward; without runs it is off."""
+
+    runs: tuple[str, ...]  # results/base_runs/<run>.parquet
+    features: tuple[str, ...]  # of this experiment's tier
+    min_train_days: Annotated[int, Field(ge=50)]  # out-of-sample days before the first test
+    step_days: PositiveInt  # days between two fits
+    embargo_days: NonNegativeInt  # left out before each test, on top of the purge
+    iterations: PositiveInt  # trees; no early stopping, which would need labels of its own
+    depth: Annotated[int, Field(ge=1, le=10)]
+    learning_rate: PositiveFloat
+    leak_auc: Annotated[float, Field(gt=0.5, le=1)]  # an input that ranks labels better than this is refused

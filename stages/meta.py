@@ -1,0 +1,98 @@
+"""meta: predictions of finished runs + features -> data/processed/meta.parquet
+
+Reads  results/base_runs/               predictions that `python -m study.base_runs` took out of finished runs
+       data/interim/features.parquet    of which `meta.features` may be inputs as well
+       data/processed/labels.parquet    the labels of this experiment's task and horizon
+Writes data/processed/meta.parquet  date, asset, fold, label, exit, known_until, meta and what it has to beat; no rows
+                                    where `meta.runs` is empty, the default: then the stage is off
+       metrics/meta.json            loss and skill of each, and the meta-model's difference to each, with intervals
+Why    do several models together know more than the best of them? The inputs are files of this commit: experiments go
+       away, and a stage that looked for them would find others next year.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from finscale.cli import run
+from finscale.config import Block, Horizon, Source, Task, Timescale, is_binary, load_params
+from finscale.errors import InputError
+from finscale.evaluation.config import EvaluateConfig
+from finscale.meta import verdict
+from finscale.meta.base_runs import BaseRun
+from finscale.meta.config import MetaConfig
+from finscale.meta.inputs import Inputs, join
+from finscale.meta.leaks import check_relations
+from finscale.meta.walk_forward import walk_forward
+from finscale.storage import read_json, read_parquet, write_json, write_parquet
+
+BASE_RUNS = Path("results/base_runs")
+FEATURES = Path("data/interim/features.parquet")
+LABELS = Path("data/processed/labels.parquet")
+PREDICTIONS = Path("data/processed/meta.parquet")
+METRICS = Path("metrics/meta.json")
+
+
+class Params(Block):
+    source: Source
+    timescale: Timescale
+    task: Task
+    horizon: Horizon
+    seed: int
+    evaluate: EvaluateConfig
+    meta: MetaConfig
+
+
+def read_base_run(name: str, source: Source) -> BaseRun:
+    if not (path := BASE_RUNS / f"{name}.json").exists():
+        raise InputError(
+            f"{path}: no such file; `python -m study.base_runs {name}` makes it from a finished experiment"
+        )
+    about, rows = read_json(path), read_parquet(BASE_RUNS / f"{name}.parquet")
+    if about["axes"]["source"] != source:
+        raise InputError(
+            f"params.yaml: meta.runs names {name}, which was made on source = {about['axes']['source']}, not on "
+            f"source = {source}"
+        )
+    return BaseRun(name, about["axes"], rows)
+
+
+def same_label(base: BaseRun, params: Params) -> bool:
+    """Whether the run predicts the very label that the meta-model does."""
+    return all(str(base.axes[axis]) == str(getattr(params, axis)) for axis in ("timescale", "task", "horizon"))
+
+
+def meta(inputs: Inputs, rivals: tuple[str, ...], params: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
+    binary = is_binary(params.task)
+    tested = walk_forward(inputs.rows, inputs.names, rivals, params.meta, binary, params.seed)
+    found = verdict.judge(tested, params.horizon, binary, params.evaluate)
+    return tested, {"inputs": list(inputs.names), "coverage": inputs.coverage} | found
+
+
+def write_nothing() -> None:
+    write_parquet(PREDICTIONS, pd.DataFrame(columns=["date", "asset", "label", "meta"]))
+    write_json(METRICS, {"inputs": []})
+    print("meta: off (meta.runs is empty)")
+
+
+def main() -> None:
+    params = load_params(Params)
+    if not params.meta.runs:
+        write_nothing()
+        return
+    bases, labels = [read_base_run(name, params.source) for name in params.meta.runs], read_parquet(LABELS)
+    inputs = join(labels, bases, read_parquet(FEATURES), params.meta.features, params.timescale)
+    check_relations(inputs.rows, inputs.names, labels, params.meta.leak_auc)
+    rivals = tuple(base.name for base in bases if same_label(base, params))
+    tested, found = meta(inputs, rivals, params)
+    write_parquet(PREDICTIONS, tested)
+    write_json(METRICS, found)
+    skill = found["models"]["meta"]["skill"]
+    print(f"meta: skill {skill['value']:.4f} ({skill['low']:.4f} to {skill['high']:.4f}) on {found['days']} days")
+    print("meta: " + "; ".join(f"{word} than {name}" if word in ("better", "worse") else f"{word} to {name}"
+                               for name, word in found["verdict"].items()))  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

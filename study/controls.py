@@ -1,0 +1,148 @@
+"""controls: planted markets through the whole pipeline -> docs/controls.md
+
+Reads  params.yaml, for all that a control does not set itself
+Writes results/controls.csv  one row per control and version of the code; a row that is there is not measured again
+       docs/controls.md      the table: loss beside the bound, and the share of skill found
+Why    a null result on real prices means something only if the same pipeline finds a signal that is there.
+"""
+
+import argparse
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from finscale.cli import run
+from finscale.evaluation.metrics import Score
+from finscale.sources.config import SimulatedConfig
+from finscale.storage import write_csv, write_text
+from study.experiments import code_hash, read_workspace
+from study.planted import Found, measure, run_stages, share_after_instance_norm
+
+TABLE = Path("results/controls.csv")
+PAGE = Path("docs/controls.md")
+SIGNAL = 1.0  # at complexity 1 the best log-loss is then 1/2
+CONTEXTS = (30, 60, 120)
+
+
+@dataclass(frozen=True)
+class Control:
+    """What one run sets; the last years of every market are its test, the rest of its sessions come before."""
+
+    sessions: int
+    budget: str = "10K"
+    tier: str = "a20"
+    complexity: int = 1
+    epochs: int = 8
+    learning_rate: float = 0.001
+
+    def settings(self) -> dict[str, Any]:
+        market = {"market": "planted", "sessions": self.sessions, "signal": SIGNAL, "complexity": self.complexity}
+        train = {"epochs": self.epochs, "patience": self.epochs, "learning_rate": self.learning_rate}
+        axes = {"source": "simulated", "task": "direction", "horizon": 1, "tier": self.tier, "budget": self.budget}
+        return axes | {"data": {"simulated": market}, "train": train}
+
+    def told(self) -> dict[str, str]:
+        """The settings as the table has them."""
+        names = ("tier", "complexity", "budget", "sessions", "epochs", "learning_rate")
+        return {name.replace("_", " "): f"{getattr(self, name)}" for name in names}
+
+
+GRID = (
+    *(Control(sessions, budget) for budget in ("10K", "30K") for sessions in (2000, 4000, 8000)),
+    Control(2000, epochs=123),  # as many steps as on the longest history
+    Control(4000, epochs=30, learning_rate=0.0001),  # trained as params.yaml says
+    *(Control(sessions, complexity=2) for sessions in (4000, 8000)),
+    Control(4000, tier="a50"),
+)
+
+HEAD = """# Controls: does the pipeline find what is there?
+
+Made by `python -m study.controls` from [results/controls.csv](../results/controls.csv). Every row is one run of all
+stages on `source: simulated, data.simulated.market: planted`: tomorrow's chance of a rise follows from today's return
+by a known law, so that the best log-loss is one integral. Task `direction`, horizon 1, signal {signal:g}; all that the
+table does not name is as in params.yaml. One seed per row, and a market of its own for each length.
+
+- **bound**: the best mean log-loss of any forecast (nats; 0.6931 knows nothing).
+- **above the law**: test loss minus that of the law itself on the same days, 95 % by block bootstrap. An interval
+  below 0 would be a leak.
+- **share**: skill of the model over the skill there is, in expectation over each next day's draw; 1 at the bound, 0 at
+  the base rate.
+
+"""
+
+NORM = """
+## What instance norm costs here
+
+The law depends on the size of today's return against its own fixed scale. Instance norm takes mean and scale out of
+each window, and the window's own estimates of them are noisy: the newest return alone then holds, at best, this share.
+
+"""
+
+
+def interval(score: Score) -> str:
+    return f"{score.value:.4f} ({score.low:.4f} to {score.high:.4f})"
+
+
+def row(control: Control, code: str, found: Found) -> dict[str, str]:
+    return {
+        **control.told(),
+        "training days": f"{found.train_rows}",
+        "bound": f"{found.bound:.4f}",
+        "test loss": interval(found.loss),
+        "skill over the base rate": interval(found.skill),
+        "above the law": interval(found.above_law),
+        "share": f"{found.share:.2f}",
+        "code": code,
+    }
+
+
+def run_control(control: Control) -> Found:
+    """One run in a workspace that goes away."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_stages(Path(folder), control.settings())
+        return measure(Path(folder))
+
+
+def known(code: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """The rows of this version of the code, by what they set."""
+    if not TABLE.exists():
+        return {}
+    rows = pd.read_csv(TABLE, dtype=str).to_dict("records")
+    return {tuple(row[name] for name in GRID[0].told()): row for row in rows if row["code"] == code}
+
+
+def normed(complexity: int) -> dict[str, str]:
+    config = SimulatedConfig(market="planted", signal=SIGNAL, complexity=complexity)
+    shares = {f"context {length}": f"{share_after_instance_norm(config, length):.2f}" for length in CONTEXTS}
+    return {"complexity": f"{complexity}"} | shares
+
+
+def page(rows: list[dict[str, str]]) -> str:
+    shown = [{name: value for name, value in row.items() if name not in ("code", "sessions")} for row in rows]
+    tables = [
+        tabulate(table, headers="keys", tablefmt="github", disable_numparse=True)
+        for table in (shown, [normed(complexity) for complexity in (1, 2)])
+    ]
+    return HEAD.format(signal=SIGNAL) + tables[0] + "\n" + NORM + tables[1] + "\n"
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    code = code_hash(read_workspace)
+    rows = known(code)
+    for control in GRID:
+        key = tuple(control.told().values())
+        if key not in rows:
+            rows[key] = row(control, code, run_control(control))
+            write_csv(TABLE, pd.DataFrame(rows.values()))
+        print(f"controls: {', '.join(key)}: share {rows[key]['share']}", flush=True)
+    write_text(PAGE, page([rows[tuple(control.told().values())] for control in GRID]))
+    print(f"controls: {len(GRID)} runs in {PAGE}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,145 @@
+"""From a finished DVC experiment to the stage's verdict: what is taken out of runs, pinned, joined and written."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from finscale.errors import InputError
+from finscale.storage import read_json, read_parquet, write_json, write_parquet
+from stages import meta
+from study import base_runs
+from tests.unit.meta_market import bars, base_run, features, labels, out_of_sample, predictions
+
+ROOT = Path(__file__).parents[2]
+AXES = {"source": "simulated", "assets": "A", "quality": "a", "tier": "a20", "task": "direction", "horizon": 1,
+        "budget": "10K", "seed": 0}  # fmt: skip
+PIPELINE = {"stages": {"evaluate": {
+    "cmd": "mkdir -p data/processed && cp found.parquet data/processed/predictions.parquet",
+    "deps": ["found.parquet"],
+    "outs": ["data/processed/predictions.parquet"],
+}}}  # fmt: skip
+
+
+def command(*words: str) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(words, check=True, capture_output=True, env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"})
+
+
+@pytest.fixture(scope="module")
+def experiments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A repository with a finished DVC experiment whose predictions lie in its cache, and nowhere else."""
+    folder = tmp_path_factory.mktemp("experiments")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for words in (("git", "init", "-q"), ("git", "config", "user.email", "tests@localhost"),
+                      ("git", "config", "user.name", "tests"), ("dvc", "init", "-q")):  # fmt: skip
+            command(*words)
+        write_parquet(Path("found.parquet"), out_of_sample(predictions(market(), "daily")))
+        write_json(Path("metrics/experiment.json"), {"axes": AXES | {"timescale": "daily"}})
+        Path(".gitignore").write_text("/data/\n")
+        Path("dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
+        command("git", "add", "-A")
+        command("git", "commit", "-q", "-m", "baseline")
+        command("dvc", "exp", "run", "-q", "-n", "run-daily")
+        Path("data/processed/predictions.parquet").unlink()
+        base_runs.take("run-daily", None)
+        yield folder
+
+
+@pytest.fixture
+def workspace(experiments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the stage reads: that run and one on weekly bars, and features and labels of the same market."""
+    shutil.copytree(experiments / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    write_parquet(meta.BASE_RUNS / "run-weekly.parquet", base_run(market(), "weekly").rows)
+    write_json(meta.BASE_RUNS / "run-weekly.json", {"axes": AXES | {"timescale": "weekly"}})
+    write_parquet(meta.FEATURES, features(market()))
+    write_parquet(meta.LABELS, labels(market()))
+    return tmp_path
+
+
+def market() -> pd.DataFrame:
+    return bars(market="planted", signal=1.0, complexity=2)
+
+
+def set_params(**changes: object) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values |= {"source": "simulated", "task": "direction", "horizon": 1}
+    values["evaluate"]["resamples"] = 200
+    values["meta"] |= {"iterations": 60, "depth": 3, "learning_rate": 0.1, "step_days": 250} | changes
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+
+
+def test_a_run_is_pinned_without_its_labels(workspace: Path) -> None:
+    about, rows = read_json(meta.BASE_RUNS / "run-daily.json"), read_parquet(meta.BASE_RUNS / "run-daily.parquet")
+    assert list(rows) == ["date", "asset", "prediction", "known_until"]
+    assert about["axes"]["timescale"] == "daily"
+    assert about["column"] == "calibrated_none"
+    assert len(about["commit"]) == 40
+    assert (rows["known_until"] < rows["date"]).all()
+
+
+def test_the_stage_goes_from_runs_to_a_verdict_and_repeats_to_the_last_bit(workspace: Path) -> None:
+    set_params(runs=["run-daily", "run-weekly"], features=["return_1"])
+    meta.main()
+    first = meta.PREDICTIONS.read_bytes(), meta.METRICS.read_bytes()
+    meta.main()
+    assert (meta.PREDICTIONS.read_bytes(), meta.METRICS.read_bytes()) == first
+    found, tested = read_json(meta.METRICS), read_parquet(meta.PREDICTIONS)
+    assert found["inputs"] == ["run-daily", "run-weekly", "return_1"]
+    # The weekly run predicts another label: it is an input, and no rival.
+    assert set(found["verdict"]) == {"run-daily", "average", "best_input", "base_rate"}
+    assert found["verdict"]["base_rate"] == "better"
+    assert found["rows"] == len(tested)
+    assert (tested["known_until"] < tested["date"]).all()
+
+
+def test_a_planted_leak_stops_the_stage_and_keeps_the_earlier_result(workspace: Path) -> None:
+    set_params(runs=["run-daily"])
+    meta.main()
+    before = meta.METRICS.read_bytes()
+    set_params(runs=["run-daily"], features=["planted"])
+    known = read_parquet(meta.LABELS)[["date", "asset", "label"]].rename(columns={"label": "planted"})
+    write_parquet(meta.FEATURES, read_parquet(meta.FEATURES).merge(known, on=["date", "asset"]))
+    with pytest.raises(InputError, match="inputs that know a label before its exit: planted"):
+        meta.main()
+    # In-sample predictions, slipped in where the pinned ones were.
+    pinned = meta.BASE_RUNS / "run-daily.parquet"
+    write_parquet(pinned, read_parquet(pinned).assign(known_until=pd.Timestamp("2020-06-30")))
+    set_params(runs=["run-daily"])
+    with pytest.raises(InputError, match=r"base run run-daily: \d+ predictions are in-sample"):
+        meta.main()
+    assert meta.METRICS.read_bytes() == before
+
+
+def test_without_runs_it_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    set_params()
+    meta.main()
+    assert read_json(meta.METRICS) == {"inputs": []}
+    assert read_parquet(meta.PREDICTIONS).empty
+
+
+def test_runs_that_do_not_exist_or_fit_are_errors(
+    workspace: Path, experiments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_params(runs=["no-such-run"])
+    with pytest.raises(InputError, match=r"results/base_runs/no-such-run.json: no such file; .*study.base_runs"):
+        meta.main()
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["meta"]["runs"] = ["run-daily"]
+    Path("params.yaml").write_text(yaml.safe_dump(values | {"source": "bundled"}))
+    with pytest.raises(InputError, match="run-daily, which was made on source = simulated, not on source = bundled"):
+        meta.main()
+    monkeypatch.chdir(experiments)
+    with pytest.raises(InputError, match="0 finished experiments are called no-such-run; `dvc exp list"):
+        base_runs.take("no-such-run", None)
+    with pytest.raises(InputError, match="run-daily: its predictions lack the column catboost"):
+        base_runs.take("run-daily", "catboost")
