@@ -1,6 +1,7 @@
 """Folds: purged, embargoed, every test day once; one fold of a walk-forward is a single split on its dates."""
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from finscale.splits import SPLITS, UNUSED, SplitDates, assign_splits, single_fo
 from finscale.storage import write_csv
 from finscale.walk_forward import EvaluationConfig, FirstTest, WalkForwardConfig, walk_forward_folds
 
-DAYS = sessions(pd.Timestamp("1995-01-03"), pd.Timestamp("2018-12-31"))
+market_days = sessions(pd.Timestamp("1995-01-03"), pd.Timestamp("2018-12-31"))
 TEN_YEARS = {"window": "rolling", "train_years": 10, "validation_years": 1, "calibration_years": 1, "test_years": 1,
              "embargo": 5, "first_test": {"bundled": 2013, "live": 2007}}  # fmt: skip
 
@@ -45,7 +46,7 @@ def configs() -> st.SearchStrategy[WalkForwardConfig]:
 
 def divided(config: WalkForwardConfig, horizon: int) -> tuple[pd.DataFrame, list]:
     """The sessions with their exits, and per fold the split of each."""
-    dates = pd.Series(DAYS)
+    dates = pd.Series(market_days)
     rows = pd.DataFrame({"date": dates, "exit": dates.shift(-horizon)})
     folds = walk_forward_folds(pd.DatetimeIndex(rows.loc[rows["exit"].notna(), "date"]), "bundled", config)
     return rows, [(fold, assign_splits(rows["date"], rows["exit"], fold)) for fold in folds]
@@ -56,11 +57,11 @@ def divided(config: WalkForwardConfig, horizon: int) -> tuple[pd.DataFrame, list
 def test_between_two_splits_lie_the_purge_and_the_embargo(config: WalkForwardConfig, horizon: int) -> None:
     rows, folds = divided(config, horizon)
     for _, split in folds:
-        for before, after in zip(SPLITS, SPLITS[1:], strict=False):
+        for before, after in pairwise(SPLITS):
             last_price = rows.loc[split == before, "exit"].max()
             first_day = rows.loc[split == after, "date"].min()
             assert last_price < first_day
-            assert ((DAYS > last_price) & (DAYS < first_day)).sum() == config.embargo
+            assert ((market_days > last_price) & (market_days < first_day)).sum() == config.embargo
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,7 +85,7 @@ def test_a_rolling_window_moves_and_an_expanding_one_grows(config: WalkForwardCo
         year = config.first_test.bundled + number * config.test_years
         assert fold.name == str(year)
         moved = pd.Timestamp(year - config.years_before_test, 1, 1)
-        assert begins == (DAYS[0] if config.window == "expanding" else DAYS[DAYS >= moved][0])
+        assert begins == (market_days[0] if config.window == "expanding" else market_days[market_days >= moved][0])
         assert rows.loc[split == "train", "date"].max().year == year - config.validation_years - (
             config.calibration_years + 1
         )
@@ -108,16 +109,16 @@ def test_the_study_s_folds_are_ten_years_and_a_test_year_each() -> None:
     ],
 )  # fmt: skip
 def test_data_that_no_fold_fits_are_an_error_with_the_year_that_fits(first: str, last: str, message: str) -> None:
-    days = DAYS[(DAYS >= first) & (DAYS <= last)]
+    days = market_days[(market_days >= first) & (market_days <= last)]
     with pytest.raises(InputError, match=message):
         walk_forward_folds(days, "bundled", config())
     with pytest.raises(InputError, match="no day has both a label and"):
-        walk_forward_folds(DAYS[:0], "bundled", config())
+        walk_forward_folds(market_days[:0], "bundled", config())
 
 
 def test_a_year_that_begins_with_a_holiday_or_a_monthly_bar_is_a_whole_year() -> None:
     for first in ("2001-01-02", "2001-01-31"):
-        assert walk_forward_folds(DAYS[first <= DAYS], "bundled", config())[0].name == "2013"
+        assert walk_forward_folds(market_days[first <= market_days], "bundled", config())[0].name == "2013"
 
 
 @pytest.mark.parametrize("wrong", [{"train_years": 0}, {"embargo": -1}, {"window": "sliding"}, {"step_years": 1}])
@@ -188,7 +189,7 @@ def test_what_follows_a_fold_s_development_days_moves_nothing_in_them(bars: pd.D
 
 def test_files_of_folds_that_are_gone_are_removed_and_the_first_lies_where_a_single_split_does(tmp_path: Path) -> None:
     table, development = tmp_path / "folds.csv", tmp_path / "development.parquet"
-    write_csv(table, fold_table(walk_forward_folds(DAYS, "bundled", config())))
+    write_csv(table, fold_table(walk_forward_folds(market_days, "bundled", config())))
     folds = read_folds(table)
     assert [fold.of(development).relative_to(tmp_path).as_posix() for fold in folds[:2]] == [
         "development.parquet", "development_folds/2014.parquet",
