@@ -57,25 +57,23 @@ class Workspace:
             assert process.returncode == 0, told
         return told
 
-    def kill_training_in(self, fold: str, after_states: int) -> None:
-        """SIGKILL once the fold has saved so many more states; 0: as soon as it has begun."""
-        process, began = self.start("train"), False
-        deadline = time.monotonic() + 200
-        known: set[str] = set()
-        while process.poll() is None and time.monotonic() < deadline:
-            if not began:
-                began = f"fold {fold}," in process.stdout.readline()
-                known = self.states()
-            elif len(self.states() - known) >= after_states:
-                break
-            else:
-                time.sleep(0.002)
+    def kill_training_in(self, fold: str, after_step: int) -> None:
+        """SIGKILL once the fold has saved a state from `after_step` on; 0: as soon as it has begun."""
+        process = self.start("train")
+        while f"fold {fold}," not in process.stdout.readline():
+            assert process.poll() is None, f"training ended before fold {fold}"
+        known = self.states()
+        while process.poll() is None and self.newest_step(known) < after_step:
+            time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        assert began
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
 
-    def states(self) -> set[str]:
-        return {str(folder) for folder in self.scratch.glob("*/step-*")}
+    def states(self) -> set[Path]:
+        return set(self.scratch.glob("*/step-*"))
+
+    def newest_step(self, known: set[Path]) -> int:
+        return max((int(folder.name.removeprefix("step-")) for folder in self.states() - known), default=0)
 
     def read(self, path: str | Path) -> bytes:
         return (self.path / path).read_bytes()
@@ -149,9 +147,9 @@ def test_killed_within_and_between_folds_it_goes_on_with_the_same_bytes(
 ) -> None:
     workspace = Workspace(tmp_path, tables)
     workspace.run("dataset")
-    workspace.kill_training_in(FOLDS[0], after_states=4)
-    workspace.kill_training_in(FOLDS[1], after_states=0)
-    workspace.kill_training_in(FOLDS[2], after_states=6)
+    workspace.kill_training_in(FOLDS[0], after_step=10)
+    workspace.kill_training_in(FOLDS[1], after_step=0)
+    workspace.kill_training_in(FOLDS[2], after_step=30)
     told = workspace.run("train")
     steps = [json.loads(workspace.read(f"models/{name}.json"))["run"]["steps"]
              for name in ("model", "model_folds/2017", "model_folds/2018")]  # fmt: skip
