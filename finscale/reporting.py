@@ -40,6 +40,21 @@ def score_table(experiment: dict[str, Any]) -> Table:
     ]
 
 
+def year_table(experiment: dict[str, Any]) -> Table:
+    """The model in each test year: rows, losses against the base rate known before, AUC where the task has one."""
+    return [
+        {
+            "year": str(year["year"]),
+            "rows": year["rows"],
+            "loss": f"{year['loss']:.5f}",
+            "skill": f"{year['skill']:+.4f}",
+            "95 % interval": f"{year['skill_low']:+.4f} to {year['skill_high']:+.4f}",
+        }
+        | ({"AUC": "-" if year["auc"] is None else f"{year['auc']:.3f}"} if "auc" in year else {})
+        for year in experiment["by_year"]
+    ]
+
+
 def _interval(score: dict[str, float], digits: int) -> str:
     return f"{score['low']:.{digits}f} to {score['high']:.{digits}f}"
 
@@ -56,9 +71,12 @@ def headline(experiment: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
         verdict = "worse than the base rate"
     else:
         verdict = "no skill established: the interval of skill contains zero"
+    folds = experiment["folds"]
+    walked = [f"walk-forward, {len(folds)} folds: {axes['scheme']}; losses are of all their test days"] if folds else []
     return [
         f"{axes['task']}, horizon {axes['horizon']}, {axes['timescale']}, tier {axes['tier']}, "
         f"{axes['source']} {axes['assets']}{axes['quality']}, seed {axes['seed']}",
+        *walked,
         f"{training['params_total']:,} parameters counted for a budget of {axes['budget']}: embedding "
         f"{training['params_embedding']:,}, body {training['params_body']:,}, head {training['params_head']:,}",
         f"validation loss {metrics['validation_loss']:.5f}, "

@@ -11,7 +11,7 @@ import pandas as pd
 from finscale import charts
 from finscale.evaluation.curves import ROLLING, RunCurves
 from finscale.page import Page, Table, columns, package_versions, paragraphs, picture, table, verdict_block
-from finscale.reporting import headline, score_table, split_table
+from finscale.reporting import headline, score_table, split_table, year_table
 
 QUESTION = "Do transformers on daily market data obey scaling laws?"
 
@@ -165,6 +165,8 @@ def _this_run(page: Page, results: Results) -> None:
         paragraphs(headline(results.experiment, results.evaluated)),
         table(list(score_table(results.experiment))),
         columns(intervals, table(_other_scores(results.experiment))),
+        "<h3>By year of the test, against the base rate known before it</h3>",
+        table(year_table(results.experiment)),
     )
     losses = page.chart("losses", charts.loss_chart(results.losses), "loss per epoch")
     parts = [f"<h3>Loss per epoch</h3>{losses}"]

@@ -110,7 +110,8 @@ def predict_fold(params: Params, bars: pd.DataFrame, fold: StoredFold) -> Predic
     rows = pd.concat([read_development(fold.of(DEVELOPMENT)), read_test(fold.of(TEST))])
     rows = rows.sort_values(["asset", "date"], ignore_index=True)
     trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
-    known = bars if fold.begins is None else bars[bars["date"] >= fold.begins]
+    # A rolling fold has forgotten what lies before its rows, the volatility baseline too.
+    known = bars if fold.begins is None else bars[bars["date"] >= rows["date"].min()]
     config, calibration = params.evaluate, read_json(fold.of(CALIBRATION))
     predictions = all_predictions(rows, known, trained, calibration, config.catboost_iterations, params.seed)
     check_complete(predictions, rows)

@@ -29,6 +29,7 @@ from finscale.reporting import (
     score_table,
     split_table,
     summary_text,
+    year_table,
 )
 from finscale.result_page import Results, build_page
 from finscale.scaling.ledger import study_name
@@ -153,8 +154,9 @@ def write_texts(experiment: dict[str, Any]) -> None:
     """report.md and the screen, which is printed as well."""
     lines = headline(experiment, read_json(METRICS))
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
+    by_year = [*tables, year_table(experiment)]
     scaling, figures = scaling_sentence(read_json(SCALING_METRICS)), [RUN_FIGURE, SCALING_FIGURE]
-    write_text(REPORT, markdown(lines, tables, scaling, figures, notes(experiment)))
+    write_text(REPORT, markdown(lines, by_year, scaling, figures, notes(experiment)))
     summary = summary_text(lines, tables, scaling, [*figures, PAGE])
     write_text(SUMMARY, summary)
     print(summary)

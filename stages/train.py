@@ -30,7 +30,7 @@ from finscale.config import Block, Budget, Task, format_budget, is_binary, load_
 from finscale.dataset import feature_names, read_development
 from finscale.folds import StoredFold, folder_of_later, read_folds, remove_others
 from finscale.imports import import_closure
-from finscale.model.budget import Shape, flops_per_window, solve
+from finscale.model.budget import Shape, solve
 from finscale.model.patchtst import PatchTST
 from finscale.search.tuned import Tuned, load_tuned
 from finscale.storage import md5_of, write_json
@@ -42,6 +42,7 @@ from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
 from finscale.training.loop import DivergedError, Epoch, FitResult, Trainer
 from finscale.training.mirrors import Record
+from finscale.training.record import describe_run
 from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
 from finscale.training.target import Target
 from finscale.training.thermal import ThermalGuard, thermal_reader
@@ -175,23 +176,6 @@ def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
             sys.exit(str(ended))
 
 
-def describe(params: Params, network: PatchTST, shape: Shape, data: dict[str, Windows], result: FitResult) -> dict:
-    """What the run was, counted and measured; goes into the checkpoint and from there to the ledger."""
-    counts, channels = network.counts(), data["train"].channels
-    tokens = channels * params.train.model.num_patches
-    flops = flops_per_window(shape, params.train.model, channels)
-    return {
-        "params_total": counts.total,
-        **{f"params_{group}": value for group, value in asdict(counts).items()},
-        "channels": channels,
-        "train_windows": len(data["train"]),
-        "flops_per_window": flops,
-        "train_flops": 3 * flops * result.windows_seen,
-        "tokens_seen": tokens * result.windows_seen,
-        **asdict(result),
-    }
-
-
 def train_fold(params: Params, tuned: Tuned | None, compute: Compute, fold: StoredFold) -> Trained:
     """Train one fold's model, or go on with it, or find that it is trained already; write it."""
     rows = read_development(fold.of(DEVELOPMENT))
@@ -210,7 +194,8 @@ def train_fold(params: Params, tuned: Tuned | None, compute: Compute, fold: Stor
         network = PatchTST(shape, params.train.model, data["train"].channels).to(compute.device)
         network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
         if tracker:
-            about = describe(params, network, shape, data, result) | ({"tuned": tuned.source} if tuned else {})
+            about = describe_run(network, shape, params.train.model, data["train"], result)
+            about |= {"tuned": tuned.source} if tuned else {}
             made = Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about)
             write(made, fold, done, tracker, data["validation"])
     return done

@@ -39,8 +39,12 @@ def test_another_process_is_refused_too(how: list[str], tmp_path: Path) -> None:
 
 def test_no_stage_but_evaluate_depends_on_the_test_file() -> None:
     stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    readers = [name for name, stage in stages.items() if "data/processed/test.parquet" in stage["deps"]]
-    assert readers == ["dictionary", "evaluate"]  # the dictionary tells its schema, from the file's footer
+    readers = {
+        path: [name for name, stage in stages.items() if path in stage["deps"]]
+        for path in ("data/processed/test.parquet", "data/processed/test_folds")
+    }
+    assert readers["data/processed/test.parquet"] == ["dictionary", "evaluate"]  # its schema, from the file's footer
+    assert readers["data/processed/test_folds"] == ["evaluate"]
 
 
 def test_the_dictionary_reads_no_value_of_the_test_split(tmp_path: Path) -> None:

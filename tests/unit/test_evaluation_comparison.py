@@ -8,7 +8,7 @@ from finscale.evaluation import comparison
 
 DAYS = pd.bdate_range("2016-01-04", periods=500)
 AXES = {"source": "bundled", "assets": "A", "quality": "a", "timescale": "daily", "tier": "a20", "task": "direction",
-        "horizon": 5, "budget": "10K", "seed": 0}  # fmt: skip
+        "horizon": 5, "budget": "10K", "seed": 0, "scheme": "single"}  # fmt: skip
 
 
 def losses(edge: float) -> pd.DataFrame:
@@ -63,15 +63,3 @@ def test_losses_of_several_assets_are_averaged_by_day() -> None:
     table = comparison.daily_losses(test, ["model"], binary=False)
     assert table["model"].tolist() == [2.5, 9.0]
     assert table.index.tolist() == [DAYS[0], DAYS[1]]
-
-
-def test_skill_by_year_is_each_year_s_own() -> None:
-    dates = pd.bdate_range("2016-01-01", "2017-12-29")
-    label = np.random.default_rng(0).integers(0, 2, len(dates)).astype(float)
-    knows = np.where(dates.year == 2016, 0.2 + 0.6 * label, 0.8 - 0.6 * label)
-    table = comparison.by_year(
-        pd.DataFrame({"date": dates, "label": label, "model": knows, "base_rate": 0.5}), True, 5, 200, 0.95
-    )
-    assert table["year"].tolist() == [2016, 2017]
-    assert table["days"].sum() == len(dates)
-    assert table["low"][0] > 0 > table["high"][1]

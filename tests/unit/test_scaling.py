@@ -7,7 +7,8 @@ import pytest
 from finscale.errors import InputError
 from finscale.scaling.figures import plot_scaling_curve
 from finscale.scaling.law import fit_power_law, fit_with_interval
-from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger, select_study
+from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger, select_study, study_name
+from finscale.scaling.results import name_experiments
 from finscale.storage import write_csv
 
 SIZES = np.array([1e4, 3e4, 1e5, 3e5, 1e6])
@@ -51,9 +52,9 @@ def test_a_key_changes_with_all_that_can_change_a_result(params: dict, code: str
     assert experiment_key(dict(reversed(PARAMS.items())), "c", "d") == experiment_key(PARAMS, "c", "d")
 
 
-def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01") -> dict:
+def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01", scheme: str = "single") -> dict:
     score = {"value": 0.5, "low": 0.4, "high": 0.6}
-    values = dict.fromkeys(AXES, "x") | {"budget": budget, "seed": seed, "horizon": 5}
+    values = dict.fromkeys(AXES, "x") | {"budget": budget, "seed": seed, "horizon": 5, "scheme": scheme}
     run = dict.fromkeys(
         ("params_embedding", "params_body", "params_head", "channels", "flops_per_window", "train_flops",
          "train_windows", "windows_seen", "tokens_seen", "epochs_run", "best_epoch", "validation_loss"), 1
@@ -91,7 +92,7 @@ def test_a_row_once_written_is_never_changed() -> None:
 
 def test_a_study_holds_one_curve_and_the_newest_run_of_each_point() -> None:
     rows = [row("10K", 0, "a"), row("10K", 0, "b"), row("30K", 0, "c"), row("30K", 0, "d") | {"task": "direction"}]
-    study = select_study(pd.DataFrame(rows), {axis: row("10K", 0, "a")[axis] for axis in AXES})
+    study = select_study(pd.DataFrame(rows), row("10K", 0, "a"))
     assert study["key"].tolist() == ["b", "c"]
 
 
@@ -113,3 +114,19 @@ def test_the_figure_is_drawn_and_its_bytes_repeat(runs: int, ending: str, tmp_pa
         plot_scaling_curve(study, law, "a title", path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert len(paths[0].read_bytes()) > 5000
+
+
+def test_a_walk_forward_run_is_never_on_a_single_split_s_curve(tmp_path: Path) -> None:
+    walk = row("10K", 0, "w", scheme="rolling-10+1+1+1y-embargo5-from2013")
+    ledger = pd.DataFrame([row("10K", 0, "a"), row("30K", 0, "b"), walk])
+    assert select_study(ledger, row("1M", 0, "x"))["key"].tolist() == ["a", "b"]
+    assert select_study(ledger, walk)["key"].tolist() == ["w"]
+    assert study_name(walk) == f"{study_name(row('10K', 0, 'a'))}-rolling-10+1+1+1y-embargo5-from2013"
+    assert name_experiments(ledger)["experiment"].nunique() == 2
+    # Rows older than the column are single splits, and join the curve of newer ones.
+    path = tmp_path / "ledger.csv"
+    write_csv(path, ledger.head(2).drop(columns="scheme"))
+    old = read_ledger(path)
+    assert old["scheme"].tolist() == ["single", "single"]
+    both = add_rows(old, [row("100K", 0, "c"), walk])
+    assert select_study(both, row("1M", 0, "x"))["key"].tolist() == ["a", "b", "c"]

@@ -1,0 +1,28 @@
+"""What a finished run was, counted and measured."""
+
+from dataclasses import asdict
+from typing import Any
+
+from finscale.model.budget import Shape, flops_per_window
+from finscale.model.config import ModelConfig
+from finscale.model.patchtst import PatchTST
+from finscale.training.loop import FitResult
+from finscale.windows import Windows
+
+
+def describe_run(
+    network: PatchTST, shape: Shape, model: ModelConfig, train: Windows, result: FitResult
+) -> dict[str, Any]:
+    """Counts, costs and losses; they go into the checkpoint and from there to the ledger."""
+    counts = network.counts()
+    flops = flops_per_window(shape, model, train.channels)
+    return {
+        "params_total": counts.total,
+        **{f"params_{group}": value for group, value in asdict(counts).items()},
+        "channels": train.channels,
+        "train_windows": len(train),
+        "flops_per_window": flops,
+        "train_flops": 3 * flops * result.windows_seen,
+        "tokens_seen": train.channels * model.num_patches * result.windows_seen,
+        **asdict(result),
+    }
