@@ -126,7 +126,8 @@ def daily_chart(values: pd.DataFrame, field: str, form: str, height: int, level:
     tooltip = [{"field": "date", "type": "temporal"}, {"field": "name"}, {"field": field, "format": form}]
     names = list(dict.fromkeys(values["name"]))
     encoding = {"x": days, "y": y | {"field": field, "title": field}, **_by_name(names)}
-    promised = {"mark": {"type": "rule", "color": _INK, "strokeDash": [3, 3]}, "encoding": {"y": y | {"datum": level}}}
+    promised = {"data": {"values": [{field: level}]}, "mark": {"type": "rule", "color": _INK, "strokeDash": [3, 3]},
+                "encoding": {"y": y | {"field": field}}}  # fmt: skip
     lines: list[Chart] = [
         {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding},
         {"mark": _HOVER, "encoding": encoding | {"tooltip": tooltip}},

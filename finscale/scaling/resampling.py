@@ -52,6 +52,8 @@ def smoothed_losses(fitted: np.ndarray, losses: np.ndarray, unknowns: int, resam
     only as lumps, so that the intervals of 50 runs cover 98 to 99 times in a hundred instead of 95; a smooth density
     mends that (De Angelis, Hall and Young 1993). Bandwidth: Silverman's (1986, eq. 3.31), the scatter left unchanged
     by it, and raised by sqrt(n / (n - P)) for the unknowns fitted. Assumes the same relative scatter at all sizes.
+    expanded_interval widens once more: of a median's residuals P are 0 by the fit, which makes the density look too
+    high (McKean and Schrader 1987); that this is enough is measured (tests/bench/laws.py), not derived.
     """
     generator, n = np.random.default_rng(seed), len(losses)
     residuals = np.log(losses / fitted)
