@@ -103,7 +103,7 @@ def start_tracker(params: Params, key: str, compute: Compute) -> Tracker | None:
     if not sharding.is_main():
         return None
     settings = params.model_dump(mode="json", exclude={"train": NO_RESULT})
-    settings |= settings.pop("train") | {"key": key, "data_md5": md5_of(DEVELOPMENT)}
+    settings |= settings.pop("train") | {"data_md5": md5_of(DEVELOPMENT)}
     name = f"{params.task}-{format_budget(params.budget)}-{params.seed}-{key[:6]}"
     return Tracker(LOG, name, settings, params.train.tracking, scratch() / "tracking", compute.device)
 
