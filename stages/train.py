@@ -132,7 +132,7 @@ def start_tracker(params: Params, key: str, fold: StoredFold, compute: Compute) 
     if not sharding.is_main():
         return None
     settings = params.model_dump(mode="json", exclude={"train": NO_RESULT})
-    settings |= settings.pop("train") | {"key": key, "data_md5": md5_of(fold.of(DEVELOPMENT))}
+    settings |= settings.pop("train") | {"data_md5": md5_of(fold.of(DEVELOPMENT))}
     seed = f"{params.seed}-{fold.name}" if fold.count > 1 else str(params.seed)
     name = f"{params.task}-{format_budget(params.budget)}-{seed}-{key[:6]}"
     log = LOG if fold.position == 0 else LOG / "folds" / fold.name

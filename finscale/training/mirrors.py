@@ -6,6 +6,7 @@ the weights alone, adds the test metrics to the run that made them.
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -44,7 +45,7 @@ class MlflowMirror:
 
     def __init__(self, name: str, settings: dict[str, Any], folder: Path) -> None:
         self._mlflow = _mlflow(folder)
-        self._mlflow.set_experiment(_PROJECT)
+        _choose_experiment(self._mlflow, folder)
         self.id = self._mlflow.start_run(run_name=name).info.run_id
         self._mlflow.log_params(flat(settings))
 
@@ -141,6 +142,14 @@ def _mlflow(folder: Path) -> ModuleType:
     mlflow = import_module("mlflow")
     mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').resolve()}")
     return mlflow
+
+
+def _choose_experiment(mlflow: ModuleType, folder: Path) -> None:
+    """The project's, made where it is new; a local store keeps its files beside itself, not in a DVC workspace."""
+    if mlflow.get_tracking_uri().startswith("sqlite:") and mlflow.get_experiment_by_name(_PROJECT) is None:
+        with suppress(mlflow.MlflowException):  # another run has made it in this moment
+            mlflow.create_experiment(_PROJECT, artifact_location=(folder / "artifacts").resolve().as_uri())
+    mlflow.set_experiment(_PROJECT)
 
 
 def _wandb_run(wandb: ModuleType, folder: Path, **settings: Any) -> Any:

@@ -2,7 +2,7 @@
 
 DVCLive's folder is an output whose hash is compared between repeats, so it holds what is decided and found:
 
-    params.yaml       settings, seed, the data's hash, the run's key
+    params.yaml       settings, seed, the data's hash
     plots/, metrics.json   losses and learning rate per epoch
     best.json         the best checkpoint: epoch, validation loss, file and md5
     predictions.csv   outputs for the last validation days

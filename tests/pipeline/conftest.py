@@ -61,10 +61,9 @@ class Workspace:
         return {str(file.relative_to(self.path)): file.read_bytes() for file in files}
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A clone after its first `dvc repro` on a small configuration; tests work on copies of it."""
-    workspace = Workspace(tmp_path_factory.mktemp("clone") / "finscale")
+def small_clone(path: Path) -> Workspace:
+    """A clone set to a small configuration, in which nothing has been run."""
+    workspace = Workspace(path)
     subprocess.run(["git", "clone", "-q", str(ROOT), str(workspace.path)], check=True)
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -83,6 +82,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     (workspace.path / "results/ledger.csv").write_text(
         "key,source,assets,quality,timescale,tier,task,horizon,budget,seed\n"
     )
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A clone after its first `dvc repro` on a small configuration; tests work on copies of it."""
+    workspace = small_clone(tmp_path_factory.mktemp("clone") / "finscale")
     workspace.run("dvc", "repro")
     workspace.commit("small configuration")
     return workspace
