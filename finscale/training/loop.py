@@ -183,7 +183,8 @@ class Trainer:
         epoch = Epoch(progress.epoch, target.reported(train_loss), validation_loss, self._learning_rate(), is_best)
         if is_best:
             progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
-            self._best_weights = _copy(self.model.state_dict())
+            for name, tensor in self.model.state_dict().items():
+                self._best_weights[name].copy_(tensor)  # in place: two copies would not fit beside the largest models
         progress.history.append(epoch)
         progress.epoch, progress.batch = progress.epoch + 1, 0
         self._loss_S.zero_()
