@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test test-slow deps doctor bench pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install repro check test test-slow deps doctor transfer bench pilot phase collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -38,6 +38,10 @@ deps: install
 
 doctor: install
 	@$(BIN)/python -m study.doctor
+
+transfer: install
+	$(BIN)/python -m study.transfer --seeds 0 1
+	$(BIN)/python -m study.transfer_report
 
 bench: install
 	$(BIN)/python -m tests.bench.sources
