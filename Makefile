@@ -7,7 +7,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
+<<<<<<< HEAD
 .PHONY: install repro check test test-slow deps doctor bench controls pilot phase collect show dictionary backup verify-backup push pull
+=======
+.PHONY: install repro check test test-slow deps doctor transfer bench pilot phase collect show dictionary backup verify-backup push pull
+>>>>>>> 1bcb01c515c1343d1555ed1983c2fc054672c396
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -38,6 +42,10 @@ deps: install
 
 doctor: install
 	@$(BIN)/python -m study.doctor
+
+transfer: install
+	$(BIN)/python -m study.transfer --seeds 0 1
+	$(BIN)/python -m study.transfer_report
 
 bench: install
 	$(BIN)/python -m tests.bench.sources

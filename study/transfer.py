@@ -29,14 +29,16 @@ from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.initial import initial_model
 from finscale.training.loop import DivergedError, Epoch, Target, Trainer
+from finscale.training.resume import run_key
 from finscale.windows import Windows
 
 TABLE = Path("results/hyperparameter_transfer.csv")
 DEVELOPMENT = Path("data/processed/development.parquet")
 
 BUDGETS = ("30K", "100K", "300K", "1M")
-RATES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
+RATES = (0.0005, 0.001, 0.002, 0.004, 0.008)
 EPOCHS = 2
+PARAMETRIZATIONS = ("sp", "mup")
 
 
 class Params(Block):
@@ -52,6 +54,7 @@ class Run:
     source: str
     task: str
     data: str  # MD5 of the development rows
+    settings: str  # hash of all else in params.yaml's block `train` that decides a result
     parametrization: str
     budget: str
     learning_rate: float
@@ -106,14 +109,22 @@ def append(row: dict[str, Any], table: Path) -> None:
     pd.DataFrame([row]).to_csv(table, mode="a", header=not table.exists(), index=False)
 
 
+def settings_hash(base: TrainConfig) -> str:
+    """Of the settings that neither the study varies nor a row names."""
+    named = {"learning_rate", "final_learning_rate", "epochs", "patience", "precision"}
+    without = dict.fromkeys((*named, "from_tune", "checkpoint", "thermal", "tracking"), True)
+    return run_key(base.model_dump(exclude={"model": {"parametrization"}, **without}), {})
+
+
 def plan(asked: argparse.Namespace, params: Params) -> list[Run]:
     """Smaller budgets first, so that an interrupted study holds whole curves."""
-    data = md5_of(asked.folder / DEVELOPMENT)
+    data, others = md5_of(asked.folder / DEVELOPMENT), settings_hash(params.train)
     precision = choose_compute(params.train.device, params.train.precision, params.train.threads).precision
+    varied = product(asked.budgets, asked.seeds, asked.rates, asked.parametrizations)
     return [
-        Run(params.source, params.task, data, parametrization, format_budget(budget), rate, seed, asked.epochs,
-            precision)
-        for budget, seed, rate, parametrization in product(asked.budgets, asked.seeds, asked.rates, ("sp", "mup"))
+        Run(params.source, params.task, data, others, parametrization, format_budget(budget), rate, seed,
+            asked.epochs, precision)
+        for budget, seed, rate, parametrization in varied
     ]  # fmt: skip
 
 
@@ -122,6 +133,7 @@ def main() -> None:
     parser.add_argument("--budgets", nargs="+", type=parse_budget, default=[parse_budget(name) for name in BUDGETS])
     parser.add_argument("--rates", nargs="+", type=float, default=RATES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--parametrizations", nargs="+", choices=PARAMETRIZATIONS, default=PARAMETRIZATIONS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--folder", type=Path, default=Path(), help="the workspace with params.yaml and data/")
     asked = parser.parse_args()
