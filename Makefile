@@ -7,11 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-<<<<<<< HEAD
-.PHONY: install repro check test test-slow deps doctor bench controls pilot phase collect show dictionary backup verify-backup push pull
-=======
-.PHONY: install repro check test test-slow deps doctor transfer bench pilot phase collect show dictionary backup verify-backup push pull
->>>>>>> 1bcb01c515c1343d1555ed1983c2fc054672c396
+.PHONY: install repro check test test-slow deps doctor transfer bench controls pilot phase collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
