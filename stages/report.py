@@ -88,7 +88,12 @@ def interval_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
 
 
 def notes(experiment: dict[str, Any]) -> list[str]:
+    walked = [
+        "Walk-forward: windows are counted once per fold; loss curves are the first fold's, epochs means over folds.",
+        "Each fold has its own base rate, baselines and calibration, from its own days.",
+    ]
     return [
+        *(walked if experiment["folds"] else []),
         f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
         "the fewer blocks there are (docs/intervals.md).",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",

@@ -123,6 +123,6 @@ def by_year_picture(years: pd.DataFrame) -> Draw:
         axes[0].plot(years["year"], years["skill"], "o", color=_ACCENT)
         step = -(-len(years) // _YEAR_TICKS)
         axes[0].set_xticks(years["year"][::step], years["year"][::step].astype(str))
-        axes[0].set(title="skill by year of the test, against the base rate known before it")
+        axes[0].set(title="skill by year of the test", ylabel="against the base rate known before")
 
     return draw
