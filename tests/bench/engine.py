@@ -43,6 +43,8 @@ class Contestant:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
+
+    def warm_up(self) -> None:
         self._turn(2)  # the first step builds kernels
         self.steps = max(1, round(_AT_LEAST / min(self._turn(2))))
 
@@ -83,6 +85,8 @@ def takes_part(name: str, setting: Setting, compiled: bool, stacked: bool) -> bo
 def compete(setting: Setting, rounds: int, names: list[str]) -> dict[str, Contestant]:
     """All contestants in turns, so that a slow moment of the machine meets each of them."""
     contestants = {name: Contestant(name, setting) for name in names}
+    for contestant in contestants.values():
+        contestant.warm_up()
     for _ in range(rounds):
         for contestant in contestants.values():
             contestant.run()
