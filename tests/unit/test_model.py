@@ -17,7 +17,7 @@ from finscale.config import parse_budget
 from finscale.errors import InputError
 from finscale.model.budget import Shape, check_within_budget, count, flops_per_window, solve
 from finscale.model.config import ModelConfig
-from finscale.model.kernels import drop_add, short_attention
+from finscale.model.kernels import drop_add, linear, short_attention
 from finscale.model.patchtst import PatchTST, instance_norm, patchify
 from finscale.model.transformers_format import from_transformers, load_pretrained, save_pretrained, to_transformers
 
@@ -160,6 +160,20 @@ def test_what_cannot_be_expressed_is_refused(tmp_path: Path) -> None:
         save_pretrained(
             PatchTST(solve(30_000, flat, 5), flat, 5), solve(30_000, flat, 5), 5, "classification", tmp_path
         )
+
+
+@pytest.mark.parametrize(("width_in", "width_out"), [(64, 244), (244, 64), (64, 64), (16, 1)])
+def test_the_linear_kernel_is_torch_s(width_in: int, width_out: int) -> None:
+    torch.manual_seed(0)
+    tensors = [torch.randn(shape) for shape in ((1001, width_in), (width_out, width_in), (width_out,))]
+    ours, theirs = ([tensor.clone().requires_grad_() for tensor in tensors] for _ in range(2))
+    output, expected = linear(*ours), F.linear(*theirs)
+    torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-4)
+    weight = torch.randn_like(output)
+    (output * weight).sum().backward()
+    (expected * weight).sum().backward()
+    for own, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize(("n_tokens", "dtype"), [(6, torch.float64), (1, torch.float64), (40, torch.float64)])
