@@ -67,6 +67,8 @@ FIGURES = {
     "coverage of the raw series": COVERAGE_FIGURE,
 }
 
+_TEXT = ("budget", "key", "code", "data", "commit", "settings")  # columns of ALL_RESULTS that may look like numbers
+
 # Everything that decides a number on the page, for its provenance.
 _INPUTS = (DATASET_METRICS, METRICS, EXPERIMENT, COMPARED, TRADED, SCALING_REPORTS, ALL_RESULTS, RELIABILITY, MANIFEST)
 
@@ -142,7 +144,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         traded=read_json(TRADED),
         study=study_name(experiment["axes"]),
         reports=reports,
-        runs=pd.read_csv(ALL_RESULTS, dtype={"budget": str, "key": str, "code": str, "data": str, "commit": str}),
+        runs=pd.read_csv(ALL_RESULTS, dtype=dict.fromkeys(_TEXT, str)),
         reliability=reliability,
         losses=read_losses(),
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),

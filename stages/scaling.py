@@ -1,7 +1,8 @@
 """scaling: the ledger -> laws, verdicts, curves
 
 Reads  results/ledger.csv          one row per finished experiment (`make collect` adds them)
-Writes metrics/scaling.json        the fit of today's axes with its interval, and a verdict in words
+       results/settings.json       what each of them had set: runs of different settings share no curve
+Writes metrics/scaling.json        the fit of today's axes and settings with its interval, and a verdict in words
        plots/scaling_curve.csv     its points, for `dvc plots`
        plots/scaling_curve.png     the figure in README; .svg the same for print
        plots/scaling/              the other figures that the ledger can carry
@@ -24,11 +25,13 @@ from finscale.scaling.isoflop import isoflop_words, runs_by_compute
 from finscale.scaling.ledger import read_ledger, study_name
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
+from finscale.scaling.settings import Settings, read_settings, settings_of_all_sources
 from finscale.scaling.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 from finscale.walk_forward import EvaluationConfig
 
 LEDGER = Path("results/ledger.csv")
+SETTINGS = Path("results/settings.json")
 METRICS = Path("metrics/scaling.json")
 CURVE = Path("plots/scaling_curve.csv")
 FIGURE = Path("plots/scaling_curve.png")
@@ -48,9 +51,22 @@ class Params(Block):
     task: Task
     horizon: Horizon
     evaluation: EvaluationConfig
+    # As they stand there, to be compared with what other runs had: `configure` checks them.
+    data: dict[str, Any]
+    label: dict[str, Any]
+    dataset: dict[str, Any]
+    tune: dict[str, Any]
+    train: dict[str, Any]
+    calibrate: dict[str, Any]
 
     def axes(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"evaluation"}) | {"scheme": self.evaluation.identity(self.source)}
+        """What the ledger calls a curve by."""
+        axes = self.model_dump(include={"source", "assets", "quality", "timescale", "tier", "task", "horizon"})
+        return axes | {"scheme": self.evaluation.identity(self.source)}
+
+    def settings(self) -> Settings:
+        """Those of the curves with plain names."""
+        return settings_of_all_sources(self.model_dump())
 
 
 def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
@@ -59,7 +75,7 @@ def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
 
 
 def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, Any]:
-    """What `dvc metrics` compares. report: None where the ledger holds no run of today's axes."""
+    """What `dvc metrics` compares. report: None where the ledger holds no run of today's axes and settings."""
     counts = {"runs": len(study), "sizes": study["budget"].nunique()}
     if report is None or report["fit_results"] is None:
         return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
@@ -85,7 +101,9 @@ def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str) -
 def main() -> None:
     params = load_params(Params)
     ledger, name = read_ledger(LEDGER), study_name(params.axes())
-    results, by_compute = name_experiments(ledger), runs_by_compute(ledger, name)
+    known, settings = read_settings(SETTINGS), params.settings()
+    results = name_experiments(ledger, known, settings)
+    by_compute = runs_by_compute(ledger, name, known, settings)
     study, reports = results[results["experiment"] == name], all_reports(results, name)
     today = reports[0] if len(study) else None
     title = f"{params.task}, horizon {params.horizon}, {params.tier}, {params.source} {params.assets}{params.quality}"

@@ -19,6 +19,7 @@ import yaml
 
 from finscale.imports import import_closure
 from finscale.scaling.ledger import experiment_key, make_row
+from finscale.scaling.settings import Settings, digest_of, settings_of
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
@@ -79,9 +80,10 @@ def planned_keys(settings: dict[str, Any], code: str, data: list[str]) -> list[s
     return [experiment_key(params, code, one) for one in data]
 
 
-def finished() -> list[dict[str, Any]]:
-    """One ledger row per finished experiment that recorded a result."""
-    return [row for name, commit in commits_of() if (row := _row(name, commit))]
+def finished() -> tuple[list[dict[str, Any]], dict[str, Settings]]:
+    """One ledger row per finished experiment that recorded a result, and the settings by the digest in the rows."""
+    found = [one for name, commit in commits_of() if (one := _row(name, commit))]
+    return [row for row, _ in found], {row["settings"]: settings for row, settings in found}
 
 
 def commits_of() -> Iterator[tuple[str, str]]:
@@ -93,7 +95,7 @@ def commits_of() -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _row(name: str, commit: str) -> dict[str, Any] | None:
+def _row(name: str, commit: str) -> tuple[dict[str, Any], Settings] | None:
     """Read once per process: a commit never changes, and `phase` collects after each of hundreds of runs."""
     read = read_commit(commit)
     experiment, runtime = read("metrics/experiment.json"), read("metrics/runtime.json")
@@ -105,9 +107,12 @@ def _row(name: str, commit: str) -> dict[str, Any] | None:
         _code_of_trees[trees] = code_hash(read)
     code, data = _code_of_trees[trees], data_hash(read)
     params = yaml.safe_load(read("params.yaml") or "{}")
+    settings = settings_of(params)
     baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()
     provenance = {"name": name, "commit": baseline[:12], "code": code, "data": data, "timestamp": timestamp}
-    return make_row(experiment_key(params, code, data), provenance, json.loads(experiment), json.loads(runtime))
+    provenance |= {"settings": digest_of(settings)}
+    row = make_row(experiment_key(params, code, data), provenance, json.loads(experiment), json.loads(runtime))
+    return row, settings
 
 
 def _git(*arguments: str) -> str:

@@ -19,7 +19,7 @@ from finscale.scaling.saturation import fit_saturation
 FORMATS = ("png", "svg")
 _PROFILE = ("params_total", "train_flops", "test_loss")
 _FACTORS = ("budget", "tier", "assets", "quality")  # the axes whose interactions SPEC 1.5 asks about
-_PANEL_FIXED = tuple(axis for axis in STUDY_AXES if axis not in ("task", "horizon"))
+_PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")), "variant")
 
 
 def draw_gallery(results: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None) -> list[Path]:
@@ -93,10 +93,10 @@ def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
 
 
 def _groups(results: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Runs that are equal in every axis but seed and the varied ones, each group with its name."""
-    fixed = [axis for axis in (*AXES, "scheme") if axis not in (*varied, "seed")]
+    """Runs that are equal in settings and in every axis but seed and the varied ones, each group with its name."""
+    fixed = [axis for axis in (*AXES, "scheme", "variant") if axis not in (*varied, "seed")]
     for values, runs in results.groupby(fixed, sort=True):
-        yield "-".join(str(value) for value in values if value != SINGLE), runs
+        yield "-".join(str(value) for value in values if value not in (SINGLE, "")), runs
 
 
 def _ordered(runs: pd.DataFrame, *factors: str) -> pd.DataFrame:

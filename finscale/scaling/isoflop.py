@@ -3,24 +3,38 @@
 Compute is what a run spent, patience included. Early stopping makes it vary, so levels are found after the fact, as
 runs within a quarter of each other; a profile is only as good as a design that sets each size's epochs for a level.
 Every epoch sees the same windows: a smaller model at equal compute repeats them more often, it does not see more.
+
+Epochs are how compute is set here. Profiles are therefore the one place where runs of different train.epochs and
+train.patience stand together; all other settings agree, as on a curve.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from finscale.config import format_budget
-from finscale.scaling.ledger import study_name
 from finscale.scaling.optimum import MIN_PROFILE_SIZES, NEAR, isoflop_profiles
+from finscale.scaling.settings import Settings, name_curves
 
 MIN_LEVELS = 2
+FREE = ("train.epochs", "train.patience")  # settings that may differ between the runs of one profile
 _EPOCHS = (4, 16)  # of the largest size, in the design that is proposed
 
 
-def runs_by_compute(ledger: pd.DataFrame, study: str) -> pd.DataFrame:
-    """A study's newest run of each size, seed and number of epochs: unlike on the curve, one size may have several."""
-    mine = ledger[[study_name(row) == study for row in ledger.to_dict("records")]]
-    wanted = ["budget", "seed", "params_total", "train_flops", "epochs_run", "test_loss"]
-    return mine.reindex(columns=wanted).drop_duplicates(["budget", "seed", "train_flops"], keep="last")
+def runs_by_compute(
+    ledger: pd.DataFrame, study: str, known: Mapping[str, Settings], today: Settings | None = None
+) -> pd.DataFrame:
+    """The runs of a study and those that differ from it in epochs and patience alone.
+
+    Of each size, seed, compute and curve the newest: unlike on the curve, one size may have several. known, today: as
+    of name_experiments.
+    """
+    exact, alike = (name_curves(ledger, known, today, free)["experiment"] for free in ((), FREE))
+    group = set(alike[exact == study].tail(1)) or {study}  # no run of today's own epochs: those of other epochs
+    mine = ledger.assign(experiment=exact)[alike.isin(group)]
+    newest = mine.drop_duplicates(["experiment", "budget", "seed", "train_flops"], keep="last")
+    return newest.reindex(columns=["budget", "seed", "params_total", "train_flops", "epochs_run", "test_loss"])
 
 
 def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:

@@ -9,7 +9,8 @@ import pandas as pd
 
 AXES = ("source", "assets", "quality", "timescale", "tier", "task", "horizon", "budget", "seed")
 SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
-# Fixed along a curve over budgets: losses on other days, or pooled over folds, belong to another curve.
+# Fixed along a curve over budgets: losses on other days, or pooled over folds, belong to another curve. So do runs with
+# other settings, which finscale/scaling/settings.py tells apart.
 STUDY_AXES = (*(axis for axis in AXES if axis not in ("budget", "seed")), "scheme")
 
 _RUN = (
@@ -31,7 +32,7 @@ def make_row(
 ) -> dict[str, Any]:
     """One ledger row from what `evaluate` and `train` wrote.
 
-    provenance: name, commit, code, data, timestamp. experiment: metrics/experiment.json.
+    provenance: name, commit, code, data, settings (their digest), timestamp. experiment: metrics/experiment.json.
     """
     scores = experiment["scores"]["models"]
     interval = {
@@ -60,14 +61,16 @@ def make_row(
 def read_ledger(path: Path) -> pd.DataFrame:
     """The ledger, empty where the file does not exist yet. Axes and hashes are kept as text.
 
-    Rows from before there was more than one scheme of evaluation are `single`.
+    Rows from before there was more than one scheme of evaluation are `single`; those from before settings were told
+    apart have '' for them.
     """
     if not path.exists():
-        return pd.DataFrame(columns=["key", *AXES, "scheme"])
-    text = dict.fromkeys(("key", "code", "data", "commit", "horizon", "budget", "scheme"), str)
+        return pd.DataFrame(columns=["key", *AXES, "scheme", "settings"])
+    text = dict.fromkeys(("key", "code", "data", "commit", "horizon", "budget", "scheme", "settings"), str)
     ledger = pd.read_csv(path, dtype=text, float_precision="round_trip")
     scheme = ledger["scheme"].fillna(SINGLE) if "scheme" in ledger else SINGLE
-    return ledger.assign(scheme=scheme)
+    settings = ledger["settings"].fillna("") if "settings" in ledger else ""
+    return ledger.assign(scheme=scheme, settings=settings)
 
 
 def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -81,22 +84,10 @@ def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def study_name(row: Any) -> str:
-    """One word for one curve: its axes but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
+    """One word for one curve's axes: all but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
 
     row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
     """
     data = f"{row['source']}-{row['assets']}{row['quality']}"
     name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
     return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
-
-
-def select_study(ledger: pd.DataFrame, axes: dict[str, Any]) -> pd.DataFrame:
-    """The rows of one curve over budgets: equal in all axes but budget and seed.
-
-    Where a budget and seed were run more than once (the code or a setting has moved on), the newest
-    row counts; the figure then says how many code versions it holds.
-    """
-    same = pd.Series(True, index=ledger.index)
-    for axis in STUDY_AXES:
-        same &= ledger[axis].astype(str) == str(axes[axis])
-    return ledger[same].drop_duplicates(["budget", "seed"], keep="last")

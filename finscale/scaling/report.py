@@ -121,6 +121,8 @@ def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict
     budgets = aggregate_training_results(results)
     for name in names:
         parts += [f"## {name}", "", told[name]["interpretation"], ""]
+        if differs := results.loc[results["experiment"] == name, "differs"].iloc[0]:
+            parts += [f"Settings of its own: {differs}.", ""]
         parts += [_table(_budget_rows(budgets[budgets["experiment"] == name])), ""]
     return "\n".join(parts)
 

@@ -1,8 +1,10 @@
 """Tables of many experiments: from the ledger, and from the hyper-parameter searches.
 
-An experiment here is one curve: all runs that share every axis but budget and seed (ledger.study_name).
+An experiment here is one curve: all runs that share every axis but budget and seed, and agree in all their settings
+(finscale/scaling/settings.py).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pandas as pd
 
 from finscale.errors import InputError
 from finscale.scaling.law import MIN_SIZES, PowerLaw, fit_with_interval
-from finscale.scaling.ledger import STUDY_AXES, read_ledger, study_name
+from finscale.scaling.ledger import read_ledger
+from finscale.scaling.settings import SETTINGS_FILE, Settings, name_curves, read_settings
 from finscale.storage import read_json
 
 # all_results.csv: first the columns that SPEC 11 names, then what else a reader asks for.
@@ -18,7 +21,7 @@ EXPORT_COLUMNS = (
     "experiment", "budget", "params", "val_loss", "test_loss", "accuracy", "alpha_fit", "r_squared", "timestamp",
     "alpha_low", "alpha_high", "seed", "test_loss_low", "test_loss_high", "test_skill", "test_skill_low",
     "test_skill_high", "base_rate_loss", "collapsed", "train_flops", "train_windows", "name", "key", "commit", "code",
-    "data",
+    "data", "settings",
 )  # fmt: skip
 
 # {budget}_best.json: SPEC 9
@@ -31,23 +34,26 @@ HPO_KEYS = (
 def load_experiment_results(ledger: Path) -> pd.DataFrame:
     """The ledger with its curves named, in the columns that SPEC 11 names beside its own.
 
-    Adds experiment, params, val_loss and accuracy. Where a budget and seed were run more than once, the newest run
-    counts. Raises InputError where the ledger holds nothing.
+    Adds experiment, variant and differs (settings.name_curves: the settings of most runs have the plain names), params,
+    val_loss and accuracy. Where a budget and seed were run more than once with settings that agree, the newest run
+    counts. Raises InputError where the ledger holds nothing, or names settings that settings.json beside it lacks.
     """
     rows = read_ledger(ledger)
     if rows.empty:
         raise InputError(
             f"{ledger}: no experiment in it; `make pilot` runs a ladder, `make collect` adds finished ones"
         )
-    return name_experiments(rows)
+    return name_experiments(rows, read_settings(ledger.with_name(SETTINGS_FILE)))
 
 
-def name_experiments(rows: pd.DataFrame) -> pd.DataFrame:
-    """load_experiment_results on rows already read; none are fine."""
-    newest = rows.drop_duplicates([*STUDY_AXES, "budget", "seed"], keep="last")
+def name_experiments(rows: pd.DataFrame, known: Mapping[str, Settings], today: Settings | None = None) -> pd.DataFrame:
+    """load_experiment_results on rows already read; none are fine.
+
+    known: settings by digest. today: the settings whose curves have the plain names.
+    """
+    newest = name_curves(rows, known, today).drop_duplicates(["experiment", "budget", "seed"], keep="last")
     accuracy = newest["test_accuracy"] if "test_accuracy" in newest else pd.Series(float("nan"), newest.index)
     return newest.assign(
-        experiment=[study_name(row) for row in newest.to_dict("records")],
         params=newest.get("params_total", pd.Series(dtype=int)),
         val_loss=newest.get("validation_loss", pd.Series(dtype=float)),
         accuracy=accuracy,

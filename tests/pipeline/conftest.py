@@ -82,6 +82,7 @@ def small_clone(path: Path) -> Workspace:
     (workspace.path / "results/ledger.csv").write_text(
         "key,source,assets,quality,timescale,tier,task,horizon,budget,seed\n"
     )
+    (workspace.path / "results/settings.json").write_text("{}\n")
     return workspace
 
 

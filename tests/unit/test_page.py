@@ -20,6 +20,7 @@ from finscale.scaling.isoflop import isoflop_words, runs_by_compute
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
+from finscale.scaling.settings import read_settings
 
 TEMPLATE, PLOTS_PAGE = Path("finscale/page.html"), Path(".dvc/plots/offline.html")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -85,7 +86,11 @@ def results() -> Results:
         pictures={},
         figures={"coverage": Path("plots/coverage.png")},
         curves=some_curves(),
-        isoflop=isoflop_words(runs_by_compute(read_ledger(Path("results/ledger.csv")), STUDY)),
+        isoflop=isoflop_words(
+            runs_by_compute(
+                read_ledger(Path("results/ledger.csv")), STUDY, read_settings(Path("results/settings.json"))
+            )
+        ),
         inputs={"results/all_results.csv": "0" * 32},
         notes=["a note with <angle brackets> & an ampersand"],
     )

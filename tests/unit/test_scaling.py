@@ -7,7 +7,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.scaling.figures import plot_scaling_curve
 from finscale.scaling.law import fit_power_law, fit_with_interval
-from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger, select_study, study_name
+from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger, study_name
 from finscale.scaling.results import name_experiments
 from finscale.storage import write_csv
 
@@ -67,7 +67,7 @@ def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01", scheme:
             "other": {"accuracy": score},
         },
     }  # fmt: skip
-    told = {"name": "n", "commit": "0123", "code": "00e1", "data": "d", "timestamp": timestamp}
+    told = {"name": "n", "commit": "0123", "code": "00e1", "data": "d", "settings": "", "timestamp": timestamp}
     return make_row(key, told, experiment, {"train_seconds": 1.0, "windows_per_second": 2.0})
 
 
@@ -90,10 +90,15 @@ def test_a_row_once_written_is_never_changed() -> None:
     assert after["key"].tolist() == ["a", "b"]
 
 
+def curve(ledger: pd.DataFrame, of: dict) -> list[str]:
+    """The keys of the runs on one curve."""
+    named = name_experiments(ledger, {})
+    return named.loc[named["experiment"] == study_name(of), "key"].tolist()
+
+
 def test_a_study_holds_one_curve_and_the_newest_run_of_each_point() -> None:
     rows = [row("10K", 0, "a"), row("10K", 0, "b"), row("30K", 0, "c"), row("30K", 0, "d") | {"task": "direction"}]
-    study = select_study(pd.DataFrame(rows), row("10K", 0, "a"))
-    assert study["key"].tolist() == ["b", "c"]
+    assert curve(pd.DataFrame(rows), row("10K", 0, "a")) == ["b", "c"]
 
 
 def test_an_older_ledger_takes_newer_columns() -> None:
@@ -119,14 +124,13 @@ def test_the_figure_is_drawn_and_its_bytes_repeat(runs: int, ending: str, tmp_pa
 def test_a_walk_forward_run_is_never_on_a_single_split_s_curve(tmp_path: Path) -> None:
     walk = row("10K", 0, "w", scheme="rolling-10+1+1+1y-embargo5-from2013")
     ledger = pd.DataFrame([row("10K", 0, "a"), row("30K", 0, "b"), walk])
-    assert select_study(ledger, row("1M", 0, "x"))["key"].tolist() == ["a", "b"]
-    assert select_study(ledger, walk)["key"].tolist() == ["w"]
+    assert curve(ledger, row("1M", 0, "x")) == ["a", "b"]
+    assert curve(ledger, walk) == ["w"]
     assert study_name(walk) == f"{study_name(row('10K', 0, 'a'))}-rolling-10+1+1+1y-embargo5-from2013"
-    assert name_experiments(ledger)["experiment"].nunique() == 2
     # Rows older than the column are single splits, and join the curve of newer ones.
     path = tmp_path / "ledger.csv"
     write_csv(path, ledger.head(2).drop(columns="scheme"))
     old = read_ledger(path)
     assert old["scheme"].tolist() == ["single", "single"]
     both = add_rows(old, [row("100K", 0, "c"), walk])
-    assert select_study(both, row("1M", 0, "x"))["key"].tolist() == ["a", "b", "c"]
+    assert curve(both, row("1M", 0, "x")) == ["a", "b", "c"]

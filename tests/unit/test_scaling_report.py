@@ -25,9 +25,11 @@ from finscale.scaling.results import (
     load_experiment_results,
     name_experiments,
 )
+from finscale.scaling.settings import read_settings
 from finscale.storage import write_json
 
 LEDGER = Path("results/ledger.csv")
+SETTINGS = read_settings(Path("results/settings.json"))
 SPEC_COLUMNS = [
     "experiment",
     "budget",
@@ -61,7 +63,7 @@ def planted(pilot: pd.DataFrame, alpha: float, **axes: str) -> pd.DataFrame:
     """The pilot's runs with losses of a known law, under other axes."""
     noise = np.random.default_rng(0).normal(scale=0.003, size=len(pilot))
     rows = pilot.assign(**axes, test_loss=0.9 * pilot["params_total"] ** -alpha * np.exp(noise))
-    return name_experiments(rows.drop(columns=["experiment", "params", "val_loss", "accuracy"]))
+    return name_experiments(rows.drop(columns=["experiment", "params", "val_loss", "accuracy"]), SETTINGS)
 
 
 def test_the_report_of_an_experiment_has_spec_s_keys(results: pd.DataFrame) -> None:
@@ -153,7 +155,7 @@ def test_a_search_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 def test_an_absent_ledger_is_refused_and_an_empty_one_is_drawn(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="`make pilot` runs a ladder"):
         load_experiment_results(tmp_path / "ledger.csv")
-    empty = name_experiments(read_ledger(tmp_path / "ledger.csv"))
+    empty = name_experiments(read_ledger(tmp_path / "ledger.csv"), {})
     assert list(export_results_csv(empty).columns[: len(SPEC_COLUMNS)]) == SPEC_COLUMNS
     assert [path.name for path in draw_gallery(empty, PILOT, tmp_path / "figures")] == ["tasks.png", "tasks.svg"]
 
@@ -207,6 +209,6 @@ def test_two_levels_that_share_sizes_only_by_early_stopping_are_none(pilot: pd.D
 
 def test_every_number_of_epochs_of_a_size_counts_at_equal_compute(pilot: pd.DataFrame) -> None:
     longer = pilot.assign(train_flops=pilot["train_flops"] * 2)
-    both = runs_by_compute(pd.concat([pilot, longer, longer]), PILOT)
+    both = runs_by_compute(pd.concat([pilot, longer, longer]), PILOT, SETTINGS)
     assert len(both) == 2 * len(pilot)
-    assert len(runs_by_compute(pd.concat([pilot, longer]), "another study")) == 0
+    assert len(runs_by_compute(pd.concat([pilot, longer]), "another study", SETTINGS)) == 0
