@@ -21,7 +21,8 @@ from statistics import median
 import torch
 from tabulate import tabulate
 
-from tests.bench.contestants import BATCH, CONTESTANTS, STACKED, Setting
+from tests.bench.contestants import CONTESTANTS, STACKED
+from tests.bench.race import BATCH, Setting
 
 _AT_LEAST = 0.5  # seconds of one turn
 _BASELINE = "transformers, plain loop"

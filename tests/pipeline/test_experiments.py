@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pytest
 
 from tests.pipeline.conftest import Workspace
 
@@ -37,6 +38,7 @@ def names(clone: Workspace) -> list[str]:
     return clone.run("dvc", "exp", "list", "--name-only").split()
 
 
+@pytest.mark.slow
 def test_a_phase_runs_what_the_ledger_lacks(clone: Workspace) -> None:
     phase = ("python", "-m", "study.phase", "1", "--budgets", "12K", "--seeds", "0", "--set", "source=bundled",
              "tier=a20", "train.epochs=1")  # fmt: skip

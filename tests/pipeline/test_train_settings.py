@@ -51,6 +51,7 @@ def check_equal(ours: Workspace, expected: Workspace) -> None:
         assert found[name].numpy() == pytest.approx(tensor.numpy(), abs=1e-3), name
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does_and_write_it_once(
     alone: Workspace,
     development: pd.DataFrame,
