@@ -107,12 +107,12 @@ def run_control(control: Control) -> Found:
         return measure(Path(folder))
 
 
-def known(code: str) -> dict[tuple[str, ...], dict[str, str]]:
-    """The rows of this version of the code, by what they set."""
+def known() -> dict[tuple[str, ...], dict[str, str]]:
+    """The rows so far, by what they set and the version of the code."""
     if not TABLE.exists():
         return {}
     rows = pd.read_csv(TABLE, dtype=str).to_dict("records")
-    return {tuple(row[name] for name in GRID[0].told()): row for row in rows if row["code"] == code}
+    return {(*(row[name] for name in GRID[0].told()), row["code"]): row for row in rows}
 
 
 def normed(complexity: int) -> dict[str, str]:
@@ -133,14 +133,14 @@ def page(rows: list[dict[str, str]]) -> str:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     code = code_hash(read_workspace)
-    rows = known(code)
+    rows = known()
     for control in GRID:
-        key = tuple(control.told().values())
+        key = (*control.told().values(), code)
         if key not in rows:
             rows[key] = row(control, code, run_control(control))
             write_csv(TABLE, pd.DataFrame(rows.values()))
         print(f"controls: {', '.join(key)}: share {rows[key]['share']}", flush=True)
-    write_text(PAGE, page([rows[tuple(control.told().values())] for control in GRID]))
+    write_text(PAGE, page([rows[(*control.told().values(), code)] for control in GRID]))
     print(f"controls: {len(GRID)} runs in {PAGE}")
 
 

@@ -40,7 +40,9 @@ def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
 
 def as_run(row: Row, settings: dict[str, Any]) -> Run:
     """A name that changes with settings and code, so that a new result never replaces an old one."""
-    told = json.dumps([dict(row.axes), settings, code_hash(read_workspace)], sort_keys=True)
+    told = json.dumps(
+        [dict(row.axes), settings, code_hash(read_workspace), read_workspace("params.yaml")], sort_keys=True
+    )
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     return Run(f"{row.run_name}-{digest}", dict(row.axes) | settings)
 

@@ -24,7 +24,7 @@ from scipy.special import ndtr
 
 from finscale.errors import InputError
 from finscale.evaluation import metrics
-from finscale.evaluation.bootstrap import choose_block_length, row_weights
+from finscale.evaluation.bootstrap import choose_block_length, resample
 from finscale.evaluation.metrics import Score
 from finscale.sources.config import SimulatedConfig
 from finscale.sources.simulated import best_log_loss, last_sessions, law, simulate
@@ -100,8 +100,7 @@ def measure(folder: Path) -> Found:
     truth = chance_of_a_rise(folder, config)[test["date"]].to_numpy()
     label, predicted, base = (test[name].to_numpy() for name in ("label", "model", "base_rate"))
     loss, law_loss = metrics.log_loss_rows(label, predicted), metrics.log_loss_rows(label, truth)
-    weights = row_weights(test["date"].to_numpy(), choose_block_length(loss, 1), _RESAMPLES, seed=0)
-    sample = (weights, _CONFIDENCE)
+    sample = resample(test["date"].to_numpy(), choose_block_length(loss, 1), _RESAMPLES, _CONFIDENCE, seed=0)
     # In expectation over tomorrow's draw, which the law gives: the luck of the test days falls out.
     least, expected, naive = (metrics.log_loss_rows(truth, p).mean() for p in (truth, predicted, base))
     return Found(

@@ -48,8 +48,8 @@ def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[
 
 def _run(run: Run) -> bool:
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={value}")]
-    # Up to `evaluate`: what comes after it draws, and is drawn once at the end. What an earlier run has made of the
-    # same data and settings comes from DVC's run cache.
-    command = ["dvc", "exp", "run", "--temp", "--name", run.name, *settings, "evaluate"]
+    # Up to `evaluate`: what comes after it draws, and is drawn once at the end. Forced, so that a name which an earlier
+    # run of other params.yaml has taken is no error: what the ledger holds of that one stays.
+    command = ["dvc", "exp", "run", "--temp", "--force", "--name", run.name, *settings, "evaluate"]
     with (LOGS / f"{run.name}.log").open("w") as log:
         return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0

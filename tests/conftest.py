@@ -8,10 +8,12 @@ import pytest
 
 from finscale.bars import adjust
 from finscale.dataset import assemble
+from finscale.folds import fold_table
 from finscale.indicators.catalogue import compute, drop_warmup
 from finscale.labels import label
 from finscale.sources import bundled
-from finscale.splits import SplitDates
+from finscale.splits import SplitDates, single_fold
+from finscale.storage import write_csv
 
 REAL = Path(__file__).parents[1] / "../shared/data/market"
 ENDS = SplitDates(train_end=date(2013, 12, 31), validation_end=date(2015, 12, 31), test_end=date(2018, 12, 31))
@@ -26,6 +28,14 @@ def raw() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def bars(raw: pd.DataFrame) -> pd.DataFrame:
     return adjust(raw).set_index("date")
+
+
+def write_development(workspace: Path, rows: pd.DataFrame) -> None:
+    """Data as the stage `dataset` leaves them for a single split: development rows, and the table of the one fold."""
+    folder = workspace / "data/processed"
+    folder.mkdir(parents=True)
+    rows.to_parquet(folder / "development.parquet")
+    write_csv(folder / "folds.csv", fold_table([single_fold(ENDS)]))
 
 
 def real(symbol: str) -> pd.DataFrame:

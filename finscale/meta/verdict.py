@@ -7,7 +7,7 @@ import pandas as pd
 
 from finscale.config import Horizon
 from finscale.evaluation import metrics
-from finscale.evaluation.bootstrap import choose_block_length, daily_means, row_weights
+from finscale.evaluation.bootstrap import choose_block_length, daily_means, resample
 from finscale.evaluation.comparison import daily_losses, paired_differences
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.scoring import horizon_sessions
@@ -29,7 +29,7 @@ def judge(tested: pd.DataFrame, horizon: Horizon, binary: bool, config: Evaluate
     block = config.block_length
     if block == "auto":
         block = choose_block_length(daily_means(rows["meta"], tested["date"]).to_numpy(), horizon_sessions(horizon))
-    sample = (row_weights(tested["date"].to_numpy(), block, config.resamples, _SEED), config.confidence)
+    sample = resample(tested["date"].to_numpy(), block, config.resamples, config.confidence, _SEED)
     models = {
         name: {
             "loss": asdict(metrics.mean_score(loss, *sample)),

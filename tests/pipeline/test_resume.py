@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.conftest import write_development
+
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"epochs": 6, "patience": 3, "learning_rate": 0.01}
 MEASURED = {"train_seconds", "windows_per_second", "thermal_pauses"}
@@ -32,8 +34,7 @@ class Workspace:
         params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"budget": "10K"}
         params["train"] |= SETTINGS | {"checkpoint": {"every_epochs": 5, "every_steps": 2, "keep": 3}}
         (path / "params.yaml").write_text(yaml.safe_dump(params))
-        (path / "data/processed").mkdir(parents=True)
-        rows.to_parquet(path / "data/processed/development.parquet")
+        write_development(path, rows)
 
     def start(self) -> subprocess.Popen:
         environment = os.environ | {"FINSCALE_SCRATCH": str(self.scratch), "PYTHONUNBUFFERED": "1"}

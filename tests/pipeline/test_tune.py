@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.conftest import write_development
+
 ROOT = Path(__file__).parents[2]
 SPACE = "learning_rate: {low: 0.001, high: 0.01, log: true}\nn_heads: {choices: [2, 4]}\n"
 
@@ -39,8 +41,7 @@ class Workspace:
         (path / "search_spaces/small.yaml").write_text(SPACE)
         shutil.copyfile(ROOT / "params.yaml", path / "params.yaml")
         self.set(budget="10K", train={"epochs": 6}, tune={"space": "small"})
-        (path / "data/processed").mkdir(parents=True)
-        planted().to_parquet(path / "data/processed/development.parquet")
+        write_development(path, planted())
 
     def set(self, **changes: object) -> None:
         params = yaml.safe_load((self.path / "params.yaml").read_text())

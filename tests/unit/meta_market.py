@@ -14,7 +14,7 @@ from finscale.meta.base_runs import BaseRun, extract
 from finscale.meta.config import MetaConfig
 from finscale.sources.config import SimulatedConfig
 from finscale.sources.simulated import last_sessions, simulate
-from finscale.splits import UNUSED, SplitDates, assign_splits
+from finscale.splits import UNUSED, SplitDates, assign_splits, single_fold
 
 CONFIG = MetaConfig(
     runs=("daily_run", "weekly_run"), features=("return_1",), min_train_days=250, step_days=120, embargo_days=5,
@@ -44,7 +44,7 @@ def predictions(market: pd.DataFrame, timescale: Timescale, horizon: Horizon = 1
     """date, asset, split, label, exit and a logistic regression's probability, as `model` and uncalibrated."""
     longer = resample_ohlcv(market, get_freq_string(timescale))
     rows = features(longer).merge(labels(longer, horizon), on=["date", "asset"])
-    rows["split"] = assign_splits(rows["date"], rows["exit"], ENDS)
+    rows["split"] = assign_splits(rows["date"], rows["exit"], single_fold(ENDS))
     train, inputs = rows[rows["split"] == "train"], ["return_1", "return_5"]
     fitted = LogisticRegression(C=np.inf).fit(100 * train[inputs], train["label"])
     rows["model"] = rows["calibrated_none"] = fitted.predict_proba(100 * rows[inputs])[:, 1]
