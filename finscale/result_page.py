@@ -273,12 +273,8 @@ def _all_runs(page: Page, results: Results) -> None:
 
 def _data(page: Page, results: Results) -> None:
     shown = results.manifest[["series", "kind", "origin", "first", "last", "rows", "md5", "notes"]]
-    page.section(
-        "Data coverage",
-        table(list(split_table(results.splits))),
-        "<h3>Raw series</h3>",
-        table(_rows(shown)),
-    )
+    splits = table(list(split_table(results.splits)))
+    page.section("Data coverage", splits, "<h3>Raw series</h3>", table(_rows(shown)))
 
 
 def _provenance(page: Page, results: Results) -> None:
