@@ -24,6 +24,7 @@ FIGURE = Path("docs/hyperparameter_transfer.png")
 TEXT = Path("study/transfer_page.md")
 
 CURVE = ["source", "task", "parametrization", "budget"]
+_ALIKE = ["data", "settings", "epochs", "precision"]  # what the runs of one figure have to share
 _CANDIDATE = 0.02
 LOSSES = {"train_loss": "training loss", "validation_loss": "validation loss"}
 
@@ -33,6 +34,9 @@ def read_runs(table: Path) -> pd.DataFrame:
     if not table.exists():
         raise InputError(f"{table}: no such file; `python -m study.transfer` makes it")
     runs = pd.read_csv(table, dtype={"budget": str}).fillna(dict.fromkeys(LOSSES, np.inf))
+    for source, same in runs.groupby("source"):
+        if mixed := [name for name in _ALIKE if same[name].nunique() > 1]:
+            raise InputError(f"{table}: runs on {source} differ in {', '.join(mixed)}; keep those of one kind")
     runs["size"] = runs["budget"].map(parse_budget)
     return runs.sort_values(["source", "task", "size"], kind="stable", ignore_index=True)
 

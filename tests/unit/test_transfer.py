@@ -92,3 +92,11 @@ def test_the_page_is_what_the_table_says() -> None:
 def test_an_absent_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"python -m study\.transfer` makes it"):
         read_runs(tmp_path / "none.csv")
+
+
+def test_runs_of_two_kinds_are_not_pooled(tmp_path: Path) -> None:
+    runs = pd.read_csv(TABLE)
+    runs.loc[runs.index[-1], "epochs"] += 1
+    runs.to_csv(tmp_path / "mixed.csv", index=False)
+    with pytest.raises(InputError, match="differ in epochs"):
+        read_runs(tmp_path / "mixed.csv")
