@@ -3,6 +3,7 @@
 Reads  data/processed/predictions.parquet  every model on the test days, as `evaluate` left them
        metrics/experiment.json             the run's axes and block length
        results/ledger.csv                  how many configurations were tried
+       results/settings.json               what each of them had set
 Writes metrics/compare.json   pairwise differences, Model Confidence Set, SPA test, number of configurations
 Why    the best of many looks good by chance; these tests know how many there were. Apart from `evaluate`, because
        the ledger grows with every run and must not change what a run measured.
@@ -14,23 +15,34 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Block, Task, is_binary, load_params
+from finscale.config import Block, Source, Task, is_binary, load_params
 from finscale.evaluation import baselines, comparison
 from finscale.evaluation.config import CompareConfig
 from finscale.scaling.ledger import read_ledger
+from finscale.scaling.settings import read_settings, same_settings, settings_of
 from finscale.storage import read_json, read_parquet, write_json
 
 PREDICTIONS = Path("data/processed/predictions.parquet")
 EXPERIMENT = Path("metrics/experiment.json")
 LEDGER = Path("results/ledger.csv")
+SETTINGS = Path("results/settings.json")
 METRICS = Path("metrics/compare.json")
 
 BENCHMARK = "base_rate"
 
 
 class Params(Block):
+    source: Source
     task: Task
     compare: CompareConfig
+    # As they stand there, to be compared with what other runs had: `configure` checks them.
+    evaluation: dict[str, Any]
+    data: dict[str, Any]
+    label: dict[str, Any]
+    dataset: dict[str, Any]
+    tune: dict[str, Any]
+    train: dict[str, Any]
+    calibrate: dict[str, Any]
 
 
 def compare(test: pd.DataFrame, params: Params, block_length: int, confidence: float) -> dict[str, Any]:
@@ -44,12 +56,18 @@ def compare(test: pd.DataFrame, params: Params, block_length: int, confidence: f
     }
 
 
+def configurations_tried(params: Params, axes: dict[str, Any]) -> dict[str, int]:
+    ledger = read_ledger(LEDGER)
+    same = same_settings(ledger["settings"].tolist(), read_settings(SETTINGS), settings_of(params.model_dump()))
+    return comparison.configurations_tried(ledger, axes, same)
+
+
 def main() -> None:
     params = load_params(Params)
     predictions, told = read_parquet(PREDICTIONS), read_json(EXPERIMENT)
     test = predictions[predictions["split"] == "test"]
     block_length, confidence = told["scores"]["block_length"], told["scores"]["confidence"]
-    tried = comparison.configurations_tried(read_ledger(LEDGER), told["axes"])
+    tried = configurations_tried(params, told["axes"])
     found = {"configurations": tried} | compare(test, params, block_length, confidence)
     write_json(METRICS, found)
     best = [name for name, about in found["model_confidence_set"].items() if about["in_set"]]

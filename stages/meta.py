@@ -24,6 +24,7 @@ from finscale.meta.base_runs import BaseRun
 from finscale.meta.config import MetaConfig
 from finscale.meta.inputs import Inputs, join
 from finscale.meta.leaks import check_relations
+from finscale.meta.made_on import check_made_on, made_on
 from finscale.meta.walk_forward import walk_forward
 from finscale.storage import read_json, read_parquet, write_json, write_parquet
 
@@ -42,19 +43,25 @@ class Params(Block):
     seed: int
     evaluate: EvaluateConfig
     meta: MetaConfig
+    # As they stand there, to be compared with what the runs had: `configure` checks them.
+    data: dict[str, Any]
+    label: dict[str, Any]
 
 
-def read_base_run(name: str, source: Source) -> BaseRun:
+def read_base_run(name: str, params: Params) -> BaseRun:
+    """A run whose source, dates and kind of price are this experiment's. Raises InputError for another one."""
     if not (path := BASE_RUNS / f"{name}.json").exists():
         raise InputError(
             f"{path}: no such file; `python -m study.base_runs {name}` makes it from a finished experiment"
         )
     about, rows = read_json(path), read_parquet(BASE_RUNS / f"{name}.parquet")
-    if about["axes"]["source"] != source:
+    if "made_on" not in about:
         raise InputError(
-            f"params.yaml: meta.runs names {name}, which was made on source = {about['axes']['source']}, not on "
-            f"source = {source}"
+            f"{BASE_RUNS / name}.json does not say what the run was made on; `python -m study.base_runs {name}` takes "
+            "it anew"
         )
+    remedy = "take a run made alike into meta.runs, or set params.yaml as the run had it"
+    check_made_on(name, about["made_on"], "params.yaml", made_on(params.model_dump()), remedy)
     return BaseRun(name, about["axes"], rows)
 
 
@@ -81,7 +88,7 @@ def main() -> None:
     if not params.meta.runs:
         write_nothing()
         return
-    bases, labels = [read_base_run(name, params.source) for name in params.meta.runs], read_parquet(LABELS)
+    bases, labels = [read_base_run(name, params) for name in params.meta.runs], read_parquet(LABELS)
     inputs = join(labels, bases, read_parquet(FEATURES), params.meta.features, params.timescale)
     check_relations(inputs.rows, inputs.names, labels, params.meta.leak_auc)
     rivals = tuple(base.name for base in bases if same_label(base, params))

@@ -2,7 +2,8 @@
 
 Reads  refs/exps (DVC's finished experiments) and their predictions in the DVC cache
 Writes results/base_runs/<run>.parquet  date, asset, prediction, known_until: out-of-sample rows, no labels
-       results/base_runs/<run>.json     axes, column, and the commit and hash that they were taken from
+       results/base_runs/<run>.json     axes, column, what the run was made on, and the commit and hash that they were
+                                        taken from
 Why    the files belong into git, as the ledger does: they are small, and with them `dvc repro meta` gives the same
        result in any clone, also when the experiments and the cache are gone.
 """
@@ -11,17 +12,21 @@ import argparse
 import hashlib
 import io
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import dvc.api
 import pandas as pd
+import yaml
 from dvc.exceptions import DvcException
 
 from finscale.cli import run
 from finscale.config import is_binary
 from finscale.errors import InputError
 from finscale.meta.base_runs import BaseRun, check_clean, check_closed, default_column, extract
+from finscale.meta.made_on import check_made_on, made_on
+from finscale.scaling.settings import Settings
 from finscale.storage import write_json, write_parquet
 from study.experiments import commits_of, read_commit
 
@@ -52,10 +57,23 @@ def take(name: str, column: str | None) -> dict[str, Any]:
         "first": f"{days.min():%Y-%m-%d}",
         "last": f"{days.max():%Y-%m-%d}",
         "axes": axes,
+        "made_on": made_on_of(name),
     }
     write_parquet(BASE_RUNS / f"{name}.parquet", base.rows)
     write_json(BASE_RUNS / f"{name}.json", about)
     return about
+
+
+def made_on_of(name: str) -> Settings:
+    """What a finished experiment was made on, as its own params.yaml says."""
+    return made_on(yaml.safe_load(read_commit(commit_of(name))("params.yaml") or "{}"))
+
+
+def check_alike(names: list[str]) -> None:
+    """Raise InputError where runs that are taken together were not made on the same source, dates and kind of price."""
+    found = {name: made_on_of(name) for name in names}
+    for before, name in combinations(names, 2):  # each pair: two thresholds have a key that a direction lacks
+        check_made_on(name, found[name], f"run {before}", found[before], "inputs of one meta-model agree in it")
 
 
 def commit_of(name: str) -> str:
@@ -84,6 +102,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="names of finished experiments")
     parser.add_argument("--column", help="of the predictions; default calibrated_none, or model for a regression")
     asked = parser.parse_args()
+    check_alike(asked.runs)
     for name in asked.runs:
         about = take(name, asked.column)
         print("base_runs: {run}: {rows} rows of {column}, {first} to {last}".format(**about))

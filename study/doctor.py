@@ -28,6 +28,7 @@ from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.resume import scratch_folder
 from finscale.training.thermal import hottest, read_machine
+from study.cost import planned, planned_folds
 from study.remote import check_mounted
 
 PARAMS = Path("params.yaml")
@@ -102,25 +103,28 @@ class DiskNeed:
     results: int
 
 
-def needed_disk(memory: Memory, keep: int, budget: int) -> DiskNeed:
+def needed_disk(memory: Memory, keep: int, budget: int, folds: int = 1) -> DiskNeed:
     """What a run of `budget` parameters writes.
 
-    `keep` saved states and the one being written hold weights and two moments, and may each have its own best.
-    The results hold the model twice, in the workspace and in DVC's cache.
+    `keep` saved states and the one being written hold weights and two moments, and may each have its own best. Of each
+    fold trained before, the last one stays until all are. The results hold each fold's model twice, in the workspace
+    and in DVC's cache.
     """
-    states = (keep + 1) * (memory.weights + memory.optimizer + memory.best_weights)
-    results = _RESULTS + 2 * memory.weights
+    states = (keep + 1 + folds - 1) * (memory.weights + memory.optimizer + memory.best_weights)
+    results = _RESULTS + 2 * folds * memory.weights
     return DiskNeed(states, max(results, _BIG_NEEDS - states) if budget >= _BIG else results)
 
 
-def check_disks(need: DiskNeed, scratch: Path, workspace: Path) -> Iterator[Finding]:
+def check_disks(need: DiskNeed, scratch: Path, workspace: Path, folds: int = 1) -> Iterator[Finding]:
     """One line per disk: the scratch folder may lie on another one."""
+    of_folds = f" of {folds} folds" if folds > 1 else ""
     scratch = next(folder for folder in (scratch, *scratch.resolve().parents) if folder.exists())
     if scratch.stat().st_dev == workspace.stat().st_dev:
-        yield check_disk("saved states and results", need.states + need.results, shutil.disk_usage(workspace).free)
+        free = shutil.disk_usage(workspace).free
+        yield check_disk(f"saved states and results{of_folds}", need.states + need.results, free)
         return
-    yield check_disk("results", need.results, shutil.disk_usage(workspace).free)
-    yield check_disk(f"saved states in {scratch}", need.states, shutil.disk_usage(scratch).free)
+    yield check_disk(f"results{of_folds}", need.results, shutil.disk_usage(workspace).free)
+    yield check_disk(f"saved states{of_folds} in {scratch}", need.states, shutil.disk_usage(scratch).free)
 
 
 def check_disk(what: str, need: int, free: int) -> Finding:
@@ -174,8 +178,8 @@ def examine() -> Iterator[Finding]:
     available = device_memory(device) if device.type == "cuda" else psutil.virtual_memory().available
     yield check_device(config)
     yield check_memory(memory.total, budget, available)
-    scratch = scratch_folder(dict(os.environ), Path.cwd())
-    yield from check_disks(needed_disk(memory, config.checkpoint.keep, budget), scratch, Path.cwd())
+    scratch, folds = scratch_folder(dict(os.environ), Path.cwd()), len(planned_folds(planned({})))
+    yield from check_disks(needed_disk(memory, config.checkpoint.keep, budget, folds), scratch, Path.cwd(), folds)
     yield check_power(battery.power_plugged if battery else None)
     yield check_temperature(config, hottest(read_machine(torch.device(device))))
     yield from check_keys(dict(os.environ))

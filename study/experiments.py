@@ -10,13 +10,14 @@ import json
 import re
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from finscale.errors import InputError
 from finscale.imports import import_closure
 from finscale.scaling.ledger import experiment_key, make_row
 from finscale.scaling.settings import Settings, digest_of, settings_of
@@ -64,19 +65,30 @@ def data_hash(read: Read) -> str:
     return next((str(out["md5"]) for out in outs if out["path"] == "data/raw"), "")
 
 
-def planned_keys(settings: dict[str, Any], code: str, data: list[str]) -> list[str]:
-    """The keys that an experiment with these settings would have if it ran from the working tree now.
+def params_with(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """params.yaml with these values in place of its own. settings: axes, and dotted keys for what lies deeper.
 
-    settings: axes, and dotted keys for what lies deeper. One key per hash in `data`: which raw data an experiment will
-    read is known once it has been downloaded.
+    Raises InputError for a dotted key whose block is not there.
     """
-    params = yaml.safe_load(read_workspace("params.yaml") or "{}")
+    params: dict[str, Any] = yaml.safe_load(read_workspace("params.yaml") or "{}")
     for name, value in settings.items():
         *blocks, key = name.split(".")
         inner = params
         for block in blocks:
+            if not isinstance(inner.get(block), dict):
+                raise InputError(f"params.yaml has no block {block!r}, which the setting {name}={value} names")
             inner = inner[block]
         inner[key] = value
+    return params
+
+
+def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> list[str]:
+    """The keys that an experiment with these settings would have if it ran from the working tree now.
+
+    settings: as of params_with. One key per hash in `data`: which raw data an experiment will read is known once it has
+    been downloaded.
+    """
+    params = params_with(settings)
     return [experiment_key(params, code, one) for one in data]
 
 

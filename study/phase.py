@@ -47,17 +47,20 @@ def as_run(row: Row, settings: dict[str, Any]) -> Run:
     return Run(f"{row.run_name}-{digest}", dict(row.axes) | settings)
 
 
-def show(rows: list[Row], wanted: int, jobs: int) -> None:
+def show(rows: list[Row], wanted: int, jobs: int, settings: dict[str, Any]) -> None:
     """What is to be done, and what it costs."""
-    costs = [estimate(row.axes) for row in rows]
+    costs = [estimate(dict(row.axes) | settings) for row in rows]
     table = [
-        {"run": row.run_name, "parameters": f"{cost.parameters:,}", "training FLOPs": f"{cost.flops:.2e}",
+        {"run": row.run_name, "parameters": f"{cost.parameters:,}", "folds": cost.folds,
+         "training FLOPs": f"{cost.flops:.2e}",
          "minutes": f"{cost.seconds / 60:.1f}", "memory GB": f"{cost.gigabytes:.2f}"}
         for row, cost in zip(rows, costs, strict=True)
     ]  # fmt: skip
     print(tabulate(table, headers="keys", disable_numparse=True, stralign="right"))
     hours = sum(cost.seconds for cost in costs) / 3600 / jobs
     print(f"phase: {len(rows)} of {wanted} runs to do, at most {hours:.1f} hours with {jobs} side by side")
+    if (models := sum(cost.folds for cost in costs)) > len(rows):
+        print(f"phase: walk-forward trains one model per fold, {models} in all; FLOPs and minutes are of all folds")
 
 
 def parse_settings(words: list[str]) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def main() -> None:
     collect()
     todo = missing(rows, settings)
     if asked.dry:
-        show(todo, len(rows), asked.jobs)
+        show(todo, len(rows), asked.jobs, settings)
         return
     print(f"phase: {len(todo)} of {len(rows)} runs to do, {asked.jobs} side by side; logs in {LOGS}")
     failed = work_off([as_run(row, settings) for row in todo], asked.jobs, lambda: collect(quiet=True))

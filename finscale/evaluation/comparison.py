@@ -9,6 +9,7 @@ SPA          Superior Predictive Ability (Hansen 2005): is the best of all model
              that it was picked as the best of so many?
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
@@ -73,16 +74,17 @@ def superior_predictive_ability(
     return {"benchmark": benchmark, "best": str(models.mean().idxmin()), "p_value": float(test.pvalues["consistent"])}
 
 
-def configurations_tried(ledger: pd.DataFrame, axes: dict[str, Any]) -> dict[str, int]:
+def configurations_tried(ledger: pd.DataFrame, axes: dict[str, Any], same_settings: Sequence[bool]) -> dict[str, int]:
     """How often the study has looked: all runs, and those that were judged by the same test labels.
 
-    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it. Runs
-    of every evaluation scheme count: their test days overlap.
+    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it.
+    same_settings: per row whether its settings are this run's: one with other epochs is another try. Runs of all
+    settings and every evaluation scheme count: their test days overlap.
     """
     same = pd.Series(True, index=ledger.index)
     for axis in ("source", "assets", "timescale", "task", "horizon"):
         same &= ledger[axis].astype(str) == str(axes[axis])
-    mine = same.copy()
+    mine = same & np.array(same_settings, bool)
     for axis in ("quality", "tier", "budget", "seed", "scheme"):
         mine &= ledger[axis].astype(str) == str(axes[axis])
     missing = 0 if mine.any() else 1

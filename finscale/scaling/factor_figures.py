@@ -1,16 +1,18 @@
-"""Figures of the other axes: saturation in features, interactions, and profiles at equal compute."""
+"""Figures of the other axes: features, interactions, thresholds and horizons, and profiles at equal compute."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from finscale.config import format_budget
 from finscale.scaling.interactions import Interaction
 from finscale.scaling.optimum import NEAR
 from finscale.scaling.saturation import Saturation
+from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, threshold_words
 from finscale.scaling.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, set_title
 
 
@@ -67,6 +69,42 @@ def plot_interaction(found: Interaction, title: str, path: Path) -> None:
     effects.set_xlabel("loss beyond the sum of both effects, %")
     clean(effects)
     save(figure, path)
+
+
+def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
+    """One panel per size: skill by threshold and horizon, with its interval; bold where all of it is above zero."""
+    rows, columns = grids[0].cells.shape
+    height = len(grids) * (0.75 * rows + 0.7) + 0.8
+    figure, panels = plt.subplots(
+        len(grids), 1, figsize=(1.3 + 1.6 * columns, height), layout="constrained", squeeze=False
+    )
+    values = [grid.cells.map(lambda cell: np.nan if cell is None else cell.skill).to_numpy(float) for grid in grids]
+    most = max(np.nanmax(np.abs(one)) for one in values) or 1.0
+    for axes, grid, skill in zip(panels.flat, grids, values, strict=True):
+        axes.imshow(skill, cmap="RdBu", vmin=-2.5 * most, vmax=2.5 * most, aspect="auto")  # pale: black text is read
+        for (row, column), cell in np.ndenumerate(grid.cells.to_numpy()):
+            _write_cell(axes, row, column, cell)
+        axes.set_xticks(range(columns), [horizon_words(horizon) for horizon in grid.cells])
+        axes.set_yticks(range(rows), [threshold_words(task) for task in grid.cells.index])
+        axes.set_title(grid.budget, loc="left", fontsize=9, color=INK)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+    panels[-1, 0].set_xlabel(
+        "bold: the cell's own interval over the test days lies above zero, not adjusted for the number of cells",
+        fontsize=8,
+    )
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+    save(figure, path)
+
+
+def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | None) -> None:
+    if cell is None:
+        axes.text(column, row, "no run", ha="center", va="center", fontsize=9, color=MUTED)
+        return
+    weight = "bold" if cell.low > 0 else "normal"
+    axes.text(column, row - 0.17, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=10, color=INK, weight=weight)
+    told = f"{cell.low:+.1%} to {cell.high:+.1%}\n{cell.seeds_words}"
+    axes.text(column, row + 0.17, told, ha="center", va="center", fontsize=7.5, color=INK)
 
 
 def plot_isoflop(

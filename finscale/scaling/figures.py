@@ -27,6 +27,7 @@ from finscale.scaling.style import (
 from finscale.scaling.surface import LossLaw
 
 NOTHING_YET = "no runs in the ledger yet: `make pilot` runs a ladder"
+ONE_SIZE = "no experiment has runs of two sizes yet:\n`make pilot` runs a ladder"
 
 
 def plot_scaling_curve(
@@ -47,7 +48,7 @@ def plot_scaling_curve(
             _draw_law(axes, study, law)
         if irreducible is not None:
             _draw_irreducible(axes, study, irreducible)
-        _set_log_axes(axes)
+        _set_log_axes(axes, study["params_total"])
         figure.legend(loc="outside lower center", ncols=4 if irreducible is None else 3, frameon=False, fontsize=8.5)
     save(figure, path)
 
@@ -56,9 +57,10 @@ def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str =
     """One panel per task (or any other column): its runs, their means, the law with alpha and R².
 
     results: from load_experiment_results. The panels share the axis of sizes; each has its own axis of losses, since
-    the losses of different tasks cannot be compared. What alpha says can.
+    the losses of different tasks cannot be compared. What alpha says can. Experiments of one size have no panel.
     """
-    names = sorted(results[panel].unique()) if len(results) else []
+    sizes = results.groupby(panel)["params_total"].nunique() if len(results) else pd.Series(dtype=int)
+    names = sorted(sizes[sizes > 1].index)  # one size is no curve: skill_grid shows such runs
     columns = min(max(len(names), 1), 3)
     rows = math.ceil(max(len(names), 1) / columns)
     figure, grid = plt.subplots(
@@ -66,7 +68,7 @@ def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str =
     )
     panels = list(grid.flat)
     if not names:
-        say_nothing_yet(panels[0], NOTHING_YET)
+        say_nothing_yet(panels[0], ONE_SIZE if len(results) else NOTHING_YET)
     for axes, name in zip(panels, names, strict=False):
         _draw_panel(axes, results[results[panel] == name], str(name))
     for position, axes in enumerate(panels[: len(names)]):
@@ -103,8 +105,10 @@ def plot_extrapolation(study: pd.DataFrame, title: str, path: Path) -> None:
     save(figure, path)
 
 
-def _set_log_axes(axes: Axes) -> None:
+def _set_log_axes(axes: Axes, sizes: pd.Series | None = None) -> None:
     log_sizes(axes)
+    if sizes is not None and sizes.nunique() == 1:  # else the only size stands at the edge
+        axes.set_xlim(sizes.iloc[0] / 4, sizes.iloc[0] * 4)
     log_losses(axes)
     clean(axes)
 

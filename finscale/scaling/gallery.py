@@ -1,20 +1,22 @@
 """Every figure that a ledger can carry beside the one curve: tasks, extrapolation, features, interactions, isoFLOP."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, groupby
 from pathlib import Path
 
 import pandas as pd
 
 from finscale.config import parse_budget
-from finscale.scaling.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop
+from finscale.scaling.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop, plot_skill_grids
 from finscale.scaling.figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.scaling.interactions import two_way_interaction
 from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
 from finscale.scaling.law import MIN_SIZES
-from finscale.scaling.ledger import AXES, SINGLE, STUDY_AXES
+from finscale.scaling.ledger import STUDY_AXES
 from finscale.scaling.optimum import isoflop_profiles
+from finscale.scaling.results import groups_varying
 from finscale.scaling.saturation import fit_saturation
+from finscale.scaling.skill_grid import skill_grids
 
 FORMATS = ("png", "svg")
 _PROFILE = ("params_total", "train_flops", "test_loss")
@@ -32,6 +34,7 @@ def draw_gallery(results: pd.DataFrame, study: str, folder: Path, by_compute: pd
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [*_curves(results, study, folder), *_features(results, folder), *_interactions(results, folder)]
     today = results[results["experiment"] == study]
+    drawn += _skill_grids(results, folder)
     drawn += _profiles(today if by_compute is None else by_compute, study, folder)
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
@@ -70,7 +73,7 @@ def _profiles(runs: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
 
 
 def _features(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
-    for name, runs in _groups(results, ("tier",)):
+    for name, runs in groups_varying(results, ("tier",)):
         features = runs["tier"].map(feature_count).to_numpy(float)
         if 3 <= len(set(features)) < len(features):
             losses = runs["test_loss"].to_numpy(float)
@@ -82,7 +85,7 @@ def _features(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
 
 def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
     for first, second in combinations(_FACTORS, 2):
-        for name, runs in _groups(results, (first, second)):
+        for name, runs in groups_varying(results, (first, second)):
             cells = runs.groupby([first, second]).size()
             complete = runs[first].nunique() > 1 and runs[second].nunique() > 1 and cells.max() > 1
             if complete:
@@ -92,11 +95,12 @@ def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def _groups(results: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Runs that are equal in settings and in every axis but seed and the varied ones, each group with its name."""
-    fixed = [axis for axis in (*AXES, "scheme", "variant") if axis not in (*varied, "seed")]
-    for values, runs in results.groupby(fixed, sort=True):
-        yield "-".join(str(value) for value in values if value not in (SINGLE, "")), runs
+def _skill_grids(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
+    for name, grids in groupby(skill_grids(results), key=lambda grid: grid.name):
+        of_sizes = list(grids)
+        for path in _files(folder, f"horizons-{name}"):
+            plot_skill_grids(of_sizes, f"test skill: {name}", path)
+            yield path
 
 
 def _ordered(runs: pd.DataFrame, *factors: str) -> pd.DataFrame:

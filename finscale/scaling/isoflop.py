@@ -27,13 +27,14 @@ def runs_by_compute(
 ) -> pd.DataFrame:
     """The runs of a study and those that differ from it in epochs and patience alone.
 
-    Of each size, seed, compute and curve the newest: unlike on the curve, one size may have several. known, today: as
-    of name_experiments.
+    Of each size, seed and settings the newest run: unlike on the curve, one size may have several, one for each number
+    of epochs that was set. What it came to spend tells no design points apart: newer code that stops early at another
+    epoch replaces the older run. known, today: as of name_experiments.
     """
     exact, alike = (name_curves(ledger, known, today, free)["experiment"] for free in ((), FREE))
     group = set(alike[exact == study].tail(1)) or {study}  # no run of today's own epochs: those of other epochs
     mine = ledger.assign(experiment=exact)[alike.isin(group)]
-    newest = mine.drop_duplicates(["experiment", "budget", "seed", "train_flops"], keep="last")
+    newest = mine.drop_duplicates(["experiment", "budget", "seed"], keep="last")
     return newest.reindex(columns=["budget", "seed", "params_total", "train_flops", "epochs_run", "test_loss"])
 
 

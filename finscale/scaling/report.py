@@ -11,8 +11,13 @@ from finscale.errors import InputError
 from finscale.scaling.choice import best_extrapolation, compare_laws
 from finscale.scaling.law import MIN_SIZES, PowerLaw, lack_of_fit
 from finscale.scaling.results import aggregate_training_results, fit_of
+from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
 from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, smallest_detectable_exponent
 
+_GRID_NOTE = (
+    "Skill: mean over seeds, with the mean bounds of the runs' intervals, which are of the test days that all seeds "
+    "share. A dash: no run, or one refused for too few positives (dataset.min_positives)."
+)
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
 
 
@@ -118,6 +123,10 @@ def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict
         "they cover seeds and lack of fit, not the choice of the test period.",
         "",
     ]
+    grids = list(skill_grids(results))
+    for grid in grids:
+        parts += [f"## Skill by threshold and horizon: {grid.name}, {grid.budget}", "", _table(_grid_rows(grid)), ""]
+    parts += [_GRID_NOTE, ""] if grids else []
     budgets = aggregate_training_results(results)
     for name in names:
         parts += [f"## {name}", "", told[name]["interpretation"], ""]
@@ -186,6 +195,19 @@ def _budget_rows(budgets: pd.DataFrame) -> list[dict[str, object]]:
         }
         for row in budgets.to_dict("records")
     ]
+
+
+def _grid_rows(grid: SkillGrid) -> list[dict[str, object]]:
+    """'+0.0311 (-0.0012 to +0.0634), 3 seeds' in each cell."""
+
+    def words(cell: SkillCell | None) -> str:
+        return "-" if cell is None else f"{cell.skill:+.4f} ({cell.low:+.4f} to {cell.high:+.4f}), {cell.seeds_words}"
+
+    rows: list[dict[str, object]] = []
+    for task, row in grid.cells.iterrows():
+        cells = {horizon_words(str(horizon)): words(cell) for horizon, cell in row.items()}
+        rows.append({"return": threshold_words(str(task)), **cells})
+    return rows
 
 
 def _mean_and_spread(mean: float, deviation: float) -> str:

@@ -4,7 +4,7 @@ An experiment here is one curve: all runs that share every axis but budget and s
 (finscale/scaling/settings.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from finscale.errors import InputError
 from finscale.scaling.law import MIN_SIZES, PowerLaw, fit_with_interval
-from finscale.scaling.ledger import read_ledger
+from finscale.scaling.ledger import AXES, SINGLE, read_ledger
 from finscale.scaling.settings import SETTINGS_FILE, Settings, name_curves, read_settings
 from finscale.storage import read_json
 
@@ -58,6 +58,13 @@ def name_experiments(rows: pd.DataFrame, known: Mapping[str, Settings], today: S
         val_loss=newest.get("validation_loss", pd.Series(dtype=float)),
         accuracy=accuracy,
     ).reset_index(drop=True)
+
+
+def groups_varying(results: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Runs that are equal in settings and in every axis but seed and the varied ones, each group with its name."""
+    fixed = [axis for axis in (*AXES, "scheme", "variant") if axis not in (*varied, "seed")]
+    for values, runs in results.groupby(fixed, sort=True):
+        yield "-".join(str(value) for value in values if value not in (SINGLE, "")), runs
 
 
 def fit_of(runs: pd.DataFrame, metric: str = "test_loss") -> PowerLaw | None:

@@ -82,6 +82,14 @@ def agree(one: Settings, other: Settings) -> bool:
     return all(one[key] == other[key] for key in one.keys() & other.keys())
 
 
+def same_settings(digests: Sequence[str], known: Mapping[str, Settings], settings: Settings) -> list[bool]:
+    """Whether each run of the ledger had these settings. Of older runs, with '' for a digest, nobody knows: no.
+
+    Raises InputError for a digest that `known` lacks.
+    """
+    return [bool(digest) and agree(_known(digest, known), settings) for digest in digests]
+
+
 def read_settings(path: Path) -> dict[str, Settings]:
     """{digest: settings}, empty where the file does not exist yet. Raises InputError where an entry was changed."""
     known: dict[str, Settings] = read_json(path) if path.exists() else {}
@@ -116,9 +124,7 @@ def variants_of(
     variants = [] if today is None else [Variant("", fixed(today))]
     found: dict[str, Variant] = {}
     for digest, runs in Counter(one for one in digests if one).items():
-        if digest not in known:
-            raise InputError(f"results/{SETTINGS_FILE} lacks {digest}, which the ledger names; `git checkout` has it")
-        own = fixed(known[digest])
+        own = fixed(_known(digest, known))
         variant = next((one for one in variants if agree(one.settings, own)), None)
         if variant is None:
             variant = Variant(digest[:_SUFFIX], own)
@@ -147,6 +153,12 @@ def name_curves(
         variant=[one.name for one in of_row],
         differs=[_difference(one.settings, plain) for one in of_row],
     )
+
+
+def _known(digest: str, known: Mapping[str, Settings]) -> Settings:
+    if digest not in known:
+        raise InputError(f"results/{SETTINGS_FILE} lacks {digest}, which the ledger names; `git checkout` has it")
+    return known[digest]
 
 
 def _difference(settings: Settings, plain: Settings) -> str:

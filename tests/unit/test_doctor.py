@@ -53,6 +53,15 @@ def test_the_budget_decides_the_disk_that_a_run_needs(budget: int, at_least: flo
     assert at_least <= need.states + need.results <= at_most
 
 
+def test_walk_forward_needs_room_for_every_fold_s_model_and_last_state(tmp_path: Path) -> None:
+    memory = Memory(weights=400, gradients=400, optimizer=800, best_weights=400, activations=0)
+    one, six = (doctor.needed_disk(memory, 3, 10_000, folds) for folds in (1, 6))
+    assert six.results - one.results == 5 * 2 * 400
+    assert six.states - one.states == 5 * (400 + 800 + 400)
+    (told,) = doctor.check_disks(six, tmp_path, tmp_path, 6)
+    assert "saved states and results of 6 folds take up to" in told.told
+
+
 def test_no_run_leaves_more_on_the_disk_than_was_said(tmp_path: Path) -> None:
     """Against the largest size of a real run's folder, measured after every save."""
     config = CONFIG.model_copy(update={"checkpoint": CheckpointConfig(every_steps=3)})

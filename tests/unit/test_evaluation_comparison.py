@@ -1,10 +1,16 @@
 """Many models compared on the same days: the better one is found, chance is not."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from finscale.evaluation import comparison
+from finscale.scaling.settings import digest_of, settings_of
+from finscale.storage import write_csv, write_json
+from stages import compare as stage
 
 DAYS = pd.bdate_range("2016-01-04", periods=500)
 AXES = {"source": "bundled", "assets": "A", "quality": "a", "timescale": "daily", "tier": "a20", "task": "direction",
@@ -52,10 +58,31 @@ def test_models_that_agree_on_every_day_are_no_error() -> None:
 
 def test_configurations_are_counted_from_the_ledger() -> None:
     ledger = pd.DataFrame([AXES | {"seed": seed} for seed in range(3)] + [AXES | {"task": "threshold_1pct"}])
-    assert comparison.configurations_tried(ledger, AXES) == {"in_ledger": 4, "on_these_labels": 3}
+    tried = comparison.configurations_tried
+    assert tried(ledger, AXES, [True] * 4) == {"in_ledger": 4, "on_these_labels": 3}
     # A run that is not collected yet has looked as well.
-    assert comparison.configurations_tried(ledger, AXES | {"seed": 9}) == {"in_ledger": 5, "on_these_labels": 4}
-    assert comparison.configurations_tried(ledger.head(0), AXES) == {"in_ledger": 1, "on_these_labels": 1}
+    assert tried(ledger, AXES | {"seed": 9}, [True] * 4) == {"in_ledger": 5, "on_these_labels": 4}
+    assert tried(ledger.head(0), AXES, []) == {"in_ledger": 1, "on_these_labels": 1}
+
+
+def test_a_run_that_differs_in_its_settings_alone_is_one_more_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    longer = values | {"train": values["train"] | {"epochs": 1 + values["train"]["epochs"]}}
+    usual = settings_of(values)
+    rows = pd.DataFrame([AXES | {"seed": seed, "key": str(seed), "settings": digest_of(usual)} for seed in range(3)])
+    write_csv(tmp_path / "ledger.csv", rows)
+    write_json(tmp_path / "settings.json", {digest_of(usual): usual})
+    monkeypatch.setattr(stage, "LEDGER", tmp_path / "ledger.csv")
+    monkeypatch.setattr(stage, "SETTINGS", tmp_path / "settings.json")
+    chosen = [{key: one[key] for key in stage.Params.model_fields} for one in (values, longer)]
+    before, after = (stage.configurations_tried(stage.Params.model_validate(one), AXES) for one in chosen)
+    assert before == {"in_ledger": 3, "on_these_labels": 3}
+    assert after == {"in_ledger": 4, "on_these_labels": 4}
+    # Rows from before settings were told apart may have had others: rather one try too many.
+    write_csv(tmp_path / "ledger.csv", rows.drop(columns="settings"))
+    assert stage.configurations_tried(stage.Params.model_validate(chosen[0]), AXES)["on_these_labels"] == 4
 
 
 def test_losses_of_several_assets_are_averaged_by_day() -> None:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
 from finscale.errors import InputError
+from finscale.meta.made_on import check_made_on, made_on
 from finscale.storage import read_json, read_parquet, write_json, write_parquet
 from stages import meta
 from study import base_runs
@@ -43,11 +45,13 @@ def experiments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             command(*words)
         write_parquet(Path("found.parquet"), out_of_sample(predictions(market(), "daily")))
         write_json(Path("metrics/experiment.json"), {"axes": AXES | {"timescale": "daily"}})
+        Path("params.yaml").write_text(yaml.safe_dump(params()))
         Path(".gitignore").write_text("/data/\n")
         Path("dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
         command("git", "add", "-A")
         command("git", "commit", "-q", "-m", "baseline")
         command("dvc", "exp", "run", "-q", "-n", "run-daily")
+        command("dvc", "exp", "run", "-q", "-f", "-n", "run-older", "-S", "data.end=2024-12-31")
         Path("data/processed/predictions.parquet").unlink()
         base_runs.take("run-daily", None)
         yield folder
@@ -59,7 +63,9 @@ def workspace(experiments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     shutil.copytree(experiments / "results", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
     write_parquet(meta.BASE_RUNS / "run-weekly.parquet", base_run(market(), "weekly").rows)
-    write_json(meta.BASE_RUNS / "run-weekly.json", {"axes": AXES | {"timescale": "weekly"}})
+    write_json(
+        meta.BASE_RUNS / "run-weekly.json", {"axes": AXES | {"timescale": "weekly"}, "made_on": made_on(params())}
+    )
     write_parquet(meta.FEATURES, features(market()))
     write_parquet(meta.LABELS, labels(market()))
     return tmp_path
@@ -69,9 +75,13 @@ def market() -> pd.DataFrame:
     return bars(market="planted", signal=1.0, complexity=2)
 
 
+def params() -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return values | {"source": "simulated", "task": "direction", "horizon": 1}
+
+
 def set_params(**changes: object) -> None:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    values |= {"source": "simulated", "task": "direction", "horizon": 1}
+    values = params()
     values["evaluate"]["resamples"] = 200
     values["meta"] |= {"iterations": 60, "depth": 3, "learning_rate": 0.1, "step_days": 250} | changes
     Path("params.yaml").write_text(yaml.safe_dump(values))
@@ -136,10 +146,51 @@ def test_runs_that_do_not_exist_or_fit_are_errors(
     values = yaml.safe_load(Path("params.yaml").read_text())
     values["meta"]["runs"] = ["run-daily"]
     Path("params.yaml").write_text(yaml.safe_dump(values | {"source": "bundled"}))
-    with pytest.raises(InputError, match="run-daily, which was made on source = simulated, not on source = bundled"):
+    with pytest.raises(InputError, match="run run-daily was made on source = simulated, but params"):
         meta.main()
     monkeypatch.chdir(experiments)
     with pytest.raises(InputError, match="0 finished experiments are called no-such-run; `dvc exp list"):
         base_runs.take("no-such-run", None)
     with pytest.raises(InputError, match="run-daily: its predictions lack the column catboost"):
         base_runs.take("run-daily", "catboost")
+
+
+def test_runs_of_one_command_agree_in_what_they_were_made_on(
+    experiments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(experiments)
+    base_runs.check_alike(["run-daily"])
+    message = r"run run-older was made on data\.end = 2024-12-31, but run run-daily is on data\.end = 2025-12-31;"
+    with pytest.raises(InputError, match=message):
+        base_runs.check_alike(["run-daily", "run-older"])
+
+
+def test_a_run_of_other_dates_or_markets_than_the_experiment_s_is_refused(workspace: Path) -> None:
+    set_params(runs=["run-daily"])
+    ours = yaml.safe_load(Path("params.yaml").read_text())
+    for block, key, value in (("data", "start", "2000-01-01"), ("data", "end", "2024-12-31")):
+        Path("params.yaml").write_text(yaml.safe_dump(ours | {block: ours[block] | {key: value}}))
+        with pytest.raises(
+            InputError, match=rf"run run-daily was made on data\.{key} = .* data\.{key} = {value}; take"
+        ):
+            meta.main()
+    simulated = ours["data"]["simulated"] | {"signal": 1.0}
+    Path("params.yaml").write_text(yaml.safe_dump(ours | {"data": ours["data"] | {"simulated": simulated}}))
+    with pytest.raises(InputError, match=r"made on data\.simulated\.signal = 0\.5, but params\.yaml is on .* = 1;"):
+        meta.main()
+    about = meta.BASE_RUNS / "run-daily.json"
+    write_json(about, {key: value for key, value in read_json(about).items() if key != "made_on"})
+    with pytest.raises(InputError, match=r"does not say what the run was made on; .*study\.base_runs run-daily` takes"):
+        meta.main()
+
+
+def test_labels_on_closes_and_on_highs_are_not_mixed_among_thresholds() -> None:
+    def run(task: str, price: str) -> dict[str, Any]:
+        return made_on(params() | {"task": task, "label": {"price": price}})
+
+    close, high = run("threshold_1pct", "close"), run("threshold_2pct", "high")
+    with pytest.raises(
+        InputError, match=r"run a was made on label\.price = close, but run b is on label\.price = high"
+    ):
+        check_made_on("a", close, "run b", high, "")
+    check_made_on("a", run("direction", "close"), "run b", high, "")  # a direction has no such choice

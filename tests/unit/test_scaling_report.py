@@ -10,7 +10,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.scaling.figures import compare_scaling_across_tasks
 from finscale.scaling.gallery import draw_gallery
-from finscale.scaling.isoflop import compute_levels, isoflop_words, runs_by_compute
+from finscale.scaling.isoflop import compute_levels, isoflop_words
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import (
     generate_experiment_summary_report,
@@ -205,10 +205,3 @@ def test_two_levels_that_share_sizes_only_by_early_stopping_are_none(pilot: pd.D
     assert "the ledger has 0 such levels; missing are runs" in isoflop_words(pilot)
     one = at_equal_compute(pilot).query("train_flops < 2e12")
     assert "the ledger has 1 such levels" in isoflop_words(one)
-
-
-def test_every_number_of_epochs_of_a_size_counts_at_equal_compute(pilot: pd.DataFrame) -> None:
-    longer = pilot.assign(train_flops=pilot["train_flops"] * 2)
-    both = runs_by_compute(pd.concat([pilot, longer, longer]), PILOT, SETTINGS)
-    assert len(both) == 2 * len(pilot)
-    assert len(runs_by_compute(pd.concat([pilot, longer]), "another study", SETTINGS)) == 0

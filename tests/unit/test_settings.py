@@ -195,6 +195,17 @@ def test_equal_compute_takes_runs_of_other_epochs_and_of_no_other_difference() -
     assert len(runs_by_compute(pd.concat([ladder, rows(LONGER)]), LADDER, known, today)) == 2 * len(ladder)
     # None of today's own epochs has been run: those of other epochs are there all the same.
     assert len(runs_by_compute(longer, LADDER, known, today)) == len(longer)
+    assert runs_by_compute(pd.concat([ladder, longer]), "another study", known, today).empty
+
+
+def test_at_equal_compute_newer_code_replaces_a_run_also_where_it_stopped_at_another_epoch() -> None:
+    today = settings_of_all_sources(PARAMS)
+    usual, longer = rows(USUAL), rows(LONGER)
+    longer["train_flops"] *= 4
+    again = rows(USUAL, code="newer", test_loss=0.4)
+    again["train_flops"] *= 1.2  # two epochs later
+    runs = runs_by_compute(pd.concat([usual, longer, again]), LADDER, KNOWN, today)
+    assert sorted(runs["train_flops"]) == sorted([*longer["train_flops"], *again["train_flops"]])
 
 
 def test_no_figure_mixes_settings(tmp_path: Path) -> None:

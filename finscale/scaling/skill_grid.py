@@ -1,0 +1,77 @@
+"""Skill over thresholds and horizons at a fixed size (SPEC 11, phase 6A): one grid per budget.
+
+Losses of different labels cannot be compared, their skills can: 1 - loss / loss of the base rate on the same days.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+import pandas as pd
+
+from finscale.config import Horizon, parse_budget
+from finscale.labels import THRESHOLDS
+from finscale.scaling.results import groups_varying
+
+_HORIZONS = [str(horizon) for horizon in get_args(Horizon)]
+
+
+@dataclass(frozen=True)
+class SkillGrid:
+    """Runs that differ in task, horizon and seed alone.
+
+    cells: one row per threshold and one column per horizon, of the values that were run at any size; each cell is a
+    SkillCell, None where nothing was run or a run was refused for too few positives.
+    """
+
+    name: str
+    budget: str
+    cells: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class SkillCell:
+    """Mean test skill over seeds; low, high: mean bounds of the runs' own intervals.
+
+    Those are of the test days, which all seeds share: more seeds do not make them narrower.
+    """
+
+    skill: float
+    low: float
+    high: float
+    seeds: int
+
+    @property
+    def seeds_words(self) -> str:
+        return "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
+
+
+def skill_grids(results: pd.DataFrame) -> Iterator[SkillGrid]:
+    """Every grid with at least two thresholds and two horizons, small sizes first. results: of name_experiments."""
+    if results.empty:
+        return
+    known = results[results["task"].isin(list(THRESHOLDS))].assign(horizon=results["horizon"].astype(str))
+    for name, runs in groups_varying(known, ("task", "horizon", "budget")):
+        tasks = [str(task) for task in THRESHOLDS if task in set(runs["task"])]
+        horizons = [horizon for horizon in _HORIZONS if horizon in set(runs["horizon"])]
+        if min(len(tasks), len(horizons)) < 2:
+            continue
+        for budget in sorted(set(runs["budget"]), key=parse_budget):
+            yield SkillGrid(name, budget, _cells(runs[runs["budget"] == budget], tasks, horizons))
+
+
+def threshold_words(task: str) -> str:
+    """'threshold_1pct' -> '> 1 %', 'direction' -> '> 0 %'."""
+    return f"> {next(100 * level for name, level in THRESHOLDS.items() if name == task):.0f} %"
+
+
+def horizon_words(horizon: str) -> str:
+    return {"1": "1 bar", "weekly": "weekly"}.get(horizon, f"{horizon} bars")
+
+
+def _cells(runs: pd.DataFrame, tasks: list[str], horizons: list[str]) -> pd.DataFrame:
+    cells = pd.DataFrame(None, tasks, horizons, dtype=object)
+    for (task, horizon), seeds in runs.groupby(["task", "horizon"]):
+        skill, low, high = (float(seeds[f"test_skill{part}"].mean()) for part in ("", "_low", "_high"))
+        cells.loc[task, horizon] = SkillCell(skill, low, high, int(seeds["seed"].nunique()))
+    return cells.where(cells.notna(), None)

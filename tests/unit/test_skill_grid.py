@@ -1,0 +1,88 @@
+"""Phase 6A: thresholds and horizons at one or more sizes, some of them never run, are one figure and one table."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from finscale.scaling.figures import compare_scaling_across_tasks, plot_scaling_curve
+from finscale.scaling.gallery import draw_gallery
+from finscale.scaling.report import generate_experiment_summary_report
+from finscale.scaling.results import load_experiment_results, name_experiments
+from finscale.scaling.settings import read_settings
+from finscale.scaling.skill_grid import skill_grids
+
+LEDGER = Path("results/ledger.csv")
+TASKS = [f"threshold_{percent}pct" for percent in (1, 2, 3, 5)]
+HORIZONS = ["1", "2", "3", "5", "weekly"]
+REFUSED = {("threshold_5pct", "1"), ("threshold_5pct", "2")}  # too few positives
+STUDY = "bundled-Aa-daily-a20-threshold_1pct-h5"
+
+
+@pytest.fixture(scope="module")
+def ladder() -> pd.DataFrame:
+    results = load_experiment_results(LEDGER)
+    return results[results["experiment"] == STUDY]
+
+
+def phase(ladder: pd.DataFrame, *budgets: str) -> pd.DataFrame:
+    """The ladder's runs of these budgets under every threshold and horizon of phase 6A that is not refused."""
+    runs = ladder[ladder["budget"].isin(budgets)].drop(columns=["experiment", "params", "val_loss", "accuracy"])
+    parts = [
+        runs.assign(task=task, horizon=horizon, test_skill=0.01 * row, test_skill_low=0.01 * row - 0.015)
+        for row, task in enumerate(TASKS)
+        for horizon in HORIZONS
+        if (task, horizon) not in REFUSED
+    ]
+    return name_experiments(pd.concat(parts), read_settings(LEDGER.with_name("settings.json")))
+
+
+def test_a_grid_per_size_has_every_threshold_and_horizon_in_order(ladder: pd.DataFrame) -> None:
+    grids = list(skill_grids(phase(ladder, "1M", "30K", "100K")))
+    assert [grid.budget for grid in grids] == ["30K", "100K", "1M"]
+    cells = grids[0].cells
+    assert (list(cells.index), list(cells)) == (TASKS, HORIZONS)
+    assert {(task, horizon) for task in TASKS for horizon in HORIZONS if cells.loc[task, horizon] is None} == REFUSED
+    one = cells.loc["threshold_3pct", "weekly"]
+    assert (one.skill, one.low, one.seeds) == (pytest.approx(0.02), pytest.approx(0.005), 3)
+
+
+def test_other_tiers_and_settings_are_other_grids_and_one_horizon_is_none(ladder: pd.DataFrame) -> None:
+    runs = phase(ladder, "10K")
+    names = [
+        grid.name for grid in skill_grids(pd.concat([runs, runs.assign(tier="a50"), runs.assign(variant="1f3a9c")]))
+    ]
+    assert names == [f"bundled-A-a-daily-{rest}" for rest in ("a20", "a20-1f3a9c", "a50")]
+    assert not list(skill_grids(runs[runs["horizon"] == "5"]))
+    assert not list(skill_grids(ladder))
+    assert not list(skill_grids(ladder.head(0)))
+
+
+def test_one_size_is_drawn_as_a_grid_and_not_as_eighteen_curves(ladder: pd.DataFrame, tmp_path: Path) -> None:
+    names = {path.stem for path in draw_gallery(phase(ladder, "10K"), STUDY, tmp_path)}
+    assert names == {"tasks", "horizons-bundled-A-a-daily-a20"}
+    first = (tmp_path / "horizons-bundled-A-a-daily-a20.svg").read_bytes()
+    draw_gallery(phase(ladder, "10K"), STUDY, tmp_path)
+    assert (tmp_path / "horizons-bundled-A-a-daily-a20.svg").read_bytes() == first
+
+
+def test_the_summary_has_the_grid_as_a_table(ladder: pd.DataFrame) -> None:
+    text = generate_experiment_summary_report(phase(ladder, "10K"))
+    assert "## Skill by threshold and horizon: bundled-A-a-daily-a20, 10K" in text
+    row = next(line for line in text.splitlines() if line.startswith("| > 5 %"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:3] == ["-", "-"]
+    assert all(cell.startswith("+0.0300 (+0.0150 to ") and cell.endswith("), 3 seeds") for cell in cells[3:])
+    assert "Skill by threshold" not in generate_experiment_summary_report(ladder)
+
+
+def test_experiments_of_one_size_take_no_panel_beside_real_curves(ladder: pd.DataFrame, tmp_path: Path) -> None:
+    small = ladder[ladder["budget"] == "10K"].assign(experiment="one size")
+    compare_scaling_across_tasks(ladder, tmp_path / "alone.png")
+    compare_scaling_across_tasks(pd.concat([ladder, small]), tmp_path / "both.png")
+    assert (tmp_path / "alone.png").read_bytes() == (tmp_path / "both.png").read_bytes()
+
+
+def test_a_curve_of_one_size_is_drawn_without_a_fit(ladder: pd.DataFrame, tmp_path: Path) -> None:
+    plot_scaling_curve(ladder[ladder["budget"] == "10K"], None, "one size", tmp_path / "one.png")
+    assert (tmp_path / "one.png").stat().st_size > 5_000
