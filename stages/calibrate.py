@@ -5,7 +5,8 @@ Reads  models/model.{safetensors,json}, data/processed/development.parquet
 Writes models/calibration.json  the chosen method, every method's numbers, and the calibration rows' loss with each
        models/calibration_folds/  the same of each fold after the first
 Why    probabilities are fitted to reality on rows that neither trained nor chose the model, before anyone looks
-       at the test. The method is a setting: none is chosen by its loss.
+       at the test. The method is a setting: none is chosen by its loss. Of the training rows only the base rate is
+       taken, which one of the methods shrinks towards.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
 from finscale.dataset import feature_names, read_development
+from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.calibration import METHODS, calibrated, fit_all
 from finscale.evaluation.config import CalibrateConfig, Method
 from finscale.evaluation.metrics import log_loss_rows
@@ -40,8 +42,8 @@ class Params(Block):
     calibrate: CalibrateConfig
 
 
-def calibrate(logits: np.ndarray, label: np.ndarray, method: Method) -> dict[str, Any]:
-    fitted = fit_all(logits, label)
+def calibrate(logits: np.ndarray, label: np.ndarray, known_rate: float, method: Method) -> dict[str, Any]:
+    fitted = fit_all(logits, label, known_rate)
     loss = {name: float(log_loss_rows(label, calibrated(logits, fitted, name)).mean()) for name in METHODS}
     return {"method": method, "rows": len(label), "loss": loss, "fitted": fitted}
 
@@ -54,7 +56,7 @@ def calibrate_fold(params: Params, fold: StoredFold) -> None:
     trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
     windows = Windows(rows, "calibration", trained.model.context_length, trained.compute.device)
     logits = predict(trained.network, windows, trained.compute)
-    found = calibrate(logits, windows.label.cpu().numpy(), params.calibrate.method)
+    found = calibrate(logits, windows.label.cpu().numpy(), base_rate(rows), params.calibrate.method)
     write_json(fold.of(CALIBRATION), found)
     before, after = found["loss"]["none"], found["loss"][found["method"]]
     print(

@@ -4,7 +4,8 @@ Reads  refs/exps (DVC's finished experiments), their results and their predictio
 Writes results/calibrations.csv  a row per run: axes, counted parameters, test loss with each method, and baselines'
 Why    a run is judged with one calibration, set beforehand. Where the days that calibrate were unlike the days that
        test, every size gets the loss of that calibration, and a curve is flat for a reason that has nothing to do with
-       size. The predictions hold all methods side by side, so that no run has to be repeated to see it.
+       size. The predictions hold all methods side by side, so that no run has to be repeated to see it; shrinkage,
+       which is younger than some runs, is fitted to their calibration rows as the stage `calibrate` does.
 
     python -m study.calibrations P1- --source directory
 """
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.special import logit
 from tabulate import tabulate
 
 from finscale.cli import run
 from finscale.config import is_binary
 from finscale.errors import InputError
-from finscale.evaluation.calibration import METHODS
+from finscale.evaluation.calibration import METHODS, fit_shrinkage, probabilities
 from finscale.evaluation.metrics import log_loss_rows
 from finscale.scaling.law import MIN_SIZES, fit_with_interval, lack_of_fit
 from finscale.scaling.verdict import judge
@@ -38,12 +40,33 @@ def measure(name: str, commit: str, source: str) -> dict[str, Any] | None:
     told = json.loads(read_commit(commit)(EXPERIMENT) or "null")
     if told is None or told["axes"]["source"] != source or not is_binary(told["axes"]["task"]):
         return None
-    predictions = pd.read_parquet(io.BytesIO(read_predictions(commit, name)))
+    predictions = with_shrinkage(pd.read_parquet(io.BytesIO(read_predictions(commit, name))))
     test = predictions[predictions["split"] == "test"]
     columns = {method: f"calibrated_{method}" for method in METHODS} | {name: name for name in BASELINES}
     label = test["label"].to_numpy()
     losses = {key: float(log_loss_rows(label, test[column].to_numpy()).mean()) for key, column in columns.items()}
     return {"name": name} | told["axes"] | {"params": told["run"]["params_total"]} | losses
+
+
+def with_shrinkage(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions of a run with the column calibrated_shrinkage, fitted here fold by fold where it had none yet.
+
+    All that the stage knew is in them: the model's own probabilities, and the base rate of the training rows.
+    """
+    if "calibrated_shrinkage" in predictions:
+        return predictions
+    fold = predictions["fold"] if "fold" in predictions else pd.Series("", index=predictions.index)
+    folds = [_shrunk(rows) for _, rows in predictions.groupby(fold, sort=False)]
+    return predictions.assign(calibrated_shrinkage=pd.concat(folds))
+
+
+def _shrunk(rows: pd.DataFrame) -> pd.Series:
+    """One fold's probabilities, fitted to its calibration rows alone."""
+    logits = pd.Series(logit(rows["calibrated_none"]), rows.index)
+    own = rows["split"] == "calibration"
+    fitted = fit_shrinkage(logits[own].to_numpy(), rows.loc[own, "label"].to_numpy(), rows["base_rate"].iloc[0])
+    shrunk = probabilities(logits.to_numpy(), fitted["temperature"], fitted["base_rate"])
+    return pd.Series(shrunk, rows.index)
 
 
 def verdicts(runs: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from finscale.dataset import KEYS
+from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.volatility import exceedance_probability
 
 _PATIENCE = 50  # trees
@@ -40,7 +41,7 @@ def fit_and_predict(
     linear.fit(train[names], train["label"])
     boosted = _catboost(train, validation, names, binary, iterations, seed)
     common = {
-        "base_rate": np.full(len(wanted), train["label"].mean()),
+        "base_rate": np.full(len(wanted), base_rate(train)),
         "persistence": _persistence(train, wanted, binary),
         "logistic": _predict(linear, wanted[names], binary),
         "catboost": _predict(boosted, wanted[names], binary),
@@ -63,7 +64,7 @@ def _persistence(train: pd.DataFrame, wanted: pd.DataFrame, binary: bool) -> np.
         predicted = wanted["last_known"] * slope + intercept
     else:
         predicted = wanted["last_known"].map(known.groupby("last_known")["label"].mean())
-    return predicted.fillna(train["label"].mean()).to_numpy(dtype=float)
+    return predicted.fillna(base_rate(train)).to_numpy(dtype=float)
 
 
 def _catboost(

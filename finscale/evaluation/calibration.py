@@ -1,8 +1,14 @@
 """Calibration: probabilities made honest on rows that neither trained nor chose the model.
 
 temperature  p = sigmoid(logit / T)          one number (Guo et al. 2017); the order of days stays
+shrinkage    p = sigmoid(b + (logit - b)/T)  the same number, but b is the logit of the base rate of the training rows
 platt        p = sigmoid(a logit + b)        two numbers (Platt 1999); also moves the base rate
 isotonic     p = any rising step function    as many numbers as steps (Zadrozny and Elkan 2002)
+
+A large T says that the logits know nothing. Temperature scaling then predicts 1/2, which loses to the base rate that
+was known beforehand; shrinkage predicts that base rate. logit - b is the model's log-likelihood ratio, which T tempers.
+It has no intercept: where all logits lie to one side of b, T also decides how far to that side predictions go.
+The default stays temperature: a change would have to be judged on days that nobody has looked at.
 """
 
 from typing import Any, get_args
@@ -10,13 +16,13 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from finscale.evaluation.bootstrap import percentile_interval
 from finscale.evaluation.config import Method
-from finscale.evaluation.metrics import Score, log_loss_rows, resampled_means
+from finscale.evaluation.metrics import PROBABILITY_FLOOR, Score, log_loss_rows, resampled_means
 
 METHODS = get_args(Method)
 BINS = 10  # of the reliability diagram and of ECE: equal numbers of rows, in order of the prediction
@@ -24,10 +30,10 @@ BINS = 10  # of the reliability diagram and of ECE: equal numbers of rows, in or
 _LOG_RANGE = (np.log(0.05), np.log(20.0))
 
 
-def fit_temperature(logits: np.ndarray, label: np.ndarray) -> float:
-    """The temperature T that minimises the log-loss of sigmoid(logit / T), between 1/20 and 20."""
+def fit_temperature(logits: np.ndarray, label: np.ndarray, towards: float = 0.5) -> float:
+    """The temperature T that minimises the log-loss, between 1/20 and 20. towards: the probability at T = infinity."""
     found = minimize_scalar(
-        lambda log_t: log_loss_rows(label, probabilities(logits, np.exp(log_t))).mean(),
+        lambda log_t: log_loss_rows(label, probabilities(logits, np.exp(log_t), towards)).mean(),
         bounds=_LOG_RANGE,
         method="bounded",
     )
@@ -50,11 +56,20 @@ def fit_isotonic(logits: np.ndarray, label: np.ndarray) -> dict[str, list[float]
     return {"logit": fitted.X_thresholds_.tolist(), "probability": fitted.y_thresholds_.tolist()}
 
 
-def fit_all(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
-    """Every method fitted to the same rows, {method: its numbers}; what `calibrated` takes."""
+def fit_shrinkage(logits: np.ndarray, label: np.ndarray, base_rate: float) -> dict[str, float]:
+    """The temperature, and the base rate that it shrinks towards."""
+    return {"temperature": fit_temperature(logits, label, base_rate), "base_rate": base_rate}
+
+
+def fit_all(logits: np.ndarray, label: np.ndarray, base_rate: float) -> dict[str, Any]:
+    """Every method fitted to the same rows, {method: its numbers}; what `calibrated` takes.
+
+    base_rate: that of the training rows, never of the rows fitted to.
+    """
     return {
         "none": {},
         "temperature": {"temperature": fit_temperature(logits, label)},
+        "shrinkage": fit_shrinkage(logits, label, base_rate),
         "platt": fit_platt(logits, label),
         "isotonic": fit_isotonic(logits, label),
     }
@@ -67,12 +82,19 @@ def calibrated(logits: np.ndarray, fitted: dict[str, Any], method: Method) -> np
         return probabilities(numbers["slope"] * logits.astype(float) + numbers["intercept"], 1.0)
     if method == "isotonic":
         return np.interp(logits.astype(float), numbers["logit"], numbers["probability"])
+    if method == "shrinkage":
+        return probabilities(logits, numbers["temperature"], numbers["base_rate"])
     return probabilities(logits, numbers["temperature"] if method == "temperature" else 1.0)
 
 
-def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """The one place where logits become probabilities."""
-    return np.asarray(expit(logits.astype(float) / temperature))
+def probabilities(logits: np.ndarray, temperature: float, towards: float = 0.5) -> np.ndarray:
+    """The one place where logits become probabilities; a temperature above 1 moves them towards `towards`.
+
+    towards is kept as far from 0 and 1 as every probability that is scored.
+    """
+    anchor = logit(np.clip(towards, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR))
+    # anchor + (logits - anchor) / T, written so that T = 1 leaves the logits as they are, to the last bit
+    return np.asarray(expit(logits.astype(float) / temperature + anchor * (1 - 1 / temperature)))
 
 
 def reliability(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, enclosed: float) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from finscale.config import Block
 
-Method = Literal["none", "temperature", "platt", "isotonic"]  # of calibration
+Method = Literal["none", "temperature", "shrinkage", "platt", "isotonic"]  # of calibration
 Rule = Literal["long_flat", "long_short"]  # of trading
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 

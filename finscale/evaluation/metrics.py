@@ -19,7 +19,7 @@ from finscale.evaluation.ranking import weighted_auc
 
 COLLAPSED_STD = {True: 1e-3, False: 1e-6}  # of probabilities, of returns
 DECISION = 0.5  # the probability from which on a row is predicted to be positive
-_PROBABILITY_FLOOR = 1e-6
+PROBABILITY_FLOOR = 1e-6  # nothing is scored as surer than this
 _SMALLEST_RETURN = np.finfo(float).eps  # scikit-learn's floor of |label| in MAPE
 
 Sums = dict[str, np.ndarray]  # weighted means over rows, one value per resample
@@ -36,7 +36,7 @@ class Score:
 
 def log_loss_rows(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
     """Log-loss of each row in nats; probabilities are kept 1e-6 away from 0 and 1."""
-    p = np.clip(probability, _PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
+    p = np.clip(probability, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     return -(label * np.log(p) + (1 - label) * np.log1p(-p))
 
 

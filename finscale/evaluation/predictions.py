@@ -43,10 +43,14 @@ def check_complete(predictions: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 
 def _of_model(rows: pd.DataFrame, trained: Checkpoint, calibration: dict[str, Any], split: Split) -> pd.DataFrame:
-    """The model's probabilities, or returns, one per row of the split; probabilities also by each calibration."""
+    """The model's probabilities, or returns, one per row of the split; probabilities also by each calibration.
+
+    A method that is younger than a stored calibration is not in it, and has no column.
+    """
     windows = Windows(rows, split, trained.model.context_length, trained.compute.device)
     output = predict(trained.network, windows, trained.compute)
     if not trained.target.binary:
         return pd.DataFrame({"model": output.astype(float) * trained.target.std + trained.target.mean})
-    by_method = {f"calibrated_{method}": calibrated(output, calibration["fitted"], method) for method in METHODS}
+    fitted = calibration["fitted"]
+    by_method = {f"calibrated_{method}": calibrated(output, fitted, method) for method in METHODS if method in fitted}
     return pd.DataFrame({"model": by_method[f"calibrated_{calibration['method']}"], **by_method})

@@ -91,10 +91,10 @@ def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]
 
 
 def calibration_scores(test: pd.DataFrame, drawn: Resampling) -> dict[str, Any]:
-    """Loss and expected calibration error of the model as every calibration method leaves it."""
+    """Loss and expected calibration error of the model as every calibration method of its predictions leaves it."""
     label, sample = test["label"].to_numpy(), (drawn.weights, drawn.enclosed)
     found = {}
-    for method in METHODS:
+    for method in [method for method in METHODS if f"calibrated_{method}" in test]:
         probability = test[f"calibrated_{method}"].to_numpy()
         loss = metrics.mean_score(metrics.log_loss_rows(label, probability), *sample)
         found[method] = _as_dicts({"loss": loss, "ece": calibration_error(label, probability, *sample)})

@@ -4,14 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
 from finscale.errors import InputError
+from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.bootstrap import row_weights
 from finscale.evaluation.calibration import (
     METHODS,
     calibrated,
     calibration_error,
     fit_all,
+    fit_shrinkage,
     fit_temperature,
     probabilities,
     reliability,
@@ -22,6 +25,7 @@ from finscale.evaluation.metrics import log_loss_rows
 RNG = np.random.default_rng(0)
 LOGIT = RNG.normal(size=4000)
 LABEL = (RNG.random(4000) < expit(LOGIT)).astype(float)
+RATE = 0.5  # of the training rows, which these logits and labels are symmetric about
 WEIGHTS = row_weights(np.arange(4000), 5, 200, seed=0)
 
 
@@ -35,8 +39,67 @@ def test_temperature_scaling_undoes_overconfidence() -> None:
     assert loss(probabilities(LOGIT * 3, fit_temperature(LOGIT * 3, LABEL))) < loss(probabilities(LOGIT * 3, 1.0))
 
 
+KNOWN = 0.62  # a base rate of training rows that is not 1/2, as rises of a stock index have one
+
+
+def outcomes(rng: np.random.Generator, logits: np.ndarray) -> np.ndarray:
+    return (rng.random(len(logits)) < expit(logits)).astype(float)
+
+
+def log_odds(rate: float) -> float:
+    return float(np.log(rate / (1 - rate)))
+
+
+def test_where_logits_know_nothing_shrinkage_ends_at_the_base_rate_and_temperature_at_one_half() -> None:
+    # In the calibration year every logit fell as often as it rose; the years after are again like those of training.
+    rng = np.random.default_rng(7)
+    noise = rng.normal(size=60)
+    own = log_odds(KNOWN) + np.repeat(np.concatenate([noise, -noise]), 2)
+    fitted = fit_all(own, np.tile([0.0, 1.0], 120), KNOWN)
+    assert fitted["shrinkage"] == {"temperature": pytest.approx(20, rel=0.01), "base_rate": KNOWN}
+    later = log_odds(KNOWN) + rng.normal(size=20000)
+    happened = outcomes(rng, np.full(20000, log_odds(KNOWN)))
+    base = log_loss_rows(happened, np.full(20000, KNOWN)).mean()
+    above = {name: log_loss_rows(happened, calibrated(later, fitted, name)).mean() - base for name in METHODS}
+    assert calibrated(later, fitted, "shrinkage") == pytest.approx(KNOWN, abs=0.06)
+    assert calibrated(later, fitted, "temperature") == pytest.approx(0.5, abs=0.06)
+    assert above["shrinkage"] == pytest.approx(0, abs=0.001)
+    assert min(above[name] for name in METHODS if name != "shrinkage") > 0.02
+
+
+@pytest.mark.parametrize("planted", [0.5, 1.0, 3.0])
+def test_shrinkage_finds_how_far_informative_logits_are_from_the_truth(planted: float) -> None:
+    rng = np.random.default_rng(8)
+    truth = log_odds(KNOWN) + rng.normal(size=20000)
+    told = log_odds(KNOWN) + (truth - log_odds(KNOWN)) * planted
+    fitted = fit_shrinkage(told, outcomes(rng, truth), KNOWN)
+    assert fitted == {"temperature": pytest.approx(planted, rel=0.1), "base_rate": KNOWN}
+    np.testing.assert_allclose(probabilities(told, planted, KNOWN), expit(truth))
+
+
+def test_shrinkage_keeps_the_ranks_and_a_temperature_of_one_every_bit() -> None:
+    np.testing.assert_array_equal(probabilities(LOGIT, 1.0, KNOWN), expit(LOGIT))
+    for temperature in (0.05, 0.7, 20.0):
+        shrunk = probabilities(LOGIT, temperature, KNOWN)
+        assert roc_auc_score(LABEL, shrunk) == pytest.approx(roc_auc_score(LABEL, LOGIT), abs=1e-6)
+    np.testing.assert_array_equal(probabilities(LOGIT, 3.0, 0.5), probabilities(LOGIT, 3.0))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_a_base_rate_of_one_class_is_no_certainty(rate: float) -> None:
+    fitted = fit_all(LOGIT, LABEL, rate)
+    assert np.isfinite(log_loss_rows(LABEL, calibrated(LOGIT, fitted, "shrinkage"))).all()
+    assert probabilities(np.zeros(1), 1e9, rate) == pytest.approx(rate, abs=2e-6)
+
+
+def test_no_training_row_no_base_rate() -> None:
+    rows = pd.DataFrame({"split": ["validation", "train"], "label": [1.0, np.nan]})
+    with pytest.raises(InputError, match="none of 2 rows is a training row with a label"):
+        base_rate(rows)
+
+
 def test_platt_undoes_a_stretch_and_a_shift() -> None:
-    fitted = fit_all(LOGIT * 3 - 2, LABEL)
+    fitted = fit_all(LOGIT * 3 - 2, LABEL, RATE)
     assert fitted["platt"]["slope"] == pytest.approx(1 / 3, abs=0.03)
     assert fitted["platt"]["intercept"] == pytest.approx(2 / 3, abs=0.1)
     assert loss(calibrated(LOGIT * 3 - 2, fitted, "platt")) < loss(calibrated(LOGIT * 3 - 2, fitted, "temperature"))
@@ -44,7 +107,7 @@ def test_platt_undoes_a_stretch_and_a_shift() -> None:
 
 def test_isotonic_undoes_any_rising_distortion_and_is_never_certain() -> None:
     distorted = np.sign(LOGIT) * np.abs(LOGIT) ** 3
-    fitted = fit_all(distorted, LABEL)
+    fitted = fit_all(distorted, LABEL, RATE)
     isotonic = calibrated(np.sort(distorted), fitted, "isotonic")
     assert (np.diff(isotonic) >= 0).all()
     assert calibrated(np.array([-1e9, 1e9]), fitted, "isotonic").min() > 0
@@ -54,7 +117,7 @@ def test_isotonic_undoes_any_rising_distortion_and_is_never_certain() -> None:
 
 def test_no_method_spoils_what_is_calibrated_already() -> None:
     half = slice(0, 2000)
-    fitted = fit_all(LOGIT[half], LABEL[half])
+    fitted = fit_all(LOGIT[half], LABEL[half], RATE)
     tolerance = dict.fromkeys(METHODS, 0.003) | {"isotonic": 0.02}  # as many numbers as steps: it learns noise
     for method in METHODS:
         rest = log_loss_rows(LABEL[2000:], calibrated(LOGIT[2000:], fitted, method)).mean()

@@ -1,0 +1,168 @@
+"""The stage `calibrate` on real rows: what it may know, what it leaves behind, and who reads that later."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from finscale.dataset import feature_names
+from finscale.evaluation.base_rate import base_rate
+from finscale.evaluation.bootstrap import enclosed_share, row_weights
+from finscale.evaluation.calibration import METHODS
+from finscale.evaluation.predictions import all_predictions
+from finscale.evaluation.scoring import Resampling, calibration_scores
+from finscale.model.budget import Shape
+from finscale.model.config import ModelConfig
+from finscale.model.patchtst import PatchTST
+from finscale.training import checkpoint
+from finscale.training.device import choose_compute
+from finscale.training.target import Target
+from stages import calibrate
+from study.calibrations import with_shrinkage
+from tests.conftest import write_development
+
+MODEL = ModelConfig(context_length=16, patch_length=8, patch_stride=4, dropout=0.1)
+SHAPE = Shape(d_model=16, n_layers=1, n_heads=4, ffn_dim=32)
+COMPUTE = choose_compute("cpu", "fp32", 1)
+Predict = Callable[[pd.DataFrame, dict[str, Any]], pd.DataFrame]
+PARAMS = {"task": "threshold_1pct", "calibrate": {"method": "shrinkage"}}
+
+
+@pytest.fixture(scope="module")
+def divided(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all splits: of the two years of validation, the second calibrates."""
+    late = (rows["split"] == "validation") & (rows["date"] >= "2015-01-01")
+    return rows.assign(split=rows["split"].mask(late, "calibration"))
+
+
+@pytest.fixture(scope="module")
+def model(divided: pd.DataFrame) -> checkpoint.Checkpoint:
+    """A network that has learnt nothing: its logits are unrelated to the labels."""
+    torch.manual_seed(0)
+    names = feature_names(divided)
+    network = PatchTST(SHAPE, MODEL, len(names))
+    return checkpoint.Checkpoint(network, SHAPE, MODEL, names, Target(binary=True), COMPUTE, {})
+
+
+def run_stage(folder: Path, rows: pd.DataFrame, model: checkpoint.Checkpoint) -> dict[str, Any]:
+    """What the stage writes when it runs in `folder`, which holds the development rows alone."""
+    write_development(folder, rows[rows["split"] != "test"].reset_index(drop=True))
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    checkpoint.save(model, folder / calibrate.WEIGHTS, folder / calibrate.MODEL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        calibrate.main()
+    return json.loads((folder / calibrate.CALIBRATION).read_text())
+
+
+@pytest.fixture(scope="module")
+def found(
+    divided: pd.DataFrame, model: checkpoint.Checkpoint, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    return run_stage(tmp_path_factory.mktemp("calibrate"), divided, model)
+
+
+def flipped(rows: pd.DataFrame, *splits: str) -> pd.DataFrame:
+    """The rows with the opposite labels in these splits."""
+    return rows.assign(label=rows["label"].where(~rows["split"].isin(splits), 1 - rows["label"]))
+
+
+def test_the_stage_anchors_shrinkage_to_the_base_rate_of_the_training_rows(
+    divided: pd.DataFrame, found: dict[str, Any]
+) -> None:
+    assert found["method"] == "shrinkage"
+    assert found["rows"] == (divided["split"] == "calibration").sum()
+    assert tuple(found["fitted"]) == tuple(found["loss"]) == METHODS
+    assert found["fitted"]["shrinkage"]["base_rate"] == divided.loc[divided["split"] == "train", "label"].mean()
+
+
+def test_labels_of_validation_and_test_rows_change_nothing(
+    divided: pd.DataFrame, model: checkpoint.Checkpoint, found: dict[str, Any], tmp_path: Path
+) -> None:
+    moved = flipped(divided, "validation", "test")
+    assert run_stage(tmp_path, moved, model) == found
+    assert base_rate(moved) == base_rate(divided)  # also where test rows are at hand, as they are to the baselines
+
+
+def test_labels_of_calibration_rows_change_the_temperature_and_not_the_base_rate(
+    divided: pd.DataFrame, model: checkpoint.Checkpoint, found: dict[str, Any], tmp_path: Path
+) -> None:
+    before, after = (
+        told["fitted"]["shrinkage"] for told in (found, run_stage(tmp_path, flipped(divided, "calibration"), model))
+    )
+    assert after["base_rate"] == before["base_rate"]
+    assert after["temperature"] != pytest.approx(before["temperature"], rel=0.01)
+
+
+def test_labels_of_training_rows_change_shrinkage_alone(
+    divided: pd.DataFrame, model: checkpoint.Checkpoint, found: dict[str, Any], tmp_path: Path
+) -> None:
+    moved = run_stage(tmp_path, flipped(divided, "train"), model)["fitted"]
+    assert moved["shrinkage"]["base_rate"] == pytest.approx(1 - found["fitted"]["shrinkage"]["base_rate"])
+    assert [name for name in METHODS if moved[name] != found["fitted"][name]] == ["shrinkage"]
+
+
+def without_shrinkage(found: dict[str, Any]) -> dict[str, Any]:
+    """What the stage wrote before there was such a method."""
+    fitted = {name: numbers for name, numbers in found["fitted"].items() if name != "shrinkage"}
+    return found | {"method": "temperature", "fitted": fitted}
+
+
+@pytest.fixture(scope="module")
+def predict(bars: pd.DataFrame, model: checkpoint.Checkpoint) -> Predict:
+    """What `evaluate` predicts of rows with a stored calibration."""
+    priced = bars.reset_index().assign(asset="SP500")
+    return lambda rows, calibration: all_predictions(rows, priced, model, calibration, iterations=2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def predictions(divided: pd.DataFrame, found: dict[str, Any], predict: Predict) -> pd.DataFrame:
+    return predict(divided, found)
+
+
+def test_where_logits_know_nothing_no_prediction_is_far_from_the_base_rate(predictions: pd.DataFrame) -> None:
+    far = {
+        name: (predictions[f"calibrated_{name}"] - predictions["base_rate"]).abs().max()
+        for name in ("none", "temperature", "shrinkage")
+    }
+    assert far["shrinkage"] < 0.02 < 0.1 < min(far["none"], far["temperature"])
+
+
+def test_no_calibrated_probability_depends_on_a_test_label(
+    divided: pd.DataFrame, found: dict[str, Any], predict: Predict, predictions: pd.DataFrame
+) -> None:
+    columns = ["model", "base_rate", *(f"calibrated_{method}" for method in METHODS)]
+    moved = predict(flipped(divided, "test"), found)
+    pd.testing.assert_frame_equal(moved[columns], predictions[columns], check_exact=True)
+
+
+def test_a_calibration_stored_before_shrinkage_is_read_as_it_always_was(
+    divided: pd.DataFrame, found: dict[str, Any], predict: Predict, predictions: pd.DataFrame
+) -> None:
+    old = predict(divided, without_shrinkage(found))
+    assert set(predictions) - set(old) == {"calibrated_shrinkage"}
+    others = [name for name in old if name != "model"]
+    pd.testing.assert_frame_equal(old[others], predictions[others], check_exact=True)
+    assert (old["model"] == old["calibrated_temperature"]).all()
+    test = old[old["split"] == "test"]
+    weights = row_weights(test["date"].to_numpy(), 5, 100, seed=0)
+    drawn = Resampling(5, weights, 0.95, enclosed_share(0.95, 5, test["date"].nunique()))
+    assert set(calibration_scores(test, drawn)) == set(METHODS) - {"shrinkage"}
+
+
+def test_the_study_shrinks_older_predictions_as_the_stage_does_fold_by_fold(
+    divided: pd.DataFrame, model: checkpoint.Checkpoint, predict: Predict, predictions: pd.DataFrame, tmp_path: Path
+) -> None:
+    opposite = flipped(divided, "train", "calibration")
+    second = predict(opposite, run_stage(tmp_path, opposite, model))
+    made = pd.concat([predictions.assign(fold="1"), second.assign(fold="2")], ignore_index=True)
+    for told in (predictions, made):
+        again = with_shrinkage(told.drop(columns="calibrated_shrinkage"))
+        np.testing.assert_allclose(again["calibrated_shrinkage"], told["calibrated_shrinkage"], atol=1e-6)
+        assert with_shrinkage(told) is told
