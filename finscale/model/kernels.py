@@ -10,6 +10,7 @@ of a linear layer's input and output.
 """
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ class _Attention(Function):
         ctx.scale, ctx.shape = scale, (n_heads, x_MD.shape[1] // n_heads, n_tokens, len(x_MD) // n_tokens)
         projected = _product(qkv, x_MD).add_(qkv_bias.to(dtype)[:, None]).view(3, *ctx.shape)
         query, key, value = _exact(projected)
-        weights_HNNS = torch.softmax(_over_width(query, key, scale), 2)
+        weights_HNNS = torch.softmax(_over_width(query, key).mul_(scale), 2)
         mixed_DM = _over_keys(weights_HNNS, value).view(-1, len(x_MD)).to(dtype)
         ctx.save_for_backward(x_MD, qkv, out, projected, weights_HNNS, mixed_DM)
         return _product(mixed_DM.t(), out, out_bias.to(dtype))
@@ -86,15 +87,13 @@ class _Attention(Function):
         query, key, value = _exact(projected)
         grad_mixed = _exact(_product(out.t(), grad_MD).view(ctx.shape))
         # Softmax's Jacobian: dS = W * (dW - sum(dW * W)), the sum over the keys.
-        grad_weights = _over_width(grad_mixed, value, 1.0).mul_(weights_HNNS)
+        grad_weights = _over_width(grad_mixed, value).mul_(weights_HNNS)
         grad_scores = grad_weights.addcmul_(weights_HNNS, grad_weights.sum(2, keepdim=True), value=-1).mul_(ctx.scale)
-        grad = torch.stack(
-            [
-                _over_keys(grad_scores, key),
-                _over_keys(grad_scores.transpose(1, 2), query),
-                _over_keys(weights_HNNS.transpose(1, 2), grad_mixed),
-            ]
-        ).view(3 * len(mixed_DM), -1)
+        grad = torch.empty((3, *ctx.shape), dtype=grad_mixed.dtype)
+        _over_keys(grad_scores, key, grad[0])
+        _over_keys(grad_scores.transpose(1, 2), query, grad[1])
+        _over_keys(weights_HNNS.transpose(1, 2), grad_mixed, grad[2])
+        grad = grad.view(3 * len(mixed_DM), -1)
         low = grad.to(projected.dtype)
         grad_x = _product(low.t(), qkv.t())
         of_qkv, of_out = _product(low, x_MD.t()), _product(grad_MD.t(), mixed_DM)
@@ -111,19 +110,20 @@ def attention(
     return mixed
 
 
-def _over_width(left_HdNS: Tensor, right_HdNS: Tensor, scale: float) -> Tensor:
+def _over_width(left_HdNS: Tensor, right_HdNS: Tensor) -> Tensor:
     """(H, N, N, S): left's tokens with right's, multiplied and summed over the width of a head."""
-    total = torch.mul(left_HdNS[:, 0, :, None], right_HdNS[:, 0, None])
-    for place in range(1, left_HdNS.shape[1]):
-        total.addcmul_(left_HdNS[:, place, :, None], right_HdNS[:, place, None])
-    return total.mul_(scale)
+    return _sum_of_products(left_HdNS.unsqueeze(3).unbind(1), right_HdNS.unsqueeze(2).unbind(1))
 
 
-def _over_keys(weights_HNNS: Tensor, value_HdNS: Tensor) -> Tensor:
+def _over_keys(weights_HNNS: Tensor, value_HdNS: Tensor, out_HdNS: Tensor | None = None) -> Tensor:
     """(H, d, N, S): values weighted and summed over the second axis of tokens."""
-    total = torch.mul(weights_HNNS[:, None, :, 0], value_HdNS[:, :, None, 0])
-    for place in range(1, weights_HNNS.shape[2]):
-        total.addcmul_(weights_HNNS[:, None, :, place], value_HdNS[:, :, None, place])
+    return _sum_of_products(weights_HNNS.unsqueeze(1).unbind(3), value_HdNS.unsqueeze(2).unbind(3), out_HdNS)
+
+
+def _sum_of_products(lefts: Sequence[Tensor], rights: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
+    total = torch.mul(lefts[0], rights[0], out=out)
+    for left, right in zip(lefts[1:], rights[1:], strict=True):
+        total.addcmul_(left, right)
     return total
 
 
