@@ -127,6 +127,11 @@ class PatchTST(nn.Module):
         pooled = tokens_BCND if self.model.pooling == "flatten" else tokens_BCND.mean(dim=2)
         return self.head(pooled.flatten(1) * self.readout_scale).squeeze(1)
 
+    def numbers_per_window(self, channels: int) -> int:
+        """Elements of the widest tensor that one window is turned into on its way."""
+        width = max([parameter.shape[0] for parameter in self.layers.parameters()], default=1)
+        return channels * self.model.num_patches * width
+
     def counts(self) -> Counts:
         """Trainable parameters per group, counted on the module itself."""
         body = sum(p.numel() for p in self.layers.parameters())
