@@ -60,9 +60,10 @@ def read_folds(path: Path) -> list[StoredFold]:
 
 
 def remove_others(path: Path, folds: Sequence[StoredFold]) -> None:
-    """Remove the files of folds that are no longer there. The folder stays, empty after a single split."""
+    """Remove the files of folds that are no longer there. The folder stays: DVC warns of outputs that are empty."""
     folder = folder_of_later(path)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README").write_text("Files of the folds after the first; none where evaluation.scheme is single.\n")
     wanted = {fold.of(path) for fold in folds}
     for file in set(folder.glob(f"*{path.suffix}")) - wanted:
         file.unlink()

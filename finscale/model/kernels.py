@@ -1,20 +1,21 @@
 """CPU kernels: the same mathematics as torch's, with faster products and less memory traffic.
 
-A window's sequence is 4 to 16 tokens long. At that length torch's softmax over the last dimension cannot
-vectorise and costs more than the matrix products around it, and Dropout's Bernoulli draws one variate per
-element. And torch multiplies fp32 matrices with MKL, which on AMD processors takes its AVX2 path: oneDNN, which
-torch carries too and uses for bf16, is twice as fast there (docs/performance.md). Other devices use torch's own.
+A window's sequence is 4 to 16 tokens long. At that length attention is all overhead: of matrix routines that multiply
+6 x 6 numbers at a time, and of a softmax that cannot vectorise. Dropout's Bernoulli draws one variate per element. And
+torch multiplies fp32 matrices with MKL, which on AMD processors takes its AVX2 path: oneDNN, which torch carries too
+and uses for bf16, is twice as fast there (docs/performance.md). Other devices use torch's own.
 
 Shapes: S sequences, H heads, N tokens of a sequence, d width of a head, D = H*d, M = S*N tokens, I and O the widths
 of a linear layer's input and output.
 """
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
@@ -43,9 +44,11 @@ class _Linear(Function):
 
 
 def _product(left_RK: Tensor, right_CK: Tensor, bias_C: Tensor | None = None) -> Tensor:
-    """left right^T + bias."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(left_RK, right_CK, bias_C, "none", [], "")
-    return product
+    """left right^T + bias; in fp32 on x86 by oneDNN."""
+    if _ONEDNN and left_RK.dtype == torch.float32:
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(left_RK, right_CK, bias_C, "none", [], "")
+        return product
+    return F.linear(left_RK, right_CK, bias_C)
 
 
 def linear(x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
@@ -56,60 +59,77 @@ def linear(x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
     return product
 
 
-class _ShortAttention(Function):
-    """Softmax attention from fused projections (M, 3D) to mixed values (M, D)."""
+class _Attention(Function):
+    """Self-attention between its two projections, qkv (3D, D) and out (D, D), in fp32; the projections in `dtype`.
+
+    Between them everything lies as (..., S), so that each operation runs along all sequences at once: the matrices of a
+    single sequence, 6 x 6 or 6 x 16, cost a matrix routine more to begin than to multiply.
+    """
 
     @staticmethod
-    def forward(ctx: Any, qkv_M3D: Tensor, n_tokens: int, n_heads: int, scale: float) -> Tensor:
-        width = qkv_M3D.shape[1] // 3
-        head = width // n_heads
-        split = qkv_M3D.view(-1, n_tokens, 3, n_heads, head).permute(2, 0, 3, 1, 4).contiguous()
-        qkv = split.view(3, -1, n_tokens, head)  # one copy for all three, batch S*H
-        query, key, value = qkv.unbind(0)
-        scores = _scaled_product(query, key.transpose(1, 2), scale)
-        weights = _tokens_last(torch.softmax(_tokens_first(scores), 0), n_tokens)
-        ctx.save_for_backward(qkv, weights)
-        ctx.n_heads, ctx.scale = n_heads, scale
-        mixed = torch.bmm(weights, value).view(-1, n_heads, n_tokens, head)
-        return mixed.transpose(1, 2).reshape(-1, width)
+    def forward(
+        ctx: Any, x_MD: Tensor, qkv: Tensor, qkv_bias: Tensor, out: Tensor, out_bias: Tensor,
+        n_tokens: int, n_heads: int, scale: float, dtype: torch.dtype,
+    ) -> Tensor:  # fmt: skip
+        x_MD, qkv, out = x_MD.to(dtype), qkv.to(dtype), out.to(dtype)
+        ctx.scale, ctx.shape = scale, (n_heads, x_MD.shape[1] // n_heads, n_tokens, len(x_MD) // n_tokens)
+        projected = _product(qkv, x_MD).add_(qkv_bias.to(dtype)[:, None]).view(3, *ctx.shape)
+        query, key, value = _exact(projected)
+        weights_HNNS = torch.softmax(_over_width(query, key).mul_(scale), 2)
+        mixed_DM = _over_keys(weights_HNNS, value).view(-1, len(x_MD)).to(dtype)
+        ctx.save_for_backward(x_MD, qkv, out, projected, weights_HNNS, mixed_DM)
+        return _product(mixed_DM.t(), out, out_bias.to(dtype))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_MD: Tensor) -> tuple[Tensor, None, None, None]:
-        qkv, weights = ctx.saved_tensors
-        query, key, value = qkv.unbind(0)
-        _, n_tokens, head = query.shape
-        grad_mixed = grad_MD.view(-1, n_tokens, ctx.n_heads, head).transpose(1, 2).reshape(-1, n_tokens, head)
-        grad = torch.empty_like(qkv)
-        torch.bmm(weights.transpose(1, 2), grad_mixed, out=grad[2])
+    def backward(ctx: Any, grad_MD: Tensor) -> tuple[Tensor | None, ...]:
+        x_MD, qkv, out, projected, weights_HNNS, mixed_DM = ctx.saved_tensors
+        query, key, value = _exact(projected)
+        grad_mixed = _exact(_product(out.t(), grad_MD).view(ctx.shape))
         # Softmax's Jacobian: dS = W * (dW - sum(dW * W)), the sum over the keys.
-        weights_first = _tokens_first(weights)
-        grad_first = _tokens_first(torch.bmm(grad_mixed, value.transpose(1, 2))) * weights_first
-        grad_first = torch.addcmul(grad_first, weights_first, grad_first.sum(0, keepdim=True), value=-1)
-        grad_scores = _tokens_last(grad_first, n_tokens)
-        grad[0] = _scaled_product(grad_scores, key, ctx.scale)
-        grad[1] = _scaled_product(grad_scores.transpose(1, 2), query, ctx.scale)
-        by_sequence = grad.view(3, -1, ctx.n_heads, n_tokens, head).permute(1, 3, 0, 2, 4)
-        return by_sequence.reshape(-1, 3 * ctx.n_heads * head), None, None, None
+        grad_weights = _over_width(grad_mixed, value).mul_(weights_HNNS)
+        grad_scores = grad_weights.addcmul_(weights_HNNS, grad_weights.sum(2, keepdim=True), value=-1).mul_(ctx.scale)
+        grad = torch.empty((3, *ctx.shape), dtype=grad_mixed.dtype)
+        _over_keys(grad_scores, key, grad[0])
+        _over_keys(grad_scores.transpose(1, 2), query, grad[1])
+        _over_keys(weights_HNNS.transpose(1, 2), grad_mixed, grad[2])
+        grad = grad.view(3 * len(mixed_DM), -1)
+        low = grad.to(projected.dtype)
+        grad_x = _product(low.t(), qkv.t())
+        of_qkv, of_out = _product(low, x_MD.t()), _product(grad_MD.t(), mixed_DM)
+        return grad_x, of_qkv, grad.sum(1), of_out, grad_MD.sum(0), None, None, None, None
 
 
-def short_attention(qkv_M3D: Tensor, n_tokens: int, n_heads: int, scale: float) -> Tensor:
-    """Attention within each run of `n_tokens` rows; query, key and value stand side by side in a row."""
-    mixed: Tensor = _ShortAttention.apply(qkv_M3D, n_tokens, n_heads, scale)
+def attention(
+    x_MD: Tensor, qkv: nn.Linear, out: nn.Linear, n_tokens: int, n_heads: int, scale: float
+) -> Tensor:  # fmt: skip
+    """out(attention(qkv(x))), tokens in order of their place in the sequence: row n*S + s is token n of sequence s."""
+    autocast = torch.is_autocast_enabled("cpu")
+    dtype = torch.get_autocast_dtype("cpu") if autocast else x_MD.dtype
+    mixed: Tensor = _Attention.apply(x_MD, qkv.weight, qkv.bias, out.weight, out.bias, n_tokens, n_heads, scale, dtype)
     return mixed
 
 
-def _scaled_product(left: Tensor, right: Tensor, scale: float) -> Tensor:
-    return torch.baddbmm(left.new_empty(1, 1, 1), left, right, beta=0, alpha=scale)
+def _over_width(left_HdNS: Tensor, right_HdNS: Tensor) -> Tensor:
+    """(H, N, N, S): left's tokens with right's, multiplied and summed over the width of a head."""
+    return _sum_of_products(left_HdNS.unsqueeze(3).unbind(1), right_HdNS.unsqueeze(2).unbind(1))
 
 
-def _tokens_first(scores_SNN: Tensor) -> Tensor:
-    """(S*H, N, N) -> (N keys, S*H*N): reductions over keys become whole-vector operations."""
-    return scores_SNN.view(-1, scores_SNN.shape[-1]).t().contiguous()
+def _over_keys(weights_HNNS: Tensor, value_HdNS: Tensor, out_HdNS: Tensor | None = None) -> Tensor:
+    """(H, d, N, S): values weighted and summed over the second axis of tokens."""
+    return _sum_of_products(weights_HNNS.unsqueeze(1).unbind(3), value_HdNS.unsqueeze(2).unbind(3), out_HdNS)
 
 
-def _tokens_last(scores_first: Tensor, n_tokens: int) -> Tensor:
-    return scores_first.t().contiguous().view(-1, n_tokens, n_tokens)
+def _sum_of_products(lefts: Sequence[Tensor], rights: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
+    total = torch.mul(lefts[0], rights[0], out=out)
+    for left, right in zip(lefts[1:], rights[1:], strict=True):
+        total.addcmul_(left, right)
+    return total
+
+
+def _exact(of: Tensor) -> Tensor:
+    """At least fp32."""
+    return of if of.dtype == torch.float64 else of.float()
 
 
 class _DropAdd(Function):

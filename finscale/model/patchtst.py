@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from finscale.model.budget import Counts, Shape
 from finscale.model.config import ModelConfig
-from finscale.model.kernels import drop_add, linear, short_attention
+from finscale.model.kernels import attention, drop_add, linear
 from finscale.model.mup import attention_scale, readout_scale, rescale_initial
 
 _VARIANCE_FLOOR = 1e-5  # as in transformers' PatchTSTStdScaler
@@ -40,11 +40,10 @@ class Attention(nn.Module):
         self.out = Linear(shape.d_model, shape.d_model)
 
     def forward(self, tokens_MD: Tensor, n_patches: int) -> Tensor:
-        width = tokens_MD.shape[1]
-        qkv_M3D = self.qkv(tokens_MD)
         if _own_kernels(tokens_MD):
-            return self.out(short_attention(qkv_M3D, n_patches, self.n_heads, self.scale))
-        qkv = qkv_M3D.view(-1, n_patches, 3, self.n_heads, width // self.n_heads)
+            return attention(tokens_MD, self.qkv, self.out, n_patches, self.n_heads, self.scale)
+        width = tokens_MD.shape[1]
+        qkv = self.qkv(tokens_MD).view(-1, n_patches, 3, self.n_heads, width // self.n_heads)
         q_SHNd, k_SHNd, v_SHNd = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         if tokens_MD.is_cpu:  # being compiled: the compiler fuses plain operations
             weights_SHNN = torch.softmax(q_SHNd @ k_SHNd.transpose(-1, -2) * self.scale, dim=-1)
@@ -111,18 +110,27 @@ class PatchTST(nn.Module):
             rescale_initial(self, shape)
 
     def forward(self, x_BLC: Tensor) -> Tensor:
-        batch, _, channels = x_BLC.shape
         n_patches = self.model.num_patches
         patches_BCNP = patchify(instance_norm(x_BLC), self.model)
-        tokens_MD = (self.embed(patches_BCNP) + self.position_ND).flatten(0, 2)
+        by_place = _own_kernels(x_BLC)  # the order of tokens that those kernels work along: (N, B, C), not (B, C, N)
+        if by_place:
+            embedded = self.embed(patches_BCNP.permute(2, 0, 1, 3)) + self.position_ND[:, None, None]
+        else:
+            embedded = self.embed(patches_BCNP) + self.position_ND
+        tokens_MD = embedded.flatten(0, 2)
         for layer in self.layers:
             if self.recompute and torch.is_grad_enabled():
                 tokens_MD = checkpoint(layer, tokens_MD, n_patches, use_reentrant=False)
             else:
                 tokens_MD = layer(tokens_MD, n_patches)
-        tokens_BCND = tokens_MD.view(batch, channels, n_patches, -1)
+        tokens_BCND = tokens_MD.view_as(embedded).permute(1, 2, 0, 3) if by_place else tokens_MD.view_as(embedded)
         pooled = tokens_BCND if self.model.pooling == "flatten" else tokens_BCND.mean(dim=2)
         return self.head(pooled.flatten(1) * self.readout_scale).squeeze(1)
+
+    def numbers_per_window(self, channels: int) -> int:
+        """Elements of the widest tensor that one window is turned into on its way."""
+        width = max([parameter.shape[0] for parameter in self.layers.parameters()], default=1)
+        return channels * self.model.num_patches * width
 
     def counts(self) -> Counts:
         """Trainable parameters per group, counted on the module itself."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from finscale.errors import InputError
 from finscale.model.mup import parameter_groups
+from finscale.model.patchtst import PatchTST
 from finscale.training import sharding
 from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, generator_states, set_generator_states
@@ -72,7 +73,7 @@ class Trainer:
     """One run: fit() trains to the end, or to a request to stop."""
 
     def __init__(
-        self, model: nn.Module, train: Windows, validation: Windows, target: Target, config: TrainConfig,
+        self, model: PatchTST, train: Windows, validation: Windows, target: Target, config: TrainConfig,
         compute: Compute, seed: int,
     ) -> None:  # fmt: skip
         self.model, self.train, self.validation, self.target = model, train, validation, target
@@ -243,7 +244,7 @@ class Trainer:
 
 
 def fit(
-    model: nn.Module, train: Windows, validation: Windows, target: Target, config: TrainConfig, compute: Compute,
+    model: PatchTST, train: Windows, validation: Windows, target: Target, config: TrainConfig, compute: Compute,
     seed: int, on_epoch: Callable[[Epoch], None],
 ) -> FitResult:  # fmt: skip
     """Train without saved states; see Trainer.fit."""

@@ -2,26 +2,28 @@
 
 import numpy as np
 import torch
-from torch import nn
 
+from finscale.model.patchtst import PatchTST
 from finscale.training.device import Compute
 from finscale.training.target import Target
 from finscale.windows import Windows
 
-_BATCH = 256  # windows
+_WINDOWS = 256  # of one pass, at most
+_NUMBERS = 1 << 28  # of one tensor, at most: 1 GiB in fp32
 
 
-def mean_loss(model: nn.Module, windows: Windows, target: Target, compute: Compute) -> float:
+def mean_loss(model: PatchTST, windows: Windows, target: Target, compute: Compute) -> float:
     """The loss over all windows, in training units."""
     outputs = torch.from_numpy(predict(model, windows, compute))
     return float(target.loss(outputs, windows.label.cpu()))
 
 
 @torch.no_grad()
-def predict(model: nn.Module, windows: Windows, compute: Compute) -> np.ndarray:
+def predict(model: PatchTST, windows: Windows, compute: Compute) -> np.ndarray:
     """The model's raw outputs (logits, or z-scored returns), one per window in order."""
     model.eval()
     positions = torch.arange(len(windows), device=compute.device)
+    of_a_pass = max(1, min(_WINDOWS, _NUMBERS // model.numbers_per_window(windows.channels)))
     with compute.autocast():
-        outputs = [model(windows.gather(index_B)[0]).float().cpu() for index_B in positions.split(_BATCH)]
+        outputs = [model(windows.gather(index_B)[0]).float().cpu() for index_B in positions.split(of_a_pass)]
     return torch.cat(outputs).numpy()

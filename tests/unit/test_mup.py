@@ -56,7 +56,9 @@ def changes(model: ModelConfig, width: int, seed: int, rate: float) -> dict[str,
     optimizer = torch.optim.AdamW(parameter_groups(network, model, 0.01), lr=rate)
     for group in optimizer.param_groups:
         group["lr"] *= group["lr_multiplier"]
-    with outputs_of(network) as seen:
+    # By torch's own operations: the CPU's attention kernel takes its projections in, and no hook sees them.
+    with pytest.MonkeyPatch.context() as patch, outputs_of(network) as seen:
+        patch.setattr("finscale.model.patchtst._own_kernels", lambda _: False)
         network(x_BLC)
         before = dict(seen)
         for _ in range(STEPS):
@@ -143,9 +145,9 @@ def test_attention_kernel_and_torch_s_own_agree_under_mup(n_heads: int) -> None:
     network = network_of(MUP, Shape(128, 1, n_heads, 256)).double()
     attention, tokens_MD = network.layers[0].attention, torch.randn(18, 128, dtype=torch.float64)
     assert attention.scale == math.sqrt(BASE_HEAD_WIDTH) / (128 // n_heads)
-    query, key, value = attention.qkv(tokens_MD).view(3, 6, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
-    mixed = F.scaled_dot_product_attention(query, key, value, scale=attention.scale)
-    expected = attention.out(mixed.transpose(1, 2).reshape(-1, 128))
+    query, key, value = attention.qkv(tokens_MD).view(6, 3, 3, n_heads, -1).permute(2, 1, 3, 0, 4)  # token-major rows
+    mixed_SHNd = F.scaled_dot_product_attention(query, key, value, scale=attention.scale)
+    expected = attention.out(mixed_SHNd.permute(2, 0, 1, 3).reshape(-1, 128))
     ours = attention(tokens_MD, 6)
     torch.testing.assert_close(ours, expected)
     of_ours, of_expected = (torch.autograd.grad(out.square().sum(), attention.qkv.weight) for out in (ours, expected))

@@ -164,10 +164,10 @@ def test_a_regression_is_scored_in_squared_returns() -> None:
     assert loss == pytest.approx(float(windows.label.var(unbiased=False)), rel=1e-5)
 
 
-def test_predictions_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_do_not_depend_on_the_size_of_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     network = trained()[0]
     whole = predict(network, VALIDATION, COMPUTE)
-    monkeypatch.setattr("finscale.training.prediction._BATCH", 7)
+    monkeypatch.setattr("finscale.training.prediction._NUMBERS", 7 * network.numbers_per_window(VALIDATION.channels))
     assert len(whole) == len(VALIDATION)
     np.testing.assert_allclose(predict(network, VALIDATION, COMPUTE), whole, atol=1e-5)
 
