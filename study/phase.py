@@ -26,7 +26,7 @@ from finscale.scaling.phases import Row, load_phase
 from study.collect import LEDGER, collect
 from study.cost import estimate
 from study.experiments import code_hash, planned_keys, read_workspace
-from study.workers import LOGS, Run, work_off
+from study.workers import LOGS, Run, reasons, work_off
 
 PHASES = Path("phases.yaml")
 
@@ -96,7 +96,8 @@ def main() -> None:
     failed = work_off([as_run(row, settings) for row in todo], asked.jobs, lambda: collect(quiet=True))
     if failed:
         raise InputError(
-            f"{len(failed)} runs failed; {LOGS / failed[0].name}.log says why; the same command tries again"
+            f"{len(failed)} of {len(todo)} runs failed; the same command tries them again, {LOGS} has their logs\n"
+            f"{reasons(failed)}"
         )
     print("phase: done; `dvc repro` redraws the curve")
 

@@ -5,6 +5,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.scaling.phases import load_phase
 from study.phase import parse_settings
+from study.workers import Run, reasons
 
 PHASES = Path("phases.yaml")
 
@@ -57,3 +58,16 @@ def test_settings_are_read_as_in_params_yaml() -> None:
     }  # fmt: skip
     with pytest.raises(InputError, match="--set takes KEY=VALUE"):
         parse_settings(["source"])
+
+
+def test_failed_runs_are_told_by_reason_in_the_words_of_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.workers.LOGS", tmp_path)
+    few = "Running stage 'dataset':\nerror: dataset: 16 positives\nERROR: failed to reproduce 'dataset'\n"
+    for name, log in {"a-s0": few, "a-s1": few, "b": "Traceback\nMemoryError\n", "c": ""}.items():
+        (tmp_path / f"{name}.log").write_text(log)
+    told = reasons([Run(name, {}) for name in ("a-s0", "b", "a-s1", "c")])
+    assert told.splitlines() == [
+        "  dataset: 16 positives", "    a-s0, a-s1", "  MemoryError", "    b", "  its log is empty", "    c",
+    ]  # fmt: skip
