@@ -7,6 +7,7 @@ Why    a grid of a hundred runs is interrupted more often than not: what is fini
 
     python -m study.phase 6A --dry
     python -m study.phase 1 --budgets 10K 30K 100K --set source=directory --jobs 2
+    python -m study.phase 2 --only P2-500 P2-1000
 """
 
 import argparse
@@ -26,7 +27,7 @@ from finscale.scaling.phases import Row, load_phase
 from study.collect import LEDGER, collect
 from study.cost import estimate
 from study.experiments import code_hash, planned_keys, read_workspace
-from study.workers import LOGS, Run, work_off
+from study.workers import LOGS, Run, reasons, work_off
 
 PHASES = Path("phases.yaml")
 
@@ -72,6 +73,17 @@ def parse_settings(words: list[str]) -> dict[str, Any]:
     return {key: value.isoformat() if isinstance(value, date) else value for key, value in read.items()}
 
 
+def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:
+    """The rows of these names, P2-500 also for P2-500-10K but not for P2-5000; all of them for None."""
+    if names is None:
+        return rows
+    of = {name: [row for row in rows if f"{row.name}-".startswith(f"{name}-")] for name in names}
+    if unknown := [name for name, found in of.items() if not found]:
+        known = ", ".join(dict.fromkeys(row.name for row in rows))
+        raise InputError(f"--only: there is no row {', '.join(unknown)}; there are {known}")
+    return [row for row in rows if any(row in found for found in of.values())]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("phase", help="1 to 6, or 6A")
@@ -79,12 +91,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="experiments side by side")
     parser.add_argument("--budgets", nargs="+", help="in place of the phase's own")
     parser.add_argument("--seeds", nargs="+", type=int, help="in place of the file's")
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="these rows alone, such as P2-500")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of every run, such as source"
     )
     asked = parser.parse_args()
     settings = parse_settings(asked.set)
-    rows = load_phase(PHASES, asked.phase, asked.budgets, asked.seeds)
+    rows = chosen(load_phase(PHASES, asked.phase, asked.budgets, asked.seeds), asked.only)
     rows = [Row(row.name, {axis: settings.get(axis, value) for axis, value in row.axes.items()}) for row in rows]
     settings = {key: value for key, value in settings.items() if key not in rows[0].axes}
     collect()
@@ -96,7 +109,8 @@ def main() -> None:
     failed = work_off([as_run(row, settings) for row in todo], asked.jobs, lambda: collect(quiet=True))
     if failed:
         raise InputError(
-            f"{len(failed)} runs failed; {LOGS / failed[0].name}.log says why; the same command tries again"
+            f"{len(failed)} of {len(todo)} runs failed; the same command tries them again, {LOGS} has their logs\n"
+            f"{reasons(failed)}"
         )
     print("phase: done; `dvc repro` redraws the curve")
 

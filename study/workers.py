@@ -46,6 +46,18 @@ def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[
     return failed
 
 
+def reasons(failed: list[Run]) -> str:
+    """Why runs failed, by what their logs say last, each reason once with the runs that it stopped."""
+    by_reason: dict[str, list[str]] = {}
+    for run in failed:
+        lines = (LOGS / f"{run.name}.log").read_text().strip().splitlines() or ["its log is empty"]
+        said = [
+            line for line in lines if line.startswith("error: ")
+        ]  # a stage's own words; DVC's repeat that it failed
+        by_reason.setdefault((said or lines)[-1].removeprefix("error: "), []).append(run.name)
+    return "\n".join(f"  {reason}\n    {', '.join(names)}" for reason, names in by_reason.items())
+
+
 def _run(run: Run) -> bool:
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={value}")]
     # Up to `evaluate`: what comes after it draws, and is drawn once at the end. Forced, so that a name which an earlier

@@ -74,7 +74,7 @@ def plot_interaction(found: Interaction, title: str, path: Path) -> None:
 def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
     """One panel per size: skill by threshold and horizon, with its interval; bold where all of it is above zero."""
     rows, columns = grids[0].cells.shape
-    height = len(grids) * (0.75 * rows + 0.7) + 0.8
+    height = len(grids) * (1.05 * rows + 0.7) + 0.8
     figure, panels = plt.subplots(
         len(grids), 1, figsize=(1.3 + 1.6 * columns, height), layout="constrained", squeeze=False
     )
@@ -102,9 +102,10 @@ def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | None) -> No
         axes.text(column, row, "no run", ha="center", va="center", fontsize=9, color=MUTED)
         return
     weight = "bold" if cell.low > 0 else "normal"
-    axes.text(column, row - 0.17, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=10, color=INK, weight=weight)
+    axes.text(column, row - 0.22, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=10, color=INK, weight=weight)
     told = f"{cell.low:+.1%} to {cell.high:+.1%}\n{cell.seeds_words}"
-    axes.text(column, row + 0.17, told, ha="center", va="center", fontsize=7.5, color=INK)
+    rivals = cell.rivals_words.replace(", ", "\n")
+    axes.text(column, row + 0.17, f"{told}\n{rivals}", ha="center", va="center", fontsize=7, color=INK)
 
 
 def plot_isoflop(

@@ -13,25 +13,29 @@ A peer that is not installed has no line: pip install -r requirements-bench.txt
 import argparse
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
+from typing import Any
 
 import torch
 from tabulate import tabulate
 
-from tests.bench.contestants import CONTESTANTS, STACKED
+from tests.bench.contestants import CONTESTANTS, STACKED, matmul_size
 from tests.bench.race import BATCH, Setting
 
 _AT_LEAST = 0.5  # seconds of one turn
 _BASELINE = "transformers, plain loop"
+_PEAKS = ("matmul", "matmul, oneDNN")  # large squares: what torch.matmul reaches, and oneDNN in fp32
+_AT_ONCE = ", a run per core"  # of a contestant's name: as studies train, one thread for each of several runs
 _NEEDS = {"transformers, Trainer": "accelerate", "neuralforecast": "neuralforecast"}
 
 
 @dataclass
 class Contestant:
-    """A process that trains when it is told to."""
+    """A process that trains when it is told to; or one for each thread, which train at once."""
 
     name: str
     setting: Setting
@@ -40,38 +44,48 @@ class Contestant:
     peak_bytes: int = 0
 
     def __post_init__(self) -> None:
-        command = [sys.executable, "-m", "tests.bench.contestants", self.name, json.dumps(asdict(self.setting))]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self._copies = self.setting.threads if self.name.endswith(_AT_ONCE) else 1
+        setting = replace(self.setting, threads=self.setting.threads // self._copies)
+        self._words = ["-m", "tests.bench.contestants", self.name.removesuffix(_AT_ONCE), json.dumps(asdict(setting))]
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, *self._words],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            )
+            for _ in range(self._copies)
+        ]  # fmt: skip
 
     def warm_up(self) -> None:
         self._turn(2)  # the first step builds kernels
         self.steps = max(1, round(_AT_LEAST / min(self._turn(2))))
 
     def _turn(self, steps: int) -> list[float]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{steps}\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        for process in self._processes:
+            assert process.stdin
+            process.stdin.write(f"{steps}\n")
+            process.stdin.flush()
+        told = [self._answer(process) for process in self._processes]
+        self.peak_bytes = sum(one["peak_bytes"] for one in told)
+        return [second for one in told for second in one["seconds"]]
+
+    def _answer(self, process: subprocess.Popen[str]) -> dict[str, Any]:
+        assert process.stdout
+        line = process.stdout.readline()
         if not line:
-            command = f"echo 2 | python -m tests.bench.contestants '{self.name}' '{json.dumps(asdict(self.setting))}'"
-            sys.exit(f"bench: {self.name} ended; to see why: {command}")
-        told = json.loads(line)
-        self.peak_bytes = told["peak_bytes"]
-        seconds: list[float] = told["seconds"]
-        return seconds
+            sys.exit(f"bench: {self.name} ended; to see why: echo 2 | {shlex.join(['python', *self._words])}")
+        told: dict[str, Any] = json.loads(line)
+        return told
 
     def run(self) -> None:
         self.seconds.append(median(self._turn(self.steps)))
 
     def end(self) -> None:
-        self._process.communicate("0\n")
+        for process in self._processes:
+            process.communicate("0\n")
 
     @property
     def windows_per_second(self) -> float:
-        together = STACKED if "stacked" in self.name else 1
+        together = STACKED if "stacked" in self.name else self._copies
         return together * BATCH / median(self.seconds)
 
 
@@ -98,9 +112,9 @@ def compete(setting: Setting, rounds: int, names: list[str]) -> dict[str, Contes
 
 def rows_of(setting: Setting, contestants: dict[str, Contestant], reference: float) -> list[list[str]]:
     """reference: windows/s of transformers' plain loop in fp32."""
-    products = [contestants.pop(name) for name in list(contestants) if name.startswith("matmul")]
-    size = 8192 if setting.device == "cuda" else 1536
-    peak = max(2 * size**3 / median(product.seconds) for product in products)
+    products = {name: contestants.pop(name) for name in list(contestants) if name.startswith("matmul")}
+    size = matmul_size(setting.device)
+    peaks = {name: 2 * size**3 / median(product.seconds) for name, product in products.items()}
     plain = contestants[_BASELINE].windows_per_second
     rows = []
     for name, of in contestants.items():
@@ -108,10 +122,11 @@ def rows_of(setting: Setting, contestants: dict[str, Contestant], reference: flo
         spread = (
             f"{rate * median(of.seconds) / max(of.seconds):,.0f} to {rate * median(of.seconds) / min(of.seconds):,.0f}"
         )
-        share = f"{rate / BATCH * setting.flops_per_step() / peak:.0%} of {peak / 1e9:,.0f}"
+        flops = rate / BATCH * setting.flops_per_step()
+        shares = [f"{flops / peaks[name]:.0%} of {peaks[name] / 1e9:,.0f}" if name in peaks else "" for name in _PEAKS]
         ratios = [f"{rate / plain:.2f}", f"{rate / (reference or plain):.2f}"]
         where = [setting.budget, str(setting.channels), setting.precision]
-        rows.append([*where, name, f"{rate:,.0f}", spread, *ratios, share, f"{of.peak_bytes / 2**20:,.0f}"])
+        rows.append([*where, name, f"{rate:,.0f}", spread, *ratios, *shares, f"{of.peak_bytes / 2**20:,.0f}"])
     return rows
 
 
@@ -125,6 +140,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--compiled", action="store_true", help="also ours under torch.compile")
     parser.add_argument("--stacked", action="store_true", help="also several seeds of ours as one model")
+    parser.add_argument("--at-once", action="store_true", help="also as many runs as threads, each on one")
     given = parser.parse_args()
     print(f"batch {BATCH}, {given.threads} threads, {given.device}, torch {torch.__version__}, {given.rounds} rounds")
     rows = []
@@ -134,14 +150,16 @@ def main() -> None:
             for precision in given.precisions.split(","):
                 setting = Setting(budget, channels, precision, given.device, given.threads)
                 names = [name for name in CONTESTANTS if takes_part(name, setting, given.compiled, given.stacked)]
+                if given.at_once:
+                    names += ["ours" + _AT_ONCE, _BASELINE + _AT_ONCE]
                 contestants = compete(setting, given.rounds, names)
                 if precision == "fp32":
                     reference = contestants[_BASELINE].windows_per_second
                 rows += rows_of(setting, contestants, reference)
                 print(f"{budget}, {channels} channels, {precision}: done", file=sys.stderr)
     headers = ["budget", "channels", "precision", "model", "windows/s", "range", "x plain loop", "x plain loop, fp32"]
-    headers += ["GFLOP/s: share of matmul peak", "peak MiB"]
-    print(tabulate(rows, headers=headers, disable_numparse=True, stralign="right"))
+    headers += ["share of torch.matmul, GFLOP/s", "share of oneDNN's", "peak MiB"]
+    print(tabulate(rows, headers=headers, disable_numparse=True, stralign="right", tablefmt="github"))
 
 
 if __name__ == "__main__":

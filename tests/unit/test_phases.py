@@ -4,7 +4,8 @@ import pytest
 
 from finscale.errors import InputError
 from finscale.scaling.phases import load_phase
-from study.phase import parse_settings
+from study.phase import chosen, parse_settings
+from study.workers import Run, reasons
 
 PHASES = Path("phases.yaml")
 
@@ -57,3 +58,26 @@ def test_settings_are_read_as_in_params_yaml() -> None:
     }  # fmt: skip
     with pytest.raises(InputError, match="--set takes KEY=VALUE"):
         parse_settings(["source"])
+
+
+def test_failed_runs_are_told_by_reason_in_the_words_of_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.workers.LOGS", tmp_path)
+    few = "Running stage 'dataset':\nerror: dataset: 16 positives\nERROR: failed to reproduce 'dataset'\n"
+    for name, log in {"a-s0": few, "a-s1": few, "b": "Traceback\nMemoryError\n", "c": ""}.items():
+        (tmp_path / f"{name}.log").write_text(log)
+    told = reasons([Run(name, {}) for name in ("a-s0", "b", "a-s1", "c")])
+    assert told.splitlines() == [
+        "  dataset: 16 positives", "    a-s0, a-s1", "  MemoryError", "    b", "  its log is empty", "    c",
+    ]  # fmt: skip
+
+
+def test_some_rows_of_a_phase_can_be_run_alone() -> None:
+    rows = load_phase(Path("phases.yaml"), "2", ["10K"], [0, 1])
+    assert [row.run_name for row in chosen(rows, ["P2-500", "P2-20"])] == [
+        "P2-20-10K-s0", "P2-20-10K-s1", "P2-500-10K-s0", "P2-500-10K-s1",
+    ]  # fmt: skip
+    assert chosen(rows, None) == rows
+    with pytest.raises(InputError, match="no row P2-50K; there are P2-20-10K, P2-50-10K"):
+        chosen(rows, ["P2-20", "P2-50K"])

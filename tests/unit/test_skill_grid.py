@@ -45,6 +45,8 @@ def test_a_grid_per_size_has_every_threshold_and_horizon_in_order(ladder: pd.Dat
     assert {(task, horizon) for task in TASKS for horizon in HORIZONS if cells.loc[task, horizon] is None} == REFUSED
     one = cells.loc["threshold_3pct", "weekly"]
     assert (one.skill, one.low, one.seeds) == (pytest.approx(0.02), pytest.approx(0.005), 3)
+    mine = ladder[ladder["budget"] == "30K"]
+    assert one.rivals["CatBoost"] == pytest.approx(float((1 - mine["catboost_loss"] / mine["base_rate_loss"]).mean()))
 
 
 def test_other_tiers_and_settings_are_other_grids_and_one_horizon_is_none(ladder: pd.DataFrame) -> None:
@@ -72,7 +74,7 @@ def test_the_summary_has_the_grid_as_a_table(ladder: pd.DataFrame) -> None:
     row = next(line for line in text.splitlines() if line.startswith("| > 5 %"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:3] == ["-", "-"]
-    assert all(cell.startswith("+0.0300 (+0.0150 to ") and cell.endswith("), 3 seeds") for cell in cells[3:])
+    assert all(cell.startswith("+3.0% (+1.5% to ") and "), 3 seeds; GARCH +" in cell for cell in cells[3:])
     assert "Skill by threshold" not in generate_experiment_summary_report(ladder)
 
 
