@@ -143,7 +143,8 @@ def main() -> None:
     parser.add_argument("--at-once", action="store_true", help="also as many runs as threads, each on one")
     given = parser.parse_args()
     print(f"batch {BATCH}, {given.threads} threads, {given.device}, torch {torch.__version__}, {given.rounds} rounds")
-    rows = []
+    headers = ["budget", "channels", "precision", "model", "windows/s", "range", "x plain loop", "x plain loop, fp32"]
+    headers += ["share of torch.matmul, GFLOP/s", "share of oneDNN's", "peak MiB"]
     for budget in given.budgets.split(","):
         for channels in map(int, given.channels.split(",")):
             reference = 0.0
@@ -155,11 +156,8 @@ def main() -> None:
                 contestants = compete(setting, given.rounds, names)
                 if precision == "fp32":
                     reference = contestants[_BASELINE].windows_per_second
-                rows += rows_of(setting, contestants, reference)
-                print(f"{budget}, {channels} channels, {precision}: done", file=sys.stderr)
-    headers = ["budget", "channels", "precision", "model", "windows/s", "range", "x plain loop", "x plain loop, fp32"]
-    headers += ["share of torch.matmul, GFLOP/s", "share of oneDNN's", "peak MiB"]
-    print(tabulate(rows, headers=headers, disable_numparse=True, stralign="right", tablefmt="github"))
+                rows = rows_of(setting, contestants, reference)  # told at once: a bench is stopped more often than not
+                print(tabulate(rows, headers, "github", disable_numparse=True, stralign="right"), flush=True)
 
 
 if __name__ == "__main__":
