@@ -28,7 +28,7 @@ check: install
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder # the pipeline's few long tests first
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
