@@ -2,16 +2,16 @@
 
 Reads  data/raw, once validated (metrics/validate.json), and of the assets only their trading days
 Writes data/interim/series.parquet  date and one column per economic, sentiment, volatility and search series
-Why    a value enters on the first session after it was public (finscale/series.py has the lags and their reasons).
+Why    a value enters on the first session after it was public (finscale/data/series.py has the lags and their reasons).
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from finscale.bars import sessions
+from finscale.calendar import sessions
 from finscale.cli import run
-from finscale.series import on_sessions
+from finscale.data.series import on_sessions
 from finscale.storage import read_json, read_parquet, write_parquet
 
 RAW = Path("data/raw")

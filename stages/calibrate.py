@@ -16,16 +16,16 @@ import numpy as np
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.dataset import feature_names, read_development
+from finscale.data.dataset import feature_names, read_development
+from finscale.data.folds import StoredFold, folder_of_later, read_folds, remove_others
+from finscale.data.windows import Windows
 from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.calibration import METHODS, calibrated, fit_all
 from finscale.evaluation.config import CalibrateConfig, Method
 from finscale.evaluation.metrics import log_loss_rows
-from finscale.folds import StoredFold, folder_of_later, read_folds, remove_others
 from finscale.storage import write_json
 from finscale.training import checkpoint
 from finscale.training.prediction import predict
-from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
 DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)

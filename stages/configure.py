@@ -21,14 +21,14 @@ from finscale.config import (
     check_params,
     read_yaml,
 )
-from finscale.dataset import DatasetConfig
+from finscale.data.dataset import DatasetConfig
+from finscale.data.labels import LabelConfig
+from finscale.data.walk_forward import EvaluationConfig
 from finscale.evaluation.config import CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
-from finscale.labels import LabelConfig
 from finscale.meta.config import MetaConfig
 from finscale.search.config import TuneConfig
 from finscale.sources.config import DataConfig
 from finscale.training.config import TrainConfig
-from finscale.walk_forward import EvaluationConfig
 
 PARAMS = Path("params.yaml")
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Source, Task, load_params
-from finscale.dataset import (
+from finscale.data.dataset import (
     KEYS,
     DatasetConfig,
     check_splits,
@@ -29,10 +29,10 @@ from finscale.dataset import (
     split_rows,
     usable_days,
 )
-from finscale.folds import StoredFold, fold_table, folder_of_later, read_folds, remove_others
-from finscale.splits import Fold, single_fold
+from finscale.data.folds import StoredFold, fold_table, folder_of_later, read_folds, remove_others
+from finscale.data.splits import Fold, single_fold
+from finscale.data.walk_forward import EvaluationConfig, walk_forward_folds
 from finscale.storage import read_parquet, write_csv, write_json, write_parquet
-from finscale.walk_forward import EvaluationConfig, walk_forward_folds
 
 FEATURES = Path("data/interim/features.parquet")
 LABELS = Path("data/processed/labels.parquet")

@@ -15,7 +15,7 @@ from platformdirs import user_data_path
 
 from finscale.cli import run
 from finscale.config import AssetTier, Block, Quality, Source, load_params
-from finscale.series import rate_3m_note
+from finscale.data.series import rate_3m_note
 from finscale.sources import Fetched, fetch
 from finscale.sources.config import DataConfig
 from finscale.sources.store import RawStore

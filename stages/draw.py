@@ -15,8 +15,8 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.evaluation import figures
 from finscale.evaluation.baselines import names_of
+from finscale.pages import run_figures
 from finscale.storage import read_json, read_parquet, write_atomically
 
 PREDICTIONS = Path("data/processed/predictions.parquet")
@@ -36,8 +36,8 @@ class Params(Block):
     task: Task
 
 
-def draw(path: Path, panels: int, picture: figures.Draw, stacked: bool = False) -> None:
-    write_atomically(path, lambda temporary: figures.save(temporary, panels, picture, stacked))
+def draw(path: Path, panels: int, picture: run_figures.Draw, stacked: bool = False) -> None:
+    write_atomically(path, lambda temporary: run_figures.save(temporary, panels, picture, stacked))
 
 
 def main() -> None:
@@ -48,12 +48,14 @@ def main() -> None:
     # What predicts one constant ranks nothing.
     names = [name for name in ("model", *names_of(binary)) if test[name].nunique() > 1]
     level = read_json(EXPERIMENT)["scores"]["conformal"]["level"]
-    bins = figures.reliability_picture(pd.read_csv(RELIABILITY_TABLE)) if binary else figures.scatter_picture(test)
+    bins = (
+        run_figures.reliability_picture(pd.read_csv(RELIABILITY_TABLE)) if binary else run_figures.scatter_picture(test)
+    )
     draw(RELIABILITY, 1, bins)
-    draw(RANKING, 2, figures.ranking_picture(test, names, (test["label"] > 0).to_numpy(dtype=float)))
-    draw(EQUITY, 3, figures.equity_picture(pd.read_csv(EQUITY_TABLE)), stacked=True)
-    draw(COVERAGE, 2, figures.coverage_picture(read_parquet(CONFORMAL), level, binary), stacked=True)
-    draw(BY_YEAR, 1, figures.by_year_picture(pd.read_csv(BY_YEAR_TABLE)))
+    draw(RANKING, 2, run_figures.ranking_picture(test, names, (test["label"] > 0).to_numpy(dtype=float)))
+    draw(EQUITY, 3, run_figures.equity_picture(pd.read_csv(EQUITY_TABLE)), stacked=True)
+    draw(COVERAGE, 2, run_figures.coverage_picture(read_parquet(CONFORMAL), level, binary), stacked=True)
+    draw(BY_YEAR, 1, run_figures.by_year_picture(pd.read_csv(BY_YEAR_TABLE)))
     print(f"draw: {', '.join(str(path) for path in (RELIABILITY, RANKING, EQUITY, COVERAGE, BY_YEAR))}")
 
 

@@ -38,7 +38,9 @@ from finscale.config import (
     is_binary,
     load_params,
 )
-from finscale.dataset import feature_names, read_development, read_test
+from finscale.data.dataset import feature_names, read_development, read_test
+from finscale.data.folds import StoredFold, folder_of_later, read_folds
+from finscale.data.walk_forward import EvaluationConfig
 from finscale.evaluation import scoring
 from finscale.evaluation.calibration import reliability
 from finscale.evaluation.config import EvaluateConfig
@@ -46,12 +48,10 @@ from finscale.evaluation.conformal import conform
 from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import all_predictions, check_complete
 from finscale.evaluation.years import as_records, by_year
-from finscale.folds import StoredFold, folder_of_later, read_folds
 from finscale.storage import md5_of, read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import checkpoint, mirrors
 from finscale.training.checkpoint import Checkpoint
 from finscale.training.resume import scratch_folder
-from finscale.walk_forward import EvaluationConfig
 
 DEVELOPMENT = Path("data/processed/development.parquet")
 DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)

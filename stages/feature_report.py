@@ -13,10 +13,10 @@ from pathlib import Path
 
 from finscale.cli import run
 from finscale.config import AssetTier, Block, FeatureTier, Quality, Source, Timescale, load_params
-from finscale.dataset import DatasetConfig
-from finscale.feature_report import drift, page, plot_correlation, plot_drift, training_sample
+from finscale.data.dataset import DatasetConfig
 from finscale.indicators.catalogue import features_of
 from finscale.indicators.quality import features_of_series
+from finscale.pages.feature_page import drift, page, plot_correlation, plot_drift, training_sample
 from finscale.storage import read_json, read_parquet, write_atomically, write_csv, write_text
 
 FEATURES = Path("data/interim/features.parquet")

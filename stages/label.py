@@ -11,8 +11,8 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Horizon, Task, Timescale, load_params
-from finscale.labels import LabelConfig, horizon_on
-from finscale.labels import label as label_asset
+from finscale.data.labels import LabelConfig, horizon_on
+from finscale.data.labels import label as label_asset
 from finscale.storage import read_parquet, write_parquet
 
 BARS = Path("data/interim/bars.parquet")

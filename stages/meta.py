@@ -19,13 +19,13 @@ from finscale.cli import run
 from finscale.config import Block, Horizon, Source, Task, Timescale, is_binary, load_params
 from finscale.errors import InputError
 from finscale.evaluation.config import EvaluateConfig
-from finscale.meta import verdict
+from finscale.meta import judgement
 from finscale.meta.base_runs import BaseRun
+from finscale.meta.boosting import walk_forward
 from finscale.meta.config import MetaConfig
 from finscale.meta.inputs import Inputs, join
 from finscale.meta.leaks import check_relations
 from finscale.meta.made_on import check_made_on, made_on
-from finscale.meta.walk_forward import walk_forward
 from finscale.storage import read_json, read_parquet, write_json, write_parquet
 
 BASE_RUNS = Path("results/base_runs")
@@ -73,7 +73,7 @@ def same_label(base: BaseRun, params: Params) -> bool:
 def meta(inputs: Inputs, rivals: tuple[str, ...], params: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
     binary = is_binary(params.task)
     tested = walk_forward(inputs.rows, inputs.names, rivals, params.meta, binary, params.seed)
-    found = verdict.judge(tested, params.horizon, binary, params.evaluate)
+    found = judgement.judge(tested, params.horizon, binary, params.evaluate)
     return tested, {"inputs": list(inputs.names), "coverage": inputs.coverage} | found
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.evaluation.curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
-from finscale.page import render
-from finscale.reporting import (
+from finscale.pages.page import render
+from finscale.pages.run_curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
+from finscale.pages.run_summary import (
     Table,
     headline,
     markdown,
@@ -31,7 +31,7 @@ from finscale.reporting import (
     summary_text,
     year_table,
 )
-from finscale.result_page import Results, build_page
+from finscale.pages.study_page import Results, build_page
 from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from finscale.bars import adjust, get_freq_string, resample_ohlcv
 from finscale.cli import run
 from finscale.config import Block, Timescale, load_params
+from finscale.data.bars import adjust, get_freq_string, resample_ohlcv
 from finscale.storage import read_json, read_parquet, write_parquet
 
 RAW = Path("data/raw")

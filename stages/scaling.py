@@ -19,16 +19,16 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import AssetTier, Block, FeatureTier, Horizon, Quality, Source, Task, Timescale, load_params
-from finscale.scaling.figures import plot_scaling_curve
-from finscale.scaling.gallery import draw_gallery
+from finscale.data.walk_forward import EvaluationConfig
+from finscale.pages.gallery import draw_gallery
+from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.scaling.isoflop import isoflop_words, runs_by_compute
+from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import read_ledger, study_name
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
 from finscale.scaling.settings import Settings, read_settings, settings_of_all_sources
-from finscale.scaling.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.storage import write_atomically, write_csv, write_json, write_text
-from finscale.walk_forward import EvaluationConfig
 
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")

@@ -27,11 +27,12 @@ from tqdm import tqdm
 
 from finscale.cli import run
 from finscale.config import Block, Budget, Task, format_budget, is_binary, load_params
-from finscale.dataset import feature_names, read_development
-from finscale.folds import StoredFold, folder_of_later, read_folds, remove_others
+from finscale.data.dataset import feature_names, read_development
+from finscale.data.folds import StoredFold, folder_of_later, read_folds, remove_others
+from finscale.data.windows import Windows
 from finscale.imports import import_closure
-from finscale.model.budget import Shape, solve
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape, solve
 from finscale.search.tuned import Tuned, load_tuned
 from finscale.storage import md5_of, write_json
 from finscale.training import batch_size, checkpoint, sharding
@@ -47,7 +48,6 @@ from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, 
 from finscale.training.target import Target
 from finscale.training.thermal import ThermalGuard, thermal_reader
 from finscale.training.tracking import Tracker, sample_predictions
-from finscale.windows import Windows
 
 DEVELOPMENT = Path("data/processed/development.parquet")
 DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.cli import run
-from finscale.coverage import plot_coverage
+from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
+from finscale.pages.coverage import plot_coverage
 from finscale.storage import read_parquet, write_atomically, write_json, write_text
-from finscale.validation import RULES, Finding, validate
 
 RAW = Path("data/raw")
 METRICS = Path("metrics/validate.json")

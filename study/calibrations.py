@@ -25,7 +25,7 @@ from finscale.config import is_binary
 from finscale.errors import InputError
 from finscale.evaluation.calibration import METHODS, fit_shrinkage, probabilities
 from finscale.evaluation.metrics import log_loss_rows
-from finscale.scaling.law import MIN_SIZES, fit_with_interval, lack_of_fit
+from finscale.scaling.laws.power_law import MIN_SIZES, fit_with_interval, lack_of_fit
 from finscale.scaling.verdict import judge
 from finscale.storage import write_csv
 from study.base_runs import EXPERIMENT, read_predictions

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale.bars import sessions
+from finscale.calendar import sessions
 from finscale.config import Block, Budget, FeatureTier, Source, check_params, parse_budget
-from finscale.dataset import DatasetConfig
+from finscale.data.dataset import DatasetConfig
+from finscale.data.splits import Fold, single_fold
+from finscale.data.walk_forward import EvaluationConfig, walk_forward_folds
 from finscale.indicators.catalogue import TIERS
-from finscale.model.budget import count, flops_per_window, solve
+from finscale.model.shape import count, flops_per_window, solve
 from finscale.scaling.ledger import read_ledger
 from finscale.sources import bundled
 from finscale.sources.config import DataConfig
-from finscale.splits import Fold, single_fold
 from finscale.storage import read_json
 from finscale.training.config import TrainConfig
-from finscale.walk_forward import EvaluationConfig, walk_forward_folds
 from study.experiments import params_with
 
 PARAMS = Path("params.yaml")

@@ -20,9 +20,9 @@ import torch
 from finscale.cli import run
 from finscale.config import format_budget, parse_budget, read_yaml
 from finscale.errors import InputError
-from finscale.model.budget import solve
+from finscale.model.budget import GIB, Memory, training_memory
 from finscale.model.config import ModelConfig
-from finscale.model.sizes import GIB, Memory, training_memory
+from finscale.model.shape import solve
 from finscale.training.batch_size import device_memory
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute

@@ -22,15 +22,15 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Source, Task, format_budget, is_binary, load_params, parse_budget
-from finscale.dataset import read_development
-from finscale.model.budget import solve
+from finscale.data.dataset import read_development
+from finscale.data.windows import Windows
+from finscale.model.shape import solve
 from finscale.storage import md5_of
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.initial import initial_model
 from finscale.training.loop import DivergedError, Epoch, Target, Trainer
 from finscale.training.resume import run_key
-from finscale.windows import Windows
 
 TABLE = Path("results/hyperparameter_transfer.csv")
 DEVELOPMENT = Path("data/processed/development.parquet")

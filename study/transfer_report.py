@@ -16,7 +16,7 @@ from tabulate import tabulate
 from finscale.cli import run
 from finscale.config import parse_budget
 from finscale.errors import InputError
-from finscale.scaling import style
+from finscale.pages import style
 from study.transfer import TABLE
 
 PAGE = Path("docs/hyperparameter_transfer.md")

@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from finscale.bars import adjust
-from finscale.dataset import assemble
-from finscale.folds import fold_table
+from finscale.data.bars import adjust
+from finscale.data.dataset import assemble
+from finscale.data.folds import fold_table
+from finscale.data.labels import label
+from finscale.data.splits import SplitDates, single_fold
 from finscale.indicators.catalogue import compute, drop_warmup
-from finscale.labels import label
 from finscale.sources import bundled
-from finscale.splits import SplitDates, single_fold
 from finscale.storage import write_csv
 
 REAL = Path(__file__).parents[1] / "../shared/data/market"

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from finscale.bars import adjust
+from finscale.data.bars import adjust
+from finscale.data.labels import label
 from finscale.evaluation import metrics
 from finscale.evaluation.bootstrap import choose_block_length, resample, row_weights
-from finscale.labels import label
 from finscale.sources.config import SimulatedConfig
 from finscale.sources.simulated import last_sessions, simulate
 

@@ -4,7 +4,7 @@ base_rate    what the training rows did on average
 persistence  the newest label known at the time, turned into the rate that followed it in training
 logistic     logistic (or ridge) regression on the day's features
 catboost     gradient boosting on the day's features, stopped early on the validation rows
-volatility   binary tasks: a GARCH forecast turned into a probability (finscale/evaluation/volatility.py)
+volatility   binary tasks: a GARCH forecast turned into a probability (finscale/evaluation/garch.py)
 zero         regression: no return at all
 last_return  regression: the newest return known at the time, unchanged
 """
@@ -14,9 +14,9 @@ import pandas as pd
 from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from finscale.dataset import KEYS
+from finscale.data.dataset import KEYS
 from finscale.evaluation.base_rate import base_rate
-from finscale.evaluation.volatility import exceedance_probability
+from finscale.evaluation.garch import exceedance_probability
 
 _PATIENCE = 50  # trees
 _NO_FEATURE = (*KEYS, "deviation")

@@ -4,14 +4,14 @@ from typing import Any
 
 import pandas as pd
 
+from finscale.data.splits import UNUSED, Split
+from finscale.data.windows import Windows
 from finscale.errors import InputError
 from finscale.evaluation import baselines
 from finscale.evaluation.calibration import METHODS, calibrated
-from finscale.evaluation.volatility import add_deviation
-from finscale.splits import UNUSED, Split
+from finscale.evaluation.garch import add_deviation
 from finscale.training.checkpoint import Checkpoint
 from finscale.training.prediction import predict
-from finscale.windows import Windows
 
 EVALUATED: tuple[Split, ...] = ("validation", "calibration", "test")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from finscale.bars import get_freq_string, on_daily_rows, resample_ohlcv
 from finscale.config import FeatureTier, Timescale
+from finscale.data.bars import get_freq_string, on_daily_rows, resample_ohlcv
 from finscale.errors import InputError
 from finscale.indicators import momentum, moving_averages, trend, volatility, volume
 from finscale.indicators.arrays import Bars

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale.bars import get_freq_string, resample_ohlcv, sessions
+from finscale.calendar import sessions
 from finscale.config import Timescale
+from finscale.data.bars import get_freq_string, resample_ohlcv
+from finscale.data.splits import Split
 from finscale.errors import InputError
-from finscale.splits import Split
 
 COLUMNS = ("date", "asset", "prediction", "known_until")
 UNCALIBRATED = ("calibrated_none", "logistic", "catboost", "volatility")  # of a binary task

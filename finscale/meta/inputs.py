@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from finscale.bars import get_freq_string, on_daily_rows
 from finscale.config import Timescale
+from finscale.data.bars import get_freq_string, on_daily_rows
 from finscale.errors import InputError
 from finscale.meta.base_runs import BaseRun, check_clean, check_closed
 

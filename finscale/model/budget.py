@@ -1,123 +1,115 @@
-"""From a parameter budget to a shape, by an exact count.
+"""What a budget costs: counts, FLOPs and memory, printed by `python -m finscale.model.budget 200M`."""
 
-One family of shapes, so that a curve over budgets varies size only:
-
-    width / depth   d_model = 32 n_layers      (assumed, not studied; Kaplan et al. 2020, section 3.1
-                                                find loss flat over a wide range of this ratio)
-    heads           4 up to d_model 256, then one per 64 channels of width
-    feed-forward    4 d_model, moved as little as needed to meet the budget
-
-Symbols: D d_model, F ffn_dim, P patch_length, N patches, C channels.
-"""
-
-import math
+import argparse
 from dataclasses import dataclass
 
-from finscale.config import format_budget
-from finscale.errors import InputError
+import torch
+from torch import Tensor
+
+from finscale.config import format_budget, parse_budget
 from finscale.model.config import ModelConfig
+from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape, count, flops_per_window, solve
 
-TOLERANCE = 0.02  # SPEC 7: the model is refused beyond it
-_AIM = 0.005
-_WIDTH_TO_DEPTH = 32
-_FFN_RATIO = 4
-_FFN_STEPS = (64, 32, 16, 8, 4, 2, 1)  # coarse first: round sizes are faster
+GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Shape:
-    d_model: int
-    n_layers: int
-    n_heads: int
-    ffn_dim: int
+class Memory:
+    """Bytes of one training step: AdamW in fp32, and what the forward pass keeps for the backward."""
 
-
-@dataclass(frozen=True)
-class Counts:
-    """Trainable parameters per group."""
-
-    embedding: int
-    body: int
-    head: int
+    weights: int
+    gradients: int
+    optimizer: int  # two moments
+    best_weights: int  # the copy that early stopping returns to (host memory)
+    activations: int
+    casts: int = 0  # bf16: autocast's copies of the weights, kept from a forward pass to its backward
 
     @property
     def total(self) -> int:
-        return self.embedding + self.body + self.head
+        return self.weights + self.gradients + self.optimizer + self.best_weights + self.activations + self.casts
 
 
-def count(shape: Shape, model: ModelConfig, channels: int) -> Counts:
-    """Closed-form parameter counts of finscale.model.patchtst.PatchTST."""
-    d, f = shape.d_model, shape.ffn_dim
-    attention = 4 * (d * d + d)  # query, key, value, output, with biases
-    feed_forward = d * f + f + f * d + d
-    norms = 2 * 2 * d
-    positions = model.num_patches * d if model.positions == "learned" else 0
-    return Counts(
-        embedding=model.patch_length * d + d + positions,
-        body=shape.n_layers * (attention + feed_forward + norms),
-        head=channels * model.pooled_patches * d + 1,
-    )
+def training_memory(
+    shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool, precision: str = "fp32"
+) -> Memory:
+    """The sum for passes of `batch` windows, of which a step may take several: gradients are there from the second on.
 
-
-def flops_per_window(shape: Shape, model: ModelConfig, channels: int) -> int:
-    """Floating-point operations of one window's forward pass, a multiply-add counted as two.
-
-    Matrix products only, as in Kaplan et al. (2020), appendix B; a training step costs three times
-    as much (forward, and backward at twice the forward).
+    Activations are counted on a run without storage (the meta device), not estimated; in fp32, so that they are an
+    upper bound for bf16.
     """
-    d, tokens = shape.d_model, channels * model.num_patches
-    embedding = 2 * model.patch_length * d
-    projections = 2 * (4 * d * d + 2 * d * shape.ffn_dim)
-    attention = 2 * 2 * model.num_patches * d
-    head = 2 * channels * model.pooled_patches * d
-    return tokens * (embedding + shape.n_layers * (projections + attention)) + head
+    weights = 4 * count(shape, model, channels).total
+    activations = activation_bytes(shape, model, channels, batch, recompute)
+    casts = weights // 2 if precision == "bf16" else 0
+    return Memory(weights, weights, 2 * weights, weights, activations, casts)
 
 
-def solve(budget: int, model: ModelConfig, channels: int) -> Shape:
-    """The shape nearest to the family whose count lies within 0.5 % of the budget.
+def activation_bytes(shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool = False) -> int:
+    """Bytes that autograd keeps for the backward pass of one batch in fp32 (bf16: about half).
 
-    Raises InputError where no shape comes within 2 % (too many channels for a small budget).
+    Each tensor is counted once, parameters not at all.
+
+    With `recompute` one layer's worth is added to the layers' inputs: the largest moment of the backward pass.
     """
-    best: tuple[float, Shape] | None = None
-    for n_layers in range(1, 129):
-        for d_model in (*range(4, 256, 4), *range(256, 8192, 64)):
-            shape = _fit_ffn(budget, n_layers, d_model, model, channels)
-            if shape is None:
-                continue
-            distance = math.hypot(
-                math.log(d_model / (_WIDTH_TO_DEPTH * n_layers)),
-                math.log(shape.ffn_dim / (_FFN_RATIO * d_model)),
-            )
-            if best is None or distance < best[0]:
-                best = distance, shape
-    if best is None:
-        raise InputError(
-            f"params.yaml: budget = {format_budget(budget)} has no shape for {channels} channels; "
-            "raise the budget or choose a smaller feature tier"
+    with torch.device("meta"):
+        network = PatchTST(shape, model, channels)
+        whole = _saved_bytes(network, torch.empty(batch, model.context_length, channels))
+        if not recompute:
+            return whole
+        single = PatchTST(Shape(shape.d_model, 1, shape.n_heads, shape.ffn_dim), model, channels)
+        layer = _saved_bytes(single, torch.empty(batch, model.context_length, channels))
+    return layer + 4 * shape.n_layers * batch * channels * model.num_patches * shape.d_model
+
+
+def _saved_bytes(network: PatchTST, x_BLC: Tensor) -> int:
+    parameters = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
+    kept: dict[int, int] = {}
+    alive: list[Tensor] = []  # so that no storage's identity is used twice
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in parameters:
+            kept[storage._cdata] = storage.nbytes()
+            alive.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(x_BLC).sum()
+    return sum(kept.values())
+
+
+def report(budget: int, channels: int, model: ModelConfig, batch: int) -> str:
+    """The shape of a budget and what it costs, as lines of text."""
+    shape = solve(budget, model, channels)
+    counts = count(shape, model, channels)
+    flops = flops_per_window(shape, model, channels)
+    lines = [
+        f"budget      {format_budget(budget)}, {channels} channels, context {model.context_length}, "
+        f"{model.num_patches} patches of {model.patch_length} days",
+        f"shape       d_model {shape.d_model}, {shape.n_layers} layers, {shape.n_heads} heads, ffn_dim {shape.ffn_dim}",
+        f"parameters  {counts.total:,} ({counts.total / budget - 1:+.2%}): embedding {counts.embedding:,}, "
+        f"body {counts.body:,}, head {counts.head:,}",
+        f"FLOPs       {flops:.4g} per window forward, {3 * flops:.4g} with the backward pass",
+    ]
+    for recompute, precision in ((False, "fp32"), (True, "fp32"), (True, "bf16")):
+        memory = training_memory(shape, model, channels, batch, recompute, precision)
+        kind = "recomputed" if recompute else "kept"
+        casts = f" + bf16 weights {memory.casts / GIB:.3g}" if memory.casts else ""
+        lines.append(
+            f"memory      {memory.total / GIB:.3g} GiB at batch {batch}, {precision}, activations {kind}: "
+            f"weights {memory.weights / GIB:.3g} + gradients {memory.gradients / GIB:.3g} + "
+            f"AdamW {memory.optimizer / GIB:.3g} + best weights {memory.best_weights / GIB:.3g} + "
+            f"activations {memory.activations / GIB:.3g}{casts}"
         )
-    return best[1]
+    return "\n".join(lines)
 
 
-def _fit_ffn(budget: int, n_layers: int, d_model: int, model: ModelConfig, channels: int) -> Shape | None:
-    n_heads = max(4, d_model // 64)
-    without = count(Shape(d_model, n_layers, n_heads, 0), model, channels).total
-    exact = (budget - without) / (n_layers * (2 * d_model + 1))
-    if not d_model <= exact <= 16 * d_model:
-        return None
-    for step in _FFN_STEPS:
-        shape = Shape(d_model, n_layers, n_heads, max(step, round(exact / step) * step))
-        if abs(count(shape, model, channels).total / budget - 1) <= _AIM:
-            return shape
-    return None
-
-
-def check_within_budget(total: int, budget: int) -> None:
-    """Raises InputError where a model is not the size its label says (SPEC 12.1)."""
-    if abs(total / budget - 1) > TOLERANCE:
-        raise InputError(f"the model has {total:,} parameters, over 2 % away from its budget of {budget:,}")
-
-
-if __name__ == "__main__":
-    from finscale.model.sizes import main
-
-    main()
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m finscale.model.budget", description=__doc__)
+    parser.add_argument("budget", type=parse_budget, help="such as 150K, 20M or 2B")
+    parser.add_argument("--channels", type=int, default=20, help="features of the tier (20)")
+    parser.add_argument("--context", type=int, default=60, help="train.model.context_length (60)")
+    parser.add_argument("--batch", type=int, default=32, help="windows of one forward pass (32)")
+    given = parser.parse_args()
+    model = ModelConfig(context_length=given.context, patch_length=16, patch_stride=8, dropout=0.1)
+    print(report(given.budget, given.channels, model, given.batch))

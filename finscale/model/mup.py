@@ -31,8 +31,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
+from finscale.model.shape import Shape
 
 BASE_WIDTH = 64
 BASE_FFN = 4 * BASE_WIDTH

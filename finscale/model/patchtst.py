@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from finscale.model.budget import Counts, Shape
 from finscale.model.config import ModelConfig
 from finscale.model.kernels import attention, drop_add, linear
 from finscale.model.mup import attention_scale, readout_scale, rescale_initial
+from finscale.model.shape import Counts, Shape
 
 _VARIANCE_FLOOR = 1e-5  # as in transformers' PatchTSTStdScaler
 

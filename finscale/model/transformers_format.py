@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from finscale.errors import InputError
-from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
 from finscale.model.mup import folded
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape
 from finscale.storage import read_json, write_atomically, write_json
 
 Task = Literal["classification", "regression"]

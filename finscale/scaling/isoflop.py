@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from finscale.config import format_budget
-from finscale.scaling.optimum import MIN_PROFILE_SIZES, NEAR, isoflop_profiles
+from finscale.scaling.laws.optimum import MIN_PROFILE_SIZES, NEAR, isoflop_profiles
 from finscale.scaling.settings import Settings, name_curves
 
 MIN_LEVELS = 2

@@ -8,8 +8,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from finscale.errors import InputError
-from finscale.scaling.choice import best_extrapolation, compare_laws
-from finscale.scaling.law import MIN_SIZES, PowerLaw, lack_of_fit
+from finscale.scaling.laws.choice import best_extrapolation, compare_laws
+from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, lack_of_fit
 from finscale.scaling.results import aggregate_training_results, fit_of
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
 from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, smallest_detectable_exponent

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.errors import InputError
-from finscale.scaling.law import MIN_SIZES, PowerLaw, fit_with_interval
+from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
 from finscale.scaling.ledger import AXES, SINGLE, read_ledger
 from finscale.scaling.settings import SETTINGS_FILE, Settings, name_curves, read_settings
 from finscale.storage import read_json

@@ -50,7 +50,7 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     """
     source, train = params["source"], params.get("train", {})
     scheme = params.get("evaluation", {}).get("scheme", SINGLE)
-    dates = "bundled" if source == "bundled" else "live"  # finscale.splits.SplitConfig.of
+    dates = "bundled" if source == "bundled" else "live"  # finscale.data.splits.SplitConfig.of
 
     def counts(key: str) -> bool:
         if any(key == name or key.startswith(f"{name}.") for name in NOT_SETTINGS):

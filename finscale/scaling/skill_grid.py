@@ -11,7 +11,7 @@ from typing import get_args
 import pandas as pd
 
 from finscale.config import Horizon, parse_budget
-from finscale.labels import THRESHOLDS
+from finscale.data.labels import THRESHOLDS
 from finscale.scaling.results import groups_varying
 
 _RIVALS = {"volatility": "GARCH", "catboost": "CatBoost"}  # baselines of the ledger that know volatility

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from finscale.scaling.law import PowerLaw, fit_with_interval
+from finscale.scaling.laws.power_law import PowerLaw, fit_with_interval
 
 SMALLEST_EFFECT = 0.01  # relative fall of the loss for ten times the size
 POWER = 0.8

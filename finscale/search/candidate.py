@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from finscale.model.budget import TOLERANCE, Shape, count, solve
 from finscale.model.config import ModelConfig
+from finscale.model.shape import TOLERANCE, Shape, count, solve
 from finscale.search.space import Value
 from finscale.training.config import TrainConfig
 
 _ARCHITECTURE = ("depth_factor", "width_to_depth", "n_heads")
-_WIDTH_TO_DEPTH = 32.0  # of the usual family (finscale.model.budget)
+_WIDTH_TO_DEPTH = 32.0  # of the usual family (finscale.model.shape)
 _FFN_RATIO = (0.5, 16.0)  # a narrower feed-forward part than half of D, or a wider one than 16 D, is no transformer
 _LONGEST_WARMUP = 0.5
 

@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 import pandas as pd
 
+from finscale.data.windows import Windows
 from finscale.errors import InputError
 from finscale.search.candidate import Candidate, UnbuildableError, make_candidate, settings_of
 from finscale.search.space import SearchSpace, Value
@@ -24,7 +25,6 @@ from finscale.training.mirrors import Record
 from finscale.training.resume import SavedRun, claim, run_key
 from finscale.training.thermal import ThermalGuard
 from finscale.training.tracking import Tracker
-from finscale.windows import Windows
 
 _TOLD = ("shape", "losses", "best_epochs")
 
@@ -33,7 +33,7 @@ _TOLD = ("shape", "losses", "best_epochs")
 class Problem:
     """What stays the same over a study."""
 
-    rows: pd.DataFrame  # development rows (finscale.dataset.read_development)
+    rows: pd.DataFrame  # development rows (finscale.data.dataset.read_development)
     base: TrainConfig  # what the space does not vary
     budget: int
     binary: bool

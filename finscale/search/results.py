@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from finscale.config import format_budget
 from finscale.errors import InputError
-from finscale.search.figures import draw_figures
+from finscale.pages.search_figures import draw_figures
 from finscale.search.objective import summary_of
 from finscale.storage import write_csv, write_json
 

@@ -11,7 +11,7 @@ import optuna
 import torch
 
 from finscale.config import Task, is_binary
-from finscale.dataset import read_development
+from finscale.data.dataset import read_development
 from finscale.search.config import TuneConfig
 from finscale.search.objective import Problem, create_objective
 from finscale.search.space import SearchSpace

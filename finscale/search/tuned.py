@@ -6,7 +6,7 @@ from typing import Any
 
 from finscale.config import Task, format_budget
 from finscale.errors import InputError
-from finscale.model.budget import Shape
+from finscale.model.shape import Shape
 from finscale.search.candidate import apply_settings
 from finscale.storage import read_json
 from finscale.training.config import TrainConfig

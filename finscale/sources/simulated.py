@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.integrate import quad
 from scipy.special import entr, eval_hermitenorm, gammaln, ndtr
 
-from finscale.bars import exchange, sessions
+from finscale.calendar import exchange, sessions
 from finscale.config import AssetTier, Quality
 from finscale.errors import InputError
 from finscale.sources.config import SimulatedConfig

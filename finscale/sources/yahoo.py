@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from finscale.bars import sessions
+from finscale.calendar import sessions
 from finscale.errors import InputError
 from finscale.sources.retrying import TemporaryError, ask
 from finscale.sources.tables import PRICE_COLUMNS

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from finscale.errors import InputError
-from finscale.model.budget import Shape
+from finscale.model.budget import training_memory
 from finscale.model.config import ModelConfig
-from finscale.model.sizes import training_memory
+from finscale.model.shape import Shape
 from finscale.storage import read_json, write_json
 from finscale.training.device import Compute, Precision
 

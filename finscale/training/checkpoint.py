@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from finscale.errors import InputError
-from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape
 from finscale.storage import read_json, write_atomically, write_json
 from finscale.training.device import Compute, choose_compute, is_available
 from finscale.training.target import Target

@@ -4,11 +4,11 @@ import math
 
 import torch
 
-from finscale.model.budget import Shape, check_within_budget
+from finscale.data.windows import Windows
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape, check_within_budget
 from finscale.training.config import TrainConfig
 from finscale.training.target import Target
-from finscale.windows import Windows
 
 
 def initial_model(

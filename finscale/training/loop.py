@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from finscale.data.windows import Windows
 from finscale.errors import InputError
 from finscale.model.mup import parameter_groups
 from finscale.model.patchtst import PatchTST
@@ -27,7 +28,6 @@ from finscale.training.prediction import mean_loss
 from finscale.training.resume import SavedRun
 from finscale.training.target import Target as Target
 from finscale.training.thermal import ThermalGuard
-from finscale.windows import Windows
 
 _DIVERGED = 10.0  # a constant prediction loses at most 0.69 nats, or 1 in z-scored units
 

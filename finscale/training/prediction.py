@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
+from finscale.data.windows import Windows
 from finscale.model.patchtst import PatchTST
 from finscale.training.device import Compute
 from finscale.training.target import Target
-from finscale.windows import Windows
 
 _WINDOWS = 256  # of one pass, at most
 _NUMBERS = 1 << 28  # of one tensor, at most: 1 GiB in fp32

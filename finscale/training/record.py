@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from finscale.model.budget import Shape, flops_per_window
+from finscale.data.windows import Windows
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape, flops_per_window
 from finscale.training.loop import FitResult
-from finscale.windows import Windows
 
 
 def describe_run(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from finscale.windows import Windows
+from finscale.data.windows import Windows
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from dvclive.live import Live
 
+from finscale.data.windows import Windows
 from finscale.storage import write_csv, write_json
 from finscale.training import mirrors
 from finscale.training.config import TrackingConfig
@@ -28,7 +29,6 @@ from finscale.training.loop import Epoch
 from finscale.training.mirrors import Mirror, Record
 from finscale.training.target import Target
 from finscale.training.use import UseMeter
-from finscale.windows import Windows
 
 SAMPLE = 20  # predictions that are recorded
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from finscale.data.windows import Windows
 from finscale.model import patchtst
 from finscale.model.patchtst import PatchTST
 from finscale.training.device import choose_compute
-from finscale.windows import Windows
 from tests.bench import peers
 from tests.bench.race import MODEL, Setting, Turns, as_found, batches, plain_loop
 

@@ -15,18 +15,18 @@ import psutil
 import torch
 from tabulate import tabulate
 
-from finscale.bars import adjust
 from finscale.config import format_budget
-from finscale.model.budget import Shape, solve
+from finscale.data.bars import adjust
+from finscale.data.windows import Windows
+from finscale.model.budget import GIB, Memory, training_memory
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
-from finscale.model.sizes import GIB, Memory, training_memory
+from finscale.model.shape import Shape, solve
 from finscale.sources import bundled
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.interrupt import RunStoppedError, StopRequest
 from finscale.training.loop import Target, Trainer
-from finscale.windows import Windows
 from tests.conftest import rows_of
 
 MODEL = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.1)

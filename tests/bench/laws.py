@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from finscale.scaling.resampling import expanded_interval, run_weights, smoothed_losses
-from finscale.scaling.surface import HUBER_DELTA, LEAST_SQUARES, LossLaw, bootstrap_loss_law, fit_loss_law
+from finscale.scaling.laws.resampling import expanded_interval, run_weights, smoothed_losses
+from finscale.scaling.laws.surface import HUBER_DELTA, LEAST_SQUARES, LossLaw, bootstrap_loss_law, fit_loss_law
 
 CHINCHILLA = Path("../shared/data/chinchilla")
 NAMES = ("E", "A", "alpha", "B", "beta")

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from finscale.config import parse_budget
-from finscale.model.budget import Shape, flops_per_window, solve
+from finscale.data.windows import Windows
 from finscale.model.config import ModelConfig
+from finscale.model.shape import Shape, flops_per_window, solve
 from finscale.training.device import Compute
-from finscale.windows import Windows
 
 MODEL = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.1)
 BATCH = 32

@@ -17,11 +17,11 @@ from catboost import CatBoostClassifier
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from finscale.data.validation import validate
 from finscale.errors import InputError
 from finscale.evaluation import metrics
 from finscale.sources.config import SimulatedConfig
 from finscale.sources.simulated import best_log_loss, last_sessions, law, simulate, symbols
-from finscale.validation import validate
 from tests.random_walks import END, verdicts
 
 RUNS, TEST_DAYS = 200, 600

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.bars import week_end
+from finscale.calendar import week_end
 from finscale.config import Quality, Timescale
-from finscale.dataset import feature_names
+from finscale.data.dataset import feature_names
 from finscale.indicators.catalogue import TIERS, compute, features_of
 from finscale.indicators.quality import features_of_series, quality_features
 from tests.conftest import ENDS, known_series, real, rows_of

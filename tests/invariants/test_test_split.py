@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from finscale.dataset import read_development, read_test
-from finscale.dictionary import Origin, generate_data_dictionary
+from finscale.data.dataset import read_development, read_test
+from finscale.data.dictionary import Origin, generate_data_dictionary
 from finscale.errors import InputError
 
 READ = (
-    "from pathlib import Path; from finscale.dataset import read_test; read_test(Path('data/processed/test.parquet'))"
+    "from pathlib import Path; from finscale.data.dataset import read_test; "
+    "read_test(Path('data/processed/test.parquet'))"
 )
 
 

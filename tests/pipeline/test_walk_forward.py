@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from finscale.data.labels import label
 from finscale.indicators.catalogue import compute, drop_warmup
-from finscale.labels import label
 
 ROOT = Path(__file__).parents[2]
 FOLDS = ("2016", "2017", "2018")

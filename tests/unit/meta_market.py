@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from finscale.bars import adjust, get_freq_string, resample_ohlcv
 from finscale.config import Horizon, Timescale
-from finscale.labels import label
+from finscale.data.bars import adjust, get_freq_string, resample_ohlcv
+from finscale.data.labels import label
+from finscale.data.splits import UNUSED, SplitDates, assign_splits, single_fold
 from finscale.meta.base_runs import BaseRun, extract
 from finscale.meta.config import MetaConfig
 from finscale.sources.config import SimulatedConfig
 from finscale.sources.simulated import last_sessions, simulate
-from finscale.splits import UNUSED, SplitDates, assign_splits, single_fold
 
 CONFIG = MetaConfig(
     runs=("daily_run", "weekly_run"), features=("return_1",), min_train_days=250, step_days=120, embargo_days=5,

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.bars import adjust, get_freq_string, on_daily_rows, resample_ohlcv, sessions, week_end
+from finscale.calendar import sessions, week_end
 from finscale.config import Timescale
+from finscale.data.bars import adjust, get_freq_string, on_daily_rows, resample_ohlcv
 from finscale.errors import InputError
 
 TIMESCALES = get_args(Timescale)

@@ -11,15 +11,15 @@ import pytest
 import torch
 import yaml
 
-from finscale.dataset import feature_names
+from finscale.data.dataset import feature_names
 from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.bootstrap import enclosed_share, row_weights
 from finscale.evaluation.calibration import METHODS
 from finscale.evaluation.predictions import all_predictions
 from finscale.evaluation.scoring import Resampling, calibration_scores
-from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape
 from finscale.training import checkpoint
 from finscale.training.device import choose_compute
 from finscale.training.target import Target

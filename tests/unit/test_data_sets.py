@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 import yaml
 
-from finscale.bars import adjust, sessions
-from finscale.dataset import assemble, feature_names
+from finscale.calendar import sessions
+from finscale.data.bars import adjust
+from finscale.data.dataset import assemble, feature_names
+from finscale.data.labels import label
+from finscale.data.series import on_sessions
+from finscale.data.splits import SplitDates
+from finscale.data.validation import validate
 from finscale.indicators.quality import features_of_series
-from finscale.labels import label
-from finscale.series import on_sessions
 from finscale.sources import fetch
 from finscale.sources.config import DataConfig
 from finscale.sources.store import RawStore
-from finscale.splits import SplitDates
-from finscale.validation import validate
 from stages.features import Params, write_features
 from tests.unit.test_sources import MARKET, needs_market
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from finscale.bars import sessions
-from finscale.dataset import DatasetConfig, assemble, check_splits, describe, feature_names, fit_scaler
+from finscale.calendar import sessions
+from finscale.data.dataset import DatasetConfig, assemble, check_splits, describe, feature_names, fit_scaler
+from finscale.data.splits import SPLITS, SplitConfig, SplitDates, assign_splits, single_fold
+from finscale.data.windows import Windows
 from finscale.errors import InputError
-from finscale.splits import SPLITS, SplitConfig, SplitDates, assign_splits, single_fold
-from finscale.windows import Windows
 from tests.conftest import ENDS, rows_of
 
 CONFIG = DatasetConfig(context_reserve=128, min_rows=100, min_positives=20, split=SplitConfig(bundled=ENDS, live=ENDS))

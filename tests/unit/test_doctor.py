@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from finscale.model.budget import GIB, Memory
 from finscale.model.patchtst import PatchTST
-from finscale.model.sizes import GIB, Memory
 from finscale.training.config import CheckpointConfig, ThermalConfig
 from finscale.training.loop import Trainer
 from finscale.training.resume import SavedRun

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finscale.data.splits import UNUSED
 from finscale.evaluation import baselines
+from finscale.evaluation.garch import add_deviation
 from finscale.evaluation.metrics import log_loss_rows
-from finscale.evaluation.volatility import add_deviation
-from finscale.splits import UNUSED
 
 
 @pytest.fixture(scope="module")

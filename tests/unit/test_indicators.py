@@ -5,8 +5,9 @@ import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finscale.bars import on_daily_rows, resample_ohlcv, sessions
+from finscale.calendar import sessions
 from finscale.config import FeatureTier, Timescale
+from finscale.data.bars import on_daily_rows, resample_ohlcv
 from finscale.errors import InputError
 from finscale.indicators import volatility, volume
 from finscale.indicators.arrays import Bars

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.bars import sessions
+from finscale.calendar import sessions
 from finscale.config import Task
+from finscale.data.labels import THRESHOLDS, horizon_on, label
 from finscale.errors import InputError
-from finscale.labels import THRESHOLDS, horizon_on, label
 
 
 def series(closes: list[float], highs: list[float] | None = None, first: str = "2018-01-02") -> pd.DataFrame:

@@ -10,11 +10,11 @@ from sklearn.ensemble import RandomForestClassifier
 
 from finscale.errors import InputError
 from finscale.evaluation.config import EvaluateConfig
-from finscale.meta import verdict
+from finscale.meta import judgement
 from finscale.meta.base_runs import BaseRun, check_clean, check_closed, extract
+from finscale.meta.boosting import check_past, folds, walk_forward
 from finscale.meta.inputs import Inputs, join
 from finscale.meta.leaks import check_relations
-from finscale.meta.walk_forward import check_past, folds, walk_forward
 from tests.unit.meta_market import CONFIG, bars, base_run, features, labels, out_of_sample, predictions
 
 JUDGED = EvaluateConfig(resamples=400, confidence=0.95, block_length="auto", catboost_iterations=1,
@@ -239,7 +239,7 @@ def test_a_return_to_come_is_caught_in_a_regression_too(inputs: Inputs, market: 
 
 
 def test_what_the_inputs_cannot_see_alone_is_found_together(inputs: Inputs) -> None:
-    found = verdict.judge(run_meta(inputs), 1, True, JUDGED)
+    found = judgement.judge(run_meta(inputs), 1, True, JUDGED)
     assert found["models"]["meta"]["skill"]["low"] > 0
     assert found["verdict"] == dict.fromkeys(("daily_run", "base_rate", "average", "best_input"), "better")
 
@@ -247,12 +247,12 @@ def test_what_the_inputs_cannot_see_alone_is_found_together(inputs: Inputs) -> N
 def test_where_there_is_nothing_to_find_the_verdict_is_not_better() -> None:
     nothing = bars(market="random_walk")
     runs = [base_run(nothing, "daily"), base_run(nothing, "weekly")]
-    found = verdict.judge(
+    found = judgement.judge(
         run_meta(join(labels(nothing), runs, features(nothing), ("return_1",), "daily")), 1, True, JUDGED
     )
     assert found["models"]["meta"]["skill"]["low"] < 0
     assert "better" not in found["verdict"].values()
-    assert verdict.in_words(-0.01, 0.01) == "no difference established"
+    assert judgement.in_words(-0.01, 0.01) == "no difference established"
 
 
 def test_what_cannot_be_joined_is_an_error(market: pd.DataFrame, daily: BaseRun, weekly: BaseRun) -> None:

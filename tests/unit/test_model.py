@@ -14,10 +14,10 @@ from transformers import PatchTSTConfig, PatchTSTForClassification, PatchTSTForR
 
 from finscale.config import parse_budget
 from finscale.errors import InputError
-from finscale.model.budget import Shape, check_within_budget, count, flops_per_window, solve
 from finscale.model.config import ModelConfig
 from finscale.model.kernels import attention, drop_add, linear
 from finscale.model.patchtst import PatchTST, instance_norm, patchify
+from finscale.model.shape import Shape, check_within_budget, count, flops_per_window, solve
 from finscale.model.transformers_format import from_transformers, load_pretrained, save_pretrained, to_transformers
 
 MODEL = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.0)

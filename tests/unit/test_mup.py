@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PatchTSTForClassification
 
-from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
 from finscale.model.mup import BASE_FFN, BASE_HEAD_WIDTH, BASE_WIDTH, parameter_groups
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape
 from finscale.model.transformers_format import load_pretrained, save_pretrained
 
 SP = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.0)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from finscale.model.budget import Shape
 from finscale.model.mup import parameter_groups
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape
 from finscale.training import checkpoint
 from finscale.training.config import TrainConfig
 from finscale.training.interrupt import RunStoppedError, StopRequest

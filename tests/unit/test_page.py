@@ -13,9 +13,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from finscale.errors import InputError
-from finscale.evaluation.curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
-from finscale.page import Page, inlined_libraries, render, table
-from finscale.result_page import Results, build_page
+from finscale.pages.page import Page, inlined_libraries, render, table
+from finscale.pages.run_curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
+from finscale.pages.study_page import Results, build_page
 from finscale.scaling.isoflop import isoflop_words, runs_by_compute
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import generate_scaling_report

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.scaling.figures import plot_scaling_curve
-from finscale.scaling.law import fit_power_law, fit_with_interval
+from finscale.pages.scaling_figures import plot_scaling_curve
+from finscale.scaling.laws.power_law import fit_power_law, fit_with_interval
 from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger, study_name
 from finscale.scaling.results import name_experiments
 from finscale.storage import write_csv

@@ -9,10 +9,10 @@ import pytest
 from scipy.optimize import minimize
 
 from finscale.errors import InputError
-from finscale.scaling.minimise import minimise
-from finscale.scaling.optimum import compute_optimal, isoflop_profiles, params_exponent
-from finscale.scaling.resampling import block_losses, run_weights, seed_weights, smoothed_losses
-from finscale.scaling.surface import HUBER_DELTA, LEAST_SQUARES, LossLaw, bootstrap_loss_law, fit_loss_law
+from finscale.scaling.laws.minimise import minimise
+from finscale.scaling.laws.optimum import compute_optimal, isoflop_profiles, params_exponent
+from finscale.scaling.laws.resampling import block_losses, run_weights, seed_weights, smoothed_losses
+from finscale.scaling.laws.surface import HUBER_DELTA, LEAST_SQUARES, LossLaw, bootstrap_loss_law, fit_loss_law
 from tests.bench.laws import CURVE, LADDER, SURFACE, covered, grid
 
 CHINCHILLA = Path("../shared/data/chinchilla")

@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from finscale.errors import InputError
-from finscale.scaling.choice import best_extrapolation, compare_laws
-from finscale.scaling.interactions import two_way_interaction
-from finscale.scaling.law import bootstrap_exponents, fit_power_law, fit_with_interval, lack_of_fit
-from finscale.scaling.resampling import seed_weights
-from finscale.scaling.saturation import fit_saturation
+from finscale.scaling.laws.choice import best_extrapolation, compare_laws
+from finscale.scaling.laws.interactions import two_way_interaction
+from finscale.scaling.laws.power_law import bootstrap_exponents, fit_power_law, fit_with_interval, lack_of_fit
+from finscale.scaling.laws.resampling import seed_weights
+from finscale.scaling.laws.saturation import fit_saturation
 from finscale.scaling.verdict import effect_of, exponent_of, judge, smallest_detectable_exponent
 
 SIZES = np.repeat(np.geomspace(1e4, 1e7, 7), 3)

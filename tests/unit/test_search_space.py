@@ -8,14 +8,14 @@ import pytest
 import torch
 import yaml
 
+from finscale.data.windows import Windows
 from finscale.errors import InputError
-from finscale.model.budget import TOLERANCE, count
+from finscale.model.shape import TOLERANCE, count
 from finscale.search.candidate import Candidate, UnbuildableError, make_candidate
 from finscale.search.space import KNOWN, Value, load_search_space
 from finscale.training.config import TrainConfig
 from finscale.training.initial import initial_model
 from finscale.training.loop import Trainer
-from finscale.windows import Windows
 from tests.unit.test_training import COMPUTE, CONFIG, ROWS, TARGET
 
 DEFAULT = Path("search_spaces/default.yaml")

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.bars import sessions
+from finscale.calendar import sessions
+from finscale.data.series import PUBLICATION, on_sessions, rate_3m_note
 from finscale.errors import InputError
-from finscale.series import PUBLICATION, on_sessions, rate_3m_note
 
 DAYS = sessions(pd.Timestamp("2021-08-02"), pd.Timestamp("2021-10-29"))
 

@@ -12,7 +12,7 @@ import yfinance
 from fredapi import Fred
 from yfinance.data import YfData
 
-from finscale.bars import sessions
+from finscale.calendar import sessions
 from finscale.errors import InputError
 from finscale.sources import fred, live, news_sentiment, retrying, yahoo
 from finscale.sources.store import RawStore

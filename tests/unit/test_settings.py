@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from finscale.errors import InputError
-from finscale.scaling.gallery import draw_gallery
+from finscale.pages.gallery import draw_gallery
 from finscale.scaling.isoflop import runs_by_compute
 from finscale.scaling.ledger import AXES, read_ledger, study_name
 from finscale.scaling.report import generate_experiment_summary_report

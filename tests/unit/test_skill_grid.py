@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from finscale.scaling.figures import compare_scaling_across_tasks, plot_scaling_curve
-from finscale.scaling.gallery import draw_gallery
+from finscale.pages.gallery import draw_gallery
+from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_scaling_curve
 from finscale.scaling.report import generate_experiment_summary_report
 from finscale.scaling.results import load_experiment_results, name_experiments
 from finscale.scaling.settings import read_settings

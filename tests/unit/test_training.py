@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
+from finscale.data.windows import Windows
 from finscale.errors import InputError
-from finscale.model.budget import Shape
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape
 from finscale.training import checkpoint
 from finscale.training.config import CheckpointConfig, TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.loop import Epoch, FitResult, Target, Trainer, fit, learning_rate_factor
 from finscale.training.prediction import mean_loss, predict
 from finscale.training.resume import SavedRun
-from finscale.windows import Windows
 
 MODEL = ModelConfig(context_length=16, patch_length=8, patch_stride=4, dropout=0.1)
 SHAPE = Shape(d_model=16, n_layers=1, n_heads=4, ffn_dim=32)

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from finscale.errors import InputError
-from finscale.model.budget import solve
+from finscale.model.budget import GIB, activation_bytes, report, training_memory
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
-from finscale.model.sizes import GIB, activation_bytes, report, training_memory
+from finscale.model.shape import solve
 from finscale.training.batch_size import find_batch_size, fits_in_host_memory, remembered
 
 MODEL = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.1)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finscale.data.validation import RULES, validate
 from finscale.sources import directory
 from finscale.sources.tables import Wanted, wanted
-from finscale.validation import RULES, validate
 from tests.unit.test_sources import MARKET, needs_market
 
 

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from finscale.bars import sessions
-from finscale.dataset import assemble, join, normalise, split_rows, usable_days
+from finscale.calendar import sessions
+from finscale.data.dataset import assemble, join, normalise, split_rows, usable_days
+from finscale.data.folds import fold_table, read_folds, remove_others
+from finscale.data.labels import label
+from finscale.data.splits import SPLITS, UNUSED, SplitDates, assign_splits, single_fold
+from finscale.data.walk_forward import EvaluationConfig, FirstTest, WalkForwardConfig, walk_forward_folds
 from finscale.errors import InputError
-from finscale.folds import fold_table, read_folds, remove_others
 from finscale.indicators.catalogue import compute, drop_warmup
-from finscale.labels import label
-from finscale.splits import SPLITS, UNUSED, SplitDates, assign_splits, single_fold
 from finscale.storage import write_csv
-from finscale.walk_forward import EvaluationConfig, FirstTest, WalkForwardConfig, walk_forward_folds
 
 market_days = sessions(pd.Timestamp("1995-01-03"), pd.Timestamp("2018-12-31"))
 TEN_YEARS = {"window": "rolling", "train_years": 10, "validation_years": 1, "calibration_years": 1, "test_years": 1,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from finscale.splits import SPLITS, Fold
+from finscale.data.splits import SPLITS, Fold
 from finscale.storage import read_csv
 
 

@@ -11,7 +11,7 @@ from finscale.evaluation.bootstrap import choose_block_length, daily_means, resa
 from finscale.evaluation.comparison import daily_losses, paired_differences
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.scoring import horizon_sessions
-from finscale.meta.walk_forward import BASE_RATE
+from finscale.meta.boosting import BASE_RATE
 
 _SEED = 0  # of the resampling, a part of the measurement
 _NOT_MODELS = ("date", "asset", "label", "exit", "fold", "known_until")

@@ -18,10 +18,10 @@ import pandas as pd
 from tabulate import tabulate
 
 from finscale.config import FeatureTier
+from finscale.data.splits import SPLITS, SplitDates, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.indicators.catalogue import COUNTS, TIERS
 from finscale.indicators.feature import Feature
-from finscale.splits import SPLITS, SplitDates, assign_splits, single_fold
 
 _LATER = ("validation", "test")
 _COLOURS = {"validation": "#2563eb", "test": "#dc2626"}

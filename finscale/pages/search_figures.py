@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from finscale.scaling.style import ACCENT, INK, MUTED, clean, save, set_title
+from finscale.pages.style import ACCENT, INK, MUTED, clean, save, set_title
 
 _FEWEST = 4  # complete trials; fewer say nothing about importance
 

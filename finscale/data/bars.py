@@ -1,17 +1,14 @@
-"""Exchange calendar and bars: sessions, adjusted prices, and bars of 8 timescales that are known when closed."""
+"""Bars: adjusted prices, and bars of 8 timescales that are known when closed."""
 
-from functools import cache
-
-import exchange_calendars
 import numpy as np
 import pandas as pd
 
+from finscale.calendar import exchange, sessions, week_end
 from finscale.config import Timescale
 from finscale.errors import InputError
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 
-_FIRST_SESSION = "1960-01-01"
 _FIRST_FRIDAY = pd.Timestamp("1900-01-05")
 _LONGEST_CLOSURE = 14  # calendar days, more than any that the exchange has had since 1933
 _FREQUENCIES: dict[Timescale, str] = {
@@ -19,17 +16,6 @@ _FREQUENCIES: dict[Timescale, str] = {
     "daily_multi": "D",
 }  # fmt: skip
 _AGGREGATION = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
-
-
-@cache
-def exchange() -> exchange_calendars.ExchangeCalendar:
-    """The New York Stock Exchange's calendar (XNYS)."""
-    return exchange_calendars.get_calendar("XNYS", start=_FIRST_SESSION)
-
-
-def sessions(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """All trading days from `first` to `last`, both included."""
-    return pd.DatetimeIndex(exchange().sessions_in_range(first, last), freq=None)
 
 
 def adjust(raw: pd.DataFrame) -> pd.DataFrame:
@@ -78,11 +64,6 @@ def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = Non
         known = _known_on(_period_end(days, freq), days, freq)
     bars = daily.groupby(known.as_unit(days.unit)).agg(_AGGREGATION).rename_axis(index="date")
     return bars[(bars.index <= days[-1])]
-
-
-def week_end(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The Friday of each date's trading week (a Saturday or Sunday belongs to the week before)."""
-    return dates - pd.to_timedelta(dates.weekday - 4, unit="D")
 
 
 def _period_end(dates: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:

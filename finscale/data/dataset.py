@@ -14,8 +14,8 @@ import pandas as pd
 from pydantic import PositiveInt
 
 from finscale.config import Block, Task, is_binary
+from finscale.data.splits import SPLITS, UNUSED, Fold, SplitConfig, SplitDates, assign_splits, single_fold
 from finscale.errors import InputError
-from finscale.splits import SPLITS, UNUSED, Fold, SplitConfig, SplitDates, assign_splits, single_fold
 from finscale.storage import read_parquet
 
 KEYS = ("date", "asset", "split", "label", "exit", "last_known")

@@ -68,7 +68,7 @@ def bootstrap_exponents(params: np.ndarray, errors: np.ndarray, weights: np.ndar
     """alpha of each resample, (R,): weighted least squares, all resamples at once.
 
     params: (n,). errors: (n,), or (R, n) where each resample has its own test days. weights: (R, n), from
-    finscale.scaling.resampling.
+    finscale.scaling.laws.resampling.
     """
     shares = weights / weights.sum(axis=1, keepdims=True)
     x, y = np.log(np.asarray(params, float)), np.broadcast_to(np.log(np.asarray(errors, float)), weights.shape)

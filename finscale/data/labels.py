@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from finscale.bars import week_end
+from finscale.calendar import week_end
 from finscale.config import Block, Horizon, Task, Timescale
 from finscale.errors import InputError
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from finscale.errors import InputError
-from finscale.scaling.surface import LossLaw
+from finscale.scaling.laws.surface import LossLaw
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # forward and backward: Kaplan et al. 2020, section 2.1
 NEAR = 1.25  # a run belongs to a compute budget within this factor

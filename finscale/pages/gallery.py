@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.config import parse_budget
-from finscale.scaling.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop, plot_skill_grids
-from finscale.scaling.figures import compare_scaling_across_tasks, plot_extrapolation
-from finscale.scaling.interactions import two_way_interaction
+from finscale.pages.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop, plot_skill_grids
+from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
-from finscale.scaling.law import MIN_SIZES
+from finscale.scaling.laws.interactions import two_way_interaction
+from finscale.scaling.laws.optimum import isoflop_profiles
+from finscale.scaling.laws.power_law import MIN_SIZES
+from finscale.scaling.laws.saturation import fit_saturation
 from finscale.scaling.ledger import STUDY_AXES
-from finscale.scaling.optimum import isoflop_profiles
 from finscale.scaling.results import groups_varying
-from finscale.scaling.saturation import fit_saturation
 from finscale.scaling.skill_grid import skill_grids
 
 FORMATS = ("png", "svg")

@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from string import Template
 
-from finscale.charts import Chart
 from finscale.errors import InputError
+from finscale.pages.charts import Chart
 
 Table = list[dict[str, object]]
 

@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from finscale.dataset import feature_names
+from finscale.data.dataset import feature_names
+from finscale.data.splits import Split
 from finscale.errors import InputError
-from finscale.splits import Split
 
 
 class Windows:

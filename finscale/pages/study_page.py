@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale import charts
-from finscale.evaluation.curves import ROLLING, RunCurves
-from finscale.page import Page, Table, columns, package_versions, paragraphs, picture, table, verdict_block
-from finscale.reporting import headline, score_table, split_table, year_table
+from finscale.pages import charts
+from finscale.pages.page import Page, Table, columns, package_versions, paragraphs, picture, table, verdict_block
+from finscale.pages.run_curves import ROLLING, RunCurves
+from finscale.pages.run_summary import headline, score_table, split_table, year_table
 
 QUESTION = "Do transformers on daily market data obey scaling laws?"
 

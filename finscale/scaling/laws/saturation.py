@@ -6,7 +6,7 @@ import numpy as np
 
 from finscale.errors import InputError
 from finscale.evaluation.bootstrap import percentile_interval
-from finscale.scaling.resampling import seed_weights
+from finscale.scaling.laws.resampling import seed_weights
 
 _PLACES = 80
 

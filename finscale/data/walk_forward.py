@@ -19,8 +19,8 @@ import pandas as pd
 from pydantic import NonNegativeInt, PositiveInt
 
 from finscale.config import Block, Source
+from finscale.data.splits import SPLITS, Fold, Period, Split
 from finscale.errors import InputError
-from finscale.splits import SPLITS, Fold, Period, Split
 
 Scheme = Literal["single", "walk_forward"]
 

@@ -9,10 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from finscale.scaling.choice import fit_without_largest
-from finscale.scaling.law import PowerLaw
-from finscale.scaling.results import fit_of
-from finscale.scaling.style import (
+from finscale.pages.style import (
     ACCENT,
     INK,
     MUTED,
@@ -24,7 +21,10 @@ from finscale.scaling.style import (
     say_nothing_yet,
     set_title,
 )
-from finscale.scaling.surface import LossLaw
+from finscale.scaling.laws.choice import fit_without_largest
+from finscale.scaling.laws.power_law import PowerLaw
+from finscale.scaling.laws.surface import LossLaw
+from finscale.scaling.results import fit_of
 
 NOTHING_YET = "no runs in the ledger yet: `make pilot` runs a ladder"
 ONE_SIZE = "no experiment has runs of two sizes yet:\n`make pilot` runs a ladder"

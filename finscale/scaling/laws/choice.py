@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finscale.errors import InputError
-from finscale.scaling.surface import LEAST_SQUARES, fit_loss_law
+from finscale.scaling.laws.surface import LEAST_SQUARES, fit_loss_law
 
 Curve = Callable[[np.ndarray], np.ndarray]  # sizes -> losses
 Fit = Callable[[np.ndarray, np.ndarray], Curve]

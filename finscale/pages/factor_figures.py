@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from finscale.config import format_budget
-from finscale.scaling.interactions import Interaction
-from finscale.scaling.optimum import NEAR
-from finscale.scaling.saturation import Saturation
+from finscale.pages.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, set_title
+from finscale.scaling.laws.interactions import Interaction
+from finscale.scaling.laws.optimum import NEAR
+from finscale.scaling.laws.saturation import Saturation
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, threshold_words
-from finscale.scaling.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, set_title
 
 
 def plot_feature_saturation(features: np.ndarray, losses: np.ndarray, fit: Saturation, title: str, path: Path) -> None:
@@ -113,7 +113,7 @@ def plot_isoflop(
 ) -> None:
     """Loss against parameters at equal compute, one parabola per budget, minima marked; means where there is none.
 
-    profiles: from finscale.scaling.optimum.isoflop_profiles.
+    profiles: from finscale.scaling.laws.optimum.isoflop_profiles.
     """
     figure, axes = plt.subplots(figsize=(7.2, 4.9), layout="constrained")
     set_title(axes, title)

@@ -65,7 +65,7 @@ def known_on(name: str, kind: Kind, frame: pd.DataFrame) -> pd.Series:
     """The day on which each value can be known."""
     observed = frame["week_end"] if kind == "trends" else frame["date"]
     if name not in PUBLICATION:
-        raise InputError(f"{name}: no publication lag is known for this series; add it to finscale/series.py")
+        raise InputError(f"{name}: no publication lag is known for this series; add it to finscale/data/series.py")
     return observed + pd.Timedelta(days=PUBLICATION[name].days)
 
 

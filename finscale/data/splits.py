@@ -2,7 +2,7 @@
 
 The validation period is divided in time: its first part chooses the model (early stopping), its second part
 calibrates what was chosen. A probability calibrated on the rows that chose the model is too sure of itself.
-A fold is one such division: a single split is one fold, walk-forward (finscale.walk_forward) makes several.
+A fold is one such division: a single split is one fold, walk-forward (finscale.data.walk_forward) makes several.
 """
 
 from collections.abc import Mapping

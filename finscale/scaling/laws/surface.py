@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from finscale.errors import InputError
-from finscale.scaling.minimise import Objective, minimise
+from finscale.scaling.laws.minimise import Objective, minimise
 
 HUBER_DELTA = 1e-3  # of log loss, as published: a residual of 0.1 % is where the square turns into a line
 LEAST_SQUARES = 1e3  # as delta: no residual of log loss is so large, so that every one counts squared
@@ -69,7 +69,7 @@ def bootstrap_loss_law(
     """E, A_1, alpha_1, A_2, alpha_2, ... of each resample, (R, P), started at the fit to all runs.
 
     losses: (n,), or (R, n) where each resample has its own (blocks of test days). weights: (R, n), how often each run
-    counts in each resample. finscale.scaling.resampling makes both.
+    counts in each resample. finscale.scaling.laws.resampling makes both.
     """
     losses = np.asarray(losses, float)
     x_nK, _ = _checked(sizes, losses if losses.ndim == 1 else losses.mean(axis=0))

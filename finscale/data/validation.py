@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from finscale.bars import sessions
+from finscale.calendar import sessions
 from finscale.sources.tables import COLUMNS, Kind
 
 PRICES = ["open", "high", "low", "close", "adj_close"]

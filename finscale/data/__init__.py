@@ -1,0 +1,1 @@
+"""Data: bars, labels, splits, and the windows that a model is shown."""

@@ -1,0 +1,1 @@
+"""Pages: all that draws or writes for people."""

@@ -1,0 +1,1 @@
+"""Laws: the mathematics of fits, intervals and choices alone; it knows no ledger and no file."""
