@@ -121,7 +121,7 @@ def read_rows(text: str, path: str) -> Read:
             read.columns = values
             if missing := [name for name, one in LedgerRow.model_fields.items() if one.is_required()]:
                 missing = [name for name in missing if name not in values]
-            if missing:
+            if missing and len(text.splitlines()) > number:
                 read.faults.append(f"{where}: no row can be read, it lacks the columns {', '.join(missing)}; {_CUT}")
                 return read
             continue
