@@ -74,7 +74,14 @@ def params_with(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InputError for a dotted key whose block is not there.
     """
-    return overlaid(yaml.safe_load(read_workspace("params.yaml") or "{}"), settings)
+    return overlaid(_parsed(read_workspace("params.yaml") or "{}"), settings)
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    """YAML, parsed once: a phase asks for hundreds of variants of one file."""
+    told: dict[str, Any] = yaml.safe_load(text)
+    return told
 
 
 def overlaid(params: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +120,7 @@ class Finished:
     """What one experiment leaves to the ledger. left_out: why its result is none of its own; then it leaves nothing."""
 
     name: str
+    commit: str
     row: dict[str, Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
     daily: bytes | None = None  # metrics/daily_losses.parquet, which older code did not write
@@ -140,7 +148,7 @@ def _finished(name: str, commit: str) -> Finished | None:
     if experiment is None or runtime is None:
         return None
     if said := why_not(read):
-        return Finished(name, left_out=said)
+        return Finished(name, commit, left_out=said)
     # Experiments of one code version share their trees: the closure is taken once for all of them.
     trees = _git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
     if trees not in _code_of_trees:
@@ -155,8 +163,8 @@ def _finished(name: str, commit: str) -> Finished | None:
     try:
         check_row({column: "" if value is None else str(value) for column, value in row.items()})
     except ValueError as error:
-        return Finished(name, left_out=f"its row is none: {error}")
-    return Finished(name, row, settings, _bytes(commit, DAILY))
+        return Finished(name, commit, left_out=f"its row is none: {error}")
+    return Finished(name, commit, row, settings, _bytes(commit, DAILY))
 
 
 def _bytes(commit: str, path: str) -> bytes | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from finscale.config import flat
+from finscale.data.splits import LONG_BARS
 from finscale.errors import InputError
 from finscale.scaling.ledger import AXES
 from finscale.scaling.schema import SINGLE
@@ -48,12 +49,13 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     source, train = params["source"], params.get("train", {})
     scheme = params.get("evaluation", {}).get("scheme", SINGLE)
     dates = "bundled" if source == "bundled" else "live"  # finscale.data.splits.SplitConfig.of
+    long = "long." if params.get("timescale") in LONG_BARS else ""
 
     def counts(key: str) -> bool:
         if _never_counts(key):
             return False
         if key.startswith("dataset.split."):
-            return scheme == SINGLE and key.startswith(f"dataset.split.{dates}.")
+            return scheme == SINGLE and key.startswith(f"dataset.split.{long}{dates}.")
         if key.startswith("data.simulated."):
             return bool(source == "simulated")
         return not key.startswith("tune.") or bool(train.get("from_tune"))
