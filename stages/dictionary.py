@@ -96,11 +96,19 @@ def write_samples(files: list[Path]) -> None:
         stale.unlink()
 
 
+def files_described() -> list[Path]:
+    """All but the test split, of which no value is shown."""
+    return [*sorted(RAW.glob("*.parquet")), DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
+
+
+def describe(params: Params) -> str:
+    """The dictionary in Markdown."""
+    return generate_data_dictionary([*files_described(), TEST], lineage(), meanings(params), frozenset({TEST}))
+
+
 def main() -> None:
-    params = load_params(Params)
-    files = [*sorted(RAW.glob("*.parquet")), DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
-    text = generate_data_dictionary([*files, TEST], lineage(), meanings(params), frozenset({TEST}))
-    write_text(DICTIONARY, text)
+    files = files_described()
+    write_text(DICTIONARY, describe(load_params(Params)))
     write_samples(files)
     print(f"dictionary: {len(files) + 1} files described in {DICTIONARY}, samples in {SAMPLES}")
 

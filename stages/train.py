@@ -196,7 +196,8 @@ def train_fold(params: Params, tuned: Tuned | None, compute: Compute, fold: Stor
         network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
         if tracker:
             about = describe_run(network, shape, params.train.model, data["train"], result)
-            about |= {"tuned": tuned.source} if tuned else {}
+            best = next(epoch for epoch in trainer.progress.history if epoch.epoch == result.best_epoch)
+            about |= {"train_loss": best.train_loss} | ({"tuned": tuned.source} if tuned else {})
             about |= {"made_from": made_from(params, [fold.of(DEVELOPMENT)], {"train": True if tuned else NO_RESULT})}
             made = Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about)
             write(made, fold, done, tracker, data["validation"])

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from finscale.pages.style import (
@@ -32,7 +33,7 @@ ONE_SIZE = "no experiment has runs of two sizes yet:\n`make pilot` runs a ladder
 
 def plot_scaling_curve(
     study: pd.DataFrame, law: PowerLaw | None, title: str, path: Path, irreducible: LossLaw | None = None
-) -> None:
+) -> Figure:
     """Test loss against counted parameters, log-log: seeds as dots, their mean, the law and the base rate.
 
     study: ledger rows with params_total, test_loss and base_rate_loss. irreducible: a law with irreducible loss, drawn
@@ -51,9 +52,10 @@ def plot_scaling_curve(
         _set_log_axes(axes, study["params_total"])
         figure.legend(loc="outside lower center", ncols=4 if irreducible is None else 3, frameon=False, fontsize=8.5)
     save(figure, path)
+    return figure
 
 
-def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str = "experiment") -> None:
+def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str = "experiment") -> Figure:
     """One panel per task (or any other column): its runs, their means, the law with alpha and R².
 
     results: from load_experiment_results. The panels share the axis of sizes; each has its own axis of losses, since
@@ -78,6 +80,7 @@ def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str =
     for axes in panels[max(len(names), 1) :]:
         axes.set_visible(False)
     save(figure, path)
+    return figure
 
 
 def plot_extrapolation(study: pd.DataFrame, title: str, path: Path) -> None:

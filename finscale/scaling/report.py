@@ -89,11 +89,18 @@ def _laws(sizes: np.ndarray, losses: np.ndarray) -> tuple[list[dict[str, Any]], 
 
 
 def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
-    """The few numbers of one experiment. The best run is chosen by validation loss, never by the test."""
+    """The few numbers of one experiment. The best run and budget are chosen by validation loss, never by the test.
+
+    scaling_factor: mean test loss of the smallest size over that of the largest; above 1 where the larger loses less.
+    """
     runs = select_experiment(results, experiment)
     best = runs.loc[runs["val_loss"].idxmin()]
+    sizes = runs.groupby("params")[["val_loss", "test_loss"]].mean().sort_index()
+    budgets = runs.groupby("params")["budget"].first()
     return {
         "experiment": experiment,
+        "best_budget": str(budgets[sizes["val_loss"].idxmin()]),
+        "scaling_factor": float(sizes["test_loss"].iloc[0] / sizes["test_loss"].iloc[-1]),
         "runs": len(runs),
         "sizes": int(runs["params"].nunique()),
         "seeds": int(runs["seed"].nunique()),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from finscale.config import format_budget, parse_budget
 from finscale.errors import InputError
 from finscale.scaling.curves import name_runs, shown, versions
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
@@ -20,8 +21,14 @@ from finscale.storage import read_json
 EXPORT_COLUMNS = (
     "experiment", "budget", "params", "val_loss", "test_loss", "accuracy", "alpha_fit", "r_squared", "timestamp",
     "alpha_low", "alpha_high", "seed", "test_loss_low", "test_loss_high", "test_skill", "test_skill_low",
-    "test_skill_high", "base_rate_loss", "collapsed", "train_flops", "train_windows", "name", "key", "commit", "code",
-    "data", "settings",
+    "test_skill_high", "test_precision", "test_recall", "test_f1", "train_loss", "base_rate_loss", "collapsed",
+    "train_flops", "train_windows", "name", "key", "commit", "code", "data", "settings",
+)  # fmt: skip
+
+# What aggregate_training_results reads.
+AGGREGATED = (
+    "experiment", "params", "budget", "seed", "val_loss", "test_loss", "test_skill", "accuracy", "collapsed",
+    "best_epoch", "epochs_run", "train_flops", "train_seconds",
 )  # fmt: skip
 
 # {budget}_best.json: SPEC 9
@@ -102,10 +109,11 @@ def _hpo_row(path: Path) -> dict[str, Any]:
     told = read_json(path)
     if missing := [key for key in HPO_KEYS if key not in told]:
         raise InputError(f"{path}: lacks {', '.join(missing)}; run the search again with today's code")
-    if path.name != f"{told['budget']}_best.json":
-        raise InputError(f"{path}: holds budget {told['budget']!r}; its name should be {told['budget']}_best.json")
+    budget = format_budget(parse_budget(told["budget"]))  # a search writes the count, people write 2M
+    if path.name != f"{budget}_best.json":
+        raise InputError(f"{path}: holds budget {budget!r}; its name should be {budget}_best.json")
     settings = {f"best_params.{name}": value for name, value in told["best_params"].items()}
-    return {key: told[key] for key in HPO_KEYS if key != "best_params"} | settings
+    return {key: told[key] for key in HPO_KEYS if key != "best_params"} | {"budget": budget} | settings
 
 
 def export_results_csv(results: pd.DataFrame) -> pd.DataFrame:
