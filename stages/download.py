@@ -20,8 +20,7 @@ from finscale.sources import Fetched, fetch
 from finscale.sources.config import DataConfig
 from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_csv, write_parquet
-
-RAW = Path("data/raw")
+from stages.paths import RAW
 
 
 class Params(Block):

@@ -27,10 +27,9 @@ from finscale.meta.inputs import Inputs, join
 from finscale.meta.leaks import check_relations
 from finscale.meta.made_on import check_made_on, made_on
 from finscale.storage import read_json, read_parquet, write_json, write_parquet
+from stages.paths import FEATURES, LABELS
 
 BASE_RUNS = Path("results/base_runs")
-FEATURES = Path("data/interim/features.parquet")
-LABELS = Path("data/processed/labels.parquet")
 PREDICTIONS = Path("data/processed/meta.parquet")
 METRICS = Path("metrics/meta.json")
 

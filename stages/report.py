@@ -34,10 +34,10 @@ from finscale.pages.run_summary import (
 from finscale.pages.study_page import Results, build_page
 from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
+from stages.paths import CONFORMAL, EXPERIMENT, LOG, PREDICTIONS, TUNED
 
 DATASET_METRICS = Path("metrics/dataset.json")
 METRICS = Path("metrics/evaluate.json")
-EXPERIMENT = Path("metrics/experiment.json")
 COMPARED = Path("metrics/compare.json")
 TRADED = Path("metrics/trade.json")
 SCALING_METRICS = Path("metrics/scaling.json")
@@ -46,15 +46,11 @@ ALL_RESULTS = Path("results/all_results.csv")
 SCALING_FIGURES = Path("plots/scaling")
 RELIABILITY = Path("plots/reliability.csv")
 MANIFEST = Path("data/raw/manifest.csv")
-LOG = Path("dvclive")
-TUNED = Path("models/tune")
 TEMPLATE = Path("finscale/page.html")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")
 RELIABILITY_FIGURE = Path("plots/reliability.png")
-PREDICTIONS = Path("data/processed/predictions.parquet")
-CONFORMAL = Path("data/processed/conformal.parquet")
 EQUITY = Path("plots/equity.csv")
 BY_YEAR_FIGURE = Path("plots/by_year.png")
 RUN_FIGURE = Path("plots/run.png")

@@ -18,10 +18,8 @@ from finscale.evaluation import trading
 from finscale.evaluation.config import TradeConfig
 from finscale.evaluation.scoring import horizon_sessions
 from finscale.storage import read_json, read_parquet, write_csv, write_json
+from stages.paths import BARS, EXPERIMENT, PREDICTIONS
 
-PREDICTIONS = Path("data/processed/predictions.parquet")
-BARS = Path("data/interim/bars.parquet")
-EXPERIMENT = Path("metrics/experiment.json")
 COMPARISON = Path("metrics/compare.json")
 METRICS = Path("metrics/trade.json")
 EQUITY = Path("plots/equity.csv")

@@ -12,7 +12,8 @@ import pandas as pd
 
 from finscale.config import Horizon
 from finscale.errors import InputError
-from finscale.evaluation import baselines, metrics
+from finscale.evaluation import metrics
+from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.bootstrap import MIN_BLOCKS, choose_block_length, daily_means, enclosed_share, row_weights
 from finscale.evaluation.calibration import METHODS, calibration_error
 from finscale.evaluation.config import EvaluateConfig
@@ -70,7 +71,7 @@ def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]
     information: the Clark-West statistic, above 0 where predictions know something that the base rate does not.
     """
     label, prediction = test["label"].to_numpy(), test["model"].to_numpy()
-    names = ("model", *baselines.names_of(binary))
+    names = ("model", *names_of(binary))
     loss = {name: metrics.loss_rows(label, test[name].to_numpy(), binary) for name in names}
     base = test["base_rate"].to_numpy()
     sample = (drawn.weights, drawn.enclosed)
