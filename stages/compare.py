@@ -22,11 +22,10 @@ from finscale.evaluation.config import CompareConfig
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.settings import SettingsBlocks, read_settings, same_settings, settings_of
 from finscale.storage import read_json, read_parquet, write_json
-from stages.paths import EXPERIMENT, PREDICTIONS
+from stages.paths import COMPARED, EXPERIMENT, PREDICTIONS
 
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")
-METRICS = Path("metrics/compare.json")
 
 BENCHMARK = "base_rate"
 
@@ -62,7 +61,7 @@ def main() -> None:
     block_length, confidence = told["scores"]["block_length"], told["scores"]["confidence"]
     tried = configurations_tried(params, told["axes"])
     found = {"configurations": tried} | compare(test, params, block_length, confidence)
-    write_json(METRICS, found)
+    write_json(COMPARED, found)
     best = [name for name, about in found["model_confidence_set"].items() if about["in_set"]]
     spa = found["superior_predictive_ability"]
     print(f"compare: not told from the best: {', '.join(best)}; any better than {BENCHMARK}: p = {spa['p_value']:.3f}")

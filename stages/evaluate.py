@@ -44,6 +44,7 @@ from finscale.training import mirrors
 from finscale.training.scratch import scratch_folder
 from stages.paths import (
     BASELINE_PREDICTIONS,
+    BY_YEAR_TABLE,
     CALIBRATION,
     CONFORMAL,
     DEVELOPMENT,
@@ -52,13 +53,12 @@ from stages.paths import (
     MODEL,
     MODEL_PREDICTIONS,
     PREDICTIONS,
+    RELIABILITY_TABLE,
     TEST_LABELS,
 )
 
 METRICS = Path("metrics/evaluate.json")
 DAILY_LOSSES = Path("metrics/daily_losses.parquet")
-RELIABILITY = Path("plots/reliability.csv")
-BY_YEAR = Path("plots/by_year.csv")
 SCALING_POINT = Path("plots/scaling_point.csv")
 
 
@@ -110,7 +110,7 @@ def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resamp
         curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.enclosed)
     else:  # a regression has no probabilities: its table is empty, but the output exists
         curve = pd.DataFrame(columns=["predicted", "observed", "rows", "low", "high"])
-    write_csv(RELIABILITY, curve)
+    write_csv(RELIABILITY_TABLE, curve)
     point = {"params": found["params_counted"], "test_loss": found["test_loss"], "budget": format_budget(params.budget)}
     write_csv(SCALING_POINT, pd.DataFrame([point | {"seed": params.seed}]))
 
@@ -133,7 +133,7 @@ def main() -> None:
     write_parquet(DAILY_LOSSES, losses_per_day(test, params.binary))
     write_json(METRICS, found)
     write_json(EXPERIMENT, told | {"by_year": as_records(years)})
-    write_csv(BY_YEAR, years)
+    write_csv(BY_YEAR_TABLE, years)
     write_plots(test, found, drawn, params)
     tracked = scratch_folder(dict(os.environ), Path.cwd()) / "tracking"
     mirrors.add_results(tracked, models[folds[0].name]["weights_md5"], found)

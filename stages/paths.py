@@ -30,6 +30,10 @@ CALIBRATION = Path("models/calibration.json")
 PREDICTIONS = Path("data/processed/predictions.parquet")
 CONFORMAL = Path("data/processed/conformal.parquet")
 EXPERIMENT = Path("metrics/experiment.json")
+RELIABILITY_TABLE = Path("plots/reliability.csv")
+BY_YEAR_TABLE = Path("plots/by_year.csv")
+COMPARED = Path("metrics/compare.json")
+EQUITY_TABLE = Path("plots/equity.csv")
 
 # The first fold's; those of later folds lie in a folder beside it (finscale/data/folds.py).
 PER_FOLD = (DEVELOPMENT, TEST, TEST_LABELS, WEIGHTS, MODEL, CALIBRATION)

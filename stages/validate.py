@@ -15,7 +15,6 @@ import pandas as pd
 from finscale.cli import run
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
-from finscale.pages.coverage import plot_coverage
 from finscale.storage import read_parquet, write_atomically, write_json, write_text
 from stages.paths import RAW, VALIDATED
 
@@ -73,6 +72,8 @@ def main() -> None:
         for finding in validate(name, kind, read_parquet(RAW / f"{name}.parquet"))
     ]
     stop_on_errors(findings)
+    from finscale.pages.coverage import plot_coverage  # Matplotlib: what is found wrong is said before
+
     write_json(VALIDATED, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
