@@ -6,7 +6,8 @@ Reads  models/*, data/processed/{development,test}.parquet   (the one stage that
 Writes data/processed/predictions.parquet  date, asset, split, label, exit, model, baselines and the model as each
                                            calibration method leaves it; all folds, told apart by `fold`
        data/processed/conformal.parquet    per test row: was the label in the set, and how wide was it
-       metrics/evaluate.json      what `dvc exp show` compares
+       metrics/headline.json      the few numbers that `dvc exp show` has columns for
+       metrics/evaluate.json      the headline with all that belongs to it
        metrics/experiment.json    all that the ledger keeps of this run
        plots/reliability.csv      predicted against observed rates on the test split
        plots/by_year.csv          loss, skill and AUC of the model in each year of the test
@@ -38,9 +39,9 @@ from finscale.config import (
     is_binary,
     load_params,
 )
+from finscale.data.config import EvaluationConfig
 from finscale.data.dataset import feature_names, read_development, read_test
 from finscale.data.folds import StoredFold, folder_of_later, read_folds
-from finscale.data.walk_forward import EvaluationConfig
 from finscale.evaluation import scoring
 from finscale.evaluation.calibration import reliability
 from finscale.evaluation.config import EvaluateConfig
@@ -51,7 +52,7 @@ from finscale.evaluation.years import as_records, by_year
 from finscale.storage import md5_of, read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import checkpoint, mirrors
 from finscale.training.checkpoint import Checkpoint
-from finscale.training.resume import scratch_folder
+from finscale.training.scratch import scratch_folder
 
 DEVELOPMENT = Path("data/processed/development.parquet")
 DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)
@@ -66,6 +67,7 @@ CALIBRATION = Path("models/calibration.json")
 CALIBRATION_FOLDS = folder_of_later(CALIBRATION)
 PREDICTIONS = Path("data/processed/predictions.parquet")
 CONFORMAL = Path("data/processed/conformal.parquet")
+HEADLINE = Path("metrics/headline.json")
 METRICS = Path("metrics/evaluate.json")
 EXPERIMENT = Path("metrics/experiment.json")
 RELIABILITY = Path("plots/reliability.csv")
@@ -168,6 +170,7 @@ def main() -> None:
     years = by_year(test, params.binary, drawn.block_length, config.resamples, config.confidence)
     write_parquet(PREDICTIONS, predictions)
     write_parquet(CONFORMAL, conformal)
+    write_json(HEADLINE, scoring.columns(found))
     write_json(METRICS, found)
     write_json(EXPERIMENT, told | {"by_year": as_records(years)})
     write_csv(BY_YEAR, years)

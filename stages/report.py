@@ -1,6 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, and one screen of result
 
-Reads  metrics/{dataset,evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+       data/processed/dataset.json
        data/processed/{predictions,conformal}.parquet, plots/equity.csv   the curves of this run
        plots/*.png, models/tune/   what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
@@ -35,7 +36,7 @@ from finscale.pages.study_page import Results, build_page
 from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 
-DATASET_METRICS = Path("metrics/dataset.json")
+DATASET_METRICS = Path("data/processed/dataset.json")
 METRICS = Path("metrics/evaluate.json")
 EXPERIMENT = Path("metrics/experiment.json")
 COMPARED = Path("metrics/compare.json")
@@ -48,7 +49,7 @@ RELIABILITY = Path("plots/reliability.csv")
 MANIFEST = Path("data/raw/manifest.csv")
 LOG = Path("dvclive")
 TUNED = Path("models/tune")
-TEMPLATE = Path("finscale/page.html")
+TEMPLATE = Path("finscale/pages/page.html")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")

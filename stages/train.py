@@ -8,7 +8,7 @@ Writes models/model.safetensors  the best epoch's weights
        models/model_folds/       both of each fold after the first
        dvclive/                  settings, loss curves and learning rate per epoch, best checkpoint, sample predictions;
                                  dvclive/folds/ those of later folds
-       metrics/runtime.json      seconds, speed, device use and machine: the one output that differs between repeats
+       models/runtime.json       seconds, speed, device use and machine: the one output that differs between repeats
 Why    one seeded run per fold whose size is counted, never labelled. Interrupted, it goes on where it stopped: states
        lie outside the workspace under each fold's key (finscale.training.resume) until all folds are trained.
 """
@@ -30,7 +30,7 @@ from finscale.config import Block, Budget, Task, format_budget, is_binary, load_
 from finscale.data.dataset import feature_names, read_development
 from finscale.data.folds import StoredFold, folder_of_later, read_folds, remove_others
 from finscale.data.windows import Windows
-from finscale.imports import import_closure
+from finscale.imports import import_closure, read_sources
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape, solve
 from finscale.search.tuned import Tuned, load_tuned
@@ -44,7 +44,8 @@ from finscale.training.interrupt import RunStoppedError, stop_on_signals
 from finscale.training.loop import DivergedError, Epoch, FitResult, Trainer
 from finscale.training.mirrors import Record
 from finscale.training.record import describe_run
-from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
+from finscale.training.resume import SavedRun, claim, collect_orphans, run_key
+from finscale.training.scratch import scratch_folder
 from finscale.training.target import Target
 from finscale.training.thermal import ThermalGuard, thermal_reader
 from finscale.training.tracking import Tracker, sample_predictions
@@ -57,7 +58,7 @@ WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
 MODEL_FOLDS = folder_of_later(MODEL)
 LOG = Path("dvclive")
-RUNTIME = Path("metrics/runtime.json")
+RUNTIME = Path("models/runtime.json")
 
 NO_RESULT = {"checkpoint", "thermal", "tracking"}  # how often saved, how hot, where mirrored: they decide no result
 
@@ -92,7 +93,7 @@ def key_of(params: Params, tuned: Tuned | None, development: Path) -> str:
     settings = params.model_dump(exclude={"train": NO_RESULT})
     if tuned:
         settings["shape"] = asdict(tuned.shape)
-    code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
+    code = import_closure("stages.train", read_sources())
     return run_key(settings | {"torch": torch.__version__}, code | {DEVELOPMENT.as_posix(): md5_of(development)})
 
 

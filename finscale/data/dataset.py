@@ -11,21 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import PositiveInt
 
-from finscale.config import Block, Task, is_binary
-from finscale.data.splits import SPLITS, UNUSED, Fold, SplitConfig, SplitDates, assign_splits, single_fold
+from finscale.config import Task, is_binary
+from finscale.data.config import DatasetConfig, SplitDates
+from finscale.data.splits import SPLITS, UNUSED, Fold, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.storage import read_parquet
 
 KEYS = ("date", "asset", "split", "label", "exit", "last_known")
-
-
-class DatasetConfig(Block):
-    context_reserve: PositiveInt
-    min_rows: PositiveInt
-    min_positives: PositiveInt
-    split: SplitConfig
 
 
 def assemble(

@@ -126,7 +126,7 @@ def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
 
 
 def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, binary: bool) -> dict[str, Any]:
-    """The few numbers that experiments are compared by. run: what training recorded."""
+    """The numbers that a run is told by. run: what training recorded."""
     loss, skill = scores["models"]["model"]["loss"], scores["models"]["model"]["skill"]
     extra = {"test_auc": scores["other"]["auc"]["value"]} if binary else {"test_r2": scores["other"]["r2"]["value"]}
     return {
@@ -142,6 +142,21 @@ def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, bi
         **extra,
         "test_coverage": scores["conformal"]["adaptive"]["coverage"]["value"],
         **spread(test, binary),
+    }
+
+
+def columns(found: dict[str, Any]) -> dict[str, Any]:
+    """What `dvc exp show` has a column for: the size, the losses and the skill of a headline, named as short as they can
+    be without being taken for a setting."""
+    return {
+        "params_counted": found["params_counted"],
+        "validation_loss": found["validation_loss"],
+        "test_loss": found["test_loss"],
+        "loss_low": found["test_loss_low"],
+        "loss_high": found["test_loss_high"],
+        "test_skill": found["test_skill"],
+        "skill_low": found["test_skill_low"],
+        "skill_high": found["test_skill_high"],
     }
 
 

@@ -4,7 +4,18 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import Block
+from finscale.config import (
+    AssetTier,
+    Block,
+    Budget,
+    FeatureTier,
+    Horizon,
+    Quality,
+    Source,
+    Task,
+    Timescale,
+)
+from finscale.training.config import TrainConfig
 
 
 class PruningConfig(Block):
@@ -24,3 +35,18 @@ class TuneConfig(Block):
     pruning: PruningConfig = PruningConfig()
     storage: str | None = None
     heartbeat_seconds: PositiveInt = 30
+
+
+class SearchParams(Block):
+    """All that decides what a search is for and what its trials are worth."""
+
+    source: Source
+    assets: AssetTier
+    quality: Quality
+    timescale: Timescale
+    tier: FeatureTier
+    task: Task
+    horizon: Horizon
+    budget: Budget
+    train: TrainConfig
+    tune: TuneConfig
