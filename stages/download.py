@@ -1,7 +1,7 @@
 """download: source -> data/raw
 
 Reads  the source that params.yaml names; `live` through the raw store, so that no server is asked twice
-       data/inputs.json           what the source will read, by content (`configure`): with other content this runs again
+       data/inputs.json           what the source will read, by content (of `configure`): new content, new run
 Writes data/raw/<series>.parquet  as published, nothing repaired (columns: finscale/sources/tables.py)
        data/raw/manifest.csv      one row per file: series, kind, source, origin, first, last, rows, columns, md5,
                                   retrieved, notes

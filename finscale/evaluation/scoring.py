@@ -146,8 +146,7 @@ def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, bi
 
 
 def columns(found: dict[str, Any]) -> dict[str, Any]:
-    """What `dvc exp show` has a column for: the size, the losses and the skill of a headline, named as short as they can
-    be without being taken for a setting."""
+    """The part of a headline that `dvc exp show` has columns for, by names that are short and no setting's."""
     return {
         "params_counted": found["params_counted"],
         "validation_loss": found["validation_loss"],
