@@ -146,17 +146,17 @@ def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, bi
 
 
 def columns(found: dict[str, Any]) -> dict[str, Any]:
-    """The part of a headline that `dvc exp show` has columns for, by names that are short and no setting's."""
-    return {
-        "params_counted": found["params_counted"],
-        "validation_loss": found["validation_loss"],
-        "test_loss": found["test_loss"],
-        "loss_low": found["test_loss_low"],
-        "loss_high": found["test_loss_high"],
-        "test_skill": found["test_skill"],
-        "skill_low": found["test_skill_low"],
-        "skill_high": found["test_skill_high"],
+    """The part of a headline that `dvc exp show` has columns for: short names that are no setting's, rounded values."""
+    names = {
+        "val_loss": "validation_loss",
+        "test_loss": "test_loss",
+        "loss_low": "test_loss_low",
+        "loss_high": "test_loss_high",
+        "skill": "test_skill",
+        "skill_low": "test_skill_low",
+        "skill_high": "test_skill_high",
     }
+    return {"counted": found["params_counted"]} | {short: round(found[name], 5) for short, name in names.items()}
 
 
 def _as_dicts(scores: dict[str, metrics.Score]) -> dict[str, dict[str, float]]:
