@@ -13,21 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from finscale.cli import run
-from finscale.config import (
-    AssetTier,
-    Block,
-    Budget,
-    FeatureTier,
-    Horizon,
-    Quality,
-    Source,
-    Task,
-    Timescale,
-    check_params,
-    read_yaml,
-)
+from finscale.config import Axes, check_params, read_yaml
 from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
-from finscale.evaluation.config import CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
+from finscale.evaluation.config import BaselinesConfig, CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
 from finscale.meta.config import MetaConfig
 from finscale.search.config import SearchParams, TuneConfig
 from finscale.sources.config import DataConfig
@@ -35,28 +23,19 @@ from finscale.sources.inputs import HashMemo, inputs_of
 from finscale.storage import write_json
 from finscale.training.config import TrainConfig
 from finscale.training.scratch import scratch_folder
+from stages.paths import INPUTS, SEARCH
 
 PARAMS = Path("params.yaml")
-INPUTS = Path("data/inputs.json")
-SEARCH = Path("models/search.json")
 
 
-class Params(Block):
+class Params(Axes):
     """All of params.yaml: the axes, then one block per stage."""
 
-    source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
-    task: Task
-    horizon: Horizon
-    budget: Budget
-    seed: int
     data: DataConfig
     label: LabelConfig
     dataset: DatasetConfig
     evaluation: EvaluationConfig
+    baselines: BaselinesConfig
     tune: TuneConfig
     train: TrainConfig
     calibrate: CalibrateConfig

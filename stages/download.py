@@ -9,7 +9,6 @@ Why    raw data are fetched once and never changed; everything else can be made 
 """
 
 import os
-from pathlib import Path
 
 import pandas as pd
 
@@ -17,13 +16,11 @@ from finscale.cli import run
 from finscale.config import AssetTier, Block, Quality, Source, load_params
 from finscale.data.series import rate_3m_note
 from finscale.sources.config import DataConfig
-from finscale.sources.fetching import Fetched, fetch
+from finscale.sources.fetch import Fetched, fetch
 from finscale.sources.inputs import store_folder
 from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_csv, write_parquet
-
-INPUTS = Path("data/inputs.json")
-RAW = Path("data/raw")
+from stages.paths import RAW
 
 
 class Params(Block):

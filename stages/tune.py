@@ -20,11 +20,9 @@ from finscale.imports import import_closure, read_sources
 from finscale.search.config import SearchParams
 from finscale.search.space import load_search_space
 from finscale.storage import md5_of, read_json, write_text
+from stages.paths import DEVELOPMENT, SEARCH, TUNED
 
-DEVELOPMENT = Path("data/processed/development.parquet")
 SPACES = Path("search_spaces")
-SEARCH = Path("models/search.json")
-TUNED = Path("models/tune")
 
 # They decide how a study is run, not what its trials are worth: a study goes on when they change.
 _NOT_IN_KEY = {

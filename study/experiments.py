@@ -25,7 +25,7 @@ from study.pinned import locked, read_pinned
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
-                 "tune", "train", "calibrate", "evaluate")  # fmt: skip
+                 "baselines", "tune", "train", "predict", "calibrate", "evaluate")  # fmt: skip
 
 RUNTIME = "models/runtime.json"
 

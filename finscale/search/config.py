@@ -4,17 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import (
-    AssetTier,
-    Block,
-    Budget,
-    FeatureTier,
-    Horizon,
-    Quality,
-    Source,
-    Task,
-    Timescale,
-)
+from finscale.config import Block, Budget, StudyAxes
 from finscale.training.config import TrainConfig
 
 
@@ -37,16 +27,9 @@ class TuneConfig(Block):
     heartbeat_seconds: PositiveInt = 30
 
 
-class SearchParams(Block):
+class SearchParams(StudyAxes):
     """All that decides what a search is for and what its trials are worth."""
 
-    source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
-    task: Task
-    horizon: Horizon
     budget: Budget
     train: TrainConfig
     tune: TuneConfig

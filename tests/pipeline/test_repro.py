@@ -37,7 +37,7 @@ def test_one_run_makes_every_result(finished: Workspace) -> None:
 
 def test_no_day_of_a_split_is_without_a_prediction(finished: Workspace) -> None:
     predictions = pd.read_parquet(finished.path / "data/processed/predictions.parquet")
-    test = pd.read_parquet(finished.path / "data/processed/test.parquet")
+    test = pd.read_parquet(finished.path / "data/processed/test_labels.parquet")
     development = pd.read_parquet(finished.path / "data/processed/development.parquet")
     for split, rows in (("validation", development), ("test", test)):
         wanted = rows[rows["split"] == split]

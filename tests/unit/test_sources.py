@@ -9,7 +9,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.sources import bundled, directory
 from finscale.sources.config import DataConfig
-from finscale.sources.fetching import fetch
+from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
 from finscale.sources.tables import Wanted, symbols, wanted
 

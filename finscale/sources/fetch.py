@@ -1,4 +1,4 @@
-"""The raw series of a data set, from whichever source has them."""
+"""The raw series of a data set, from the source that params.yaml names."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
-from finscale.sources import bundled, directory, live, simulated
+from finscale.sources import bundled, directory, live
 from finscale.sources.config import DataConfig
 from finscale.sources.inputs import LIBOR
 from finscale.sources.store import RawStore
@@ -33,7 +33,7 @@ def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfi
     if source == "bundled":
         return [_bundled(symbol, config) for symbol in bundled.symbols(assets, quality)]
     if source == "simulated":
-        return [_simulated(symbol, config) for symbol in simulated.symbols(assets, quality)]
+        return _simulated(assets, quality, config)
     if source == "directory":
         return [_directory(series, config) for series in directory.present(config.directory, wanted(assets, quality))]
     return [_live(series, config, store) for series in wanted(assets, quality)]
@@ -43,10 +43,12 @@ def _bundled(symbol: str, config: DataConfig) -> Fetched:
     return Fetched(Wanted(symbol, "prices"), _between(bundled.fetch(symbol), config), bundled.ORIGIN)
 
 
-def _simulated(symbol: str, config: DataConfig) -> Fetched:
+def _simulated(assets: AssetTier, quality: Quality, config: DataConfig) -> list[Fetched]:
+    from finscale.sources import simulated  # its laws need SciPy, which takes half a second
+
     days = simulated.last_sessions(config.start, config.end, config.simulated.sessions)
-    frame = simulated.simulate(config.simulated, days)
-    return Fetched(Wanted(symbol, "prices"), frame, simulated.origin(config.simulated))
+    frame, origin = simulated.simulate(config.simulated, days), simulated.origin(config.simulated)
+    return [Fetched(Wanted(symbol, "prices"), frame, origin) for symbol in simulated.symbols(assets, quality)]
 
 
 def _directory(series: Wanted, config: DataConfig) -> Fetched:
