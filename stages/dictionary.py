@@ -69,7 +69,7 @@ def lineage() -> dict[str, Origin]:
     for name, stage in yaml.safe_load(PIPELINE.read_text())["stages"].items():
         inputs = [path for path in stage["deps"] if path.startswith("data/")]
         for out in stage.get("outs", []):
-            path = next(iter(out))
+            path = out if isinstance(out, str) else next(iter(out))  # settings of an output make it a mapping
             if path.startswith("data/") and path != str(SAMPLES):
                 origins[path] = Origin(name, inputs)
     return origins

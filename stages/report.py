@@ -1,6 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, and one screen of result
 
-Reads  metrics/{dataset,evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+       data/processed/dataset.json
        data/processed/{predictions,conformal}.parquet, plots/equity.csv   the curves of this run
        plots/*.png, models/tune/   what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
@@ -36,7 +37,7 @@ from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 from stages.paths import COMPARED, CONFORMAL, EQUITY_TABLE, EXPERIMENT, LOG, PREDICTIONS, RELIABILITY_TABLE, TUNED
 
-DATASET_METRICS = Path("metrics/dataset.json")
+DATASET_METRICS = Path("data/processed/dataset.json")
 METRICS = Path("metrics/evaluate.json")
 TRADED = Path("metrics/trade.json")
 SCALING_METRICS = Path("metrics/scaling.json")
@@ -44,7 +45,7 @@ SCALING_REPORTS = Path("reports/scaling.json")
 ALL_RESULTS = Path("results/all_results.csv")
 SCALING_FIGURES = Path("plots/scaling")
 MANIFEST = Path("data/raw/manifest.csv")
-TEMPLATE = Path("finscale/page.html")
+TEMPLATE = Path("finscale/pages/page.html")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")

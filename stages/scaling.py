@@ -19,7 +19,7 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import StudyAxes, load_params
-from finscale.data.walk_forward import EvaluationConfig
+from finscale.data.config import EvaluationConfig
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.scaling.isoflop import isoflop_words, runs_by_compute

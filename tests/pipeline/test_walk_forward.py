@@ -83,7 +83,7 @@ class Workspace:
         folders = ("data", "models", "dvclive", "metrics", "plots")
         files = [file for folder in folders for file in sorted((self.path / folder).rglob("*")) if file.is_file()]
         named = {str(file.relative_to(self.path)): file.read_bytes() for file in files}
-        del named["metrics/runtime.json"]
+        del named["models/runtime.json"]
         return named
 
 
