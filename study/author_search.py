@@ -12,12 +12,14 @@ from finscale.errors import InputError
 from finscale.search import results
 from finscale.search import space as spaces
 from finscale.search import study as studies
+from finscale.search.config import SearchParams
 from finscale.search.objective import Objective, Problem
 from finscale.search.objective import create_objective as objective_of
 from finscale.storage import md5_of, read_json
 from finscale.training.device import choose_compute
-from finscale.training.resume import scratch_folder
-from stages.tune import DEVELOPMENT, SPACES, Params
+from finscale.training.scratch import scratch_folder
+from stages.paths import DEVELOPMENT
+from stages.tune import SPACES
 
 SEARCHES = Path("results/hpo")
 
@@ -77,8 +79,8 @@ def save_best_params(study: optuna.Study, experiment: str, budget: str | int, ou
     return results.save_best_params(study, parse_budget(budget), about, output_dir or SEARCHES / experiment)
 
 
-def _params() -> Params:
-    return load_params(Params)
+def _params() -> SearchParams:
+    return load_params(SearchParams)
 
 
 def _name(experiment: str, budget: str | int) -> str:

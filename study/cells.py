@@ -12,16 +12,16 @@ import pandas as pd
 
 from finscale.config import AssetTier, Block, FeatureTier, Horizon, Source, Task, Timescale
 from finscale.data.bars import adjust
-from finscale.data.dataset import DatasetConfig, join, split_rows
-from finscale.data.labels import LabelConfig
-from finscale.data.walk_forward import EvaluationConfig
+from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
+from finscale.data.dataset import join, split_rows
 from finscale.errors import InputError
 from finscale.indicators.catalogue import NoUsableRowError, compute, drop_warmup
-from finscale.sources import fetch
 from finscale.sources.config import DataConfig
+from finscale.sources.fetch import fetch
+from finscale.sources.inputs import store_folder
+from finscale.sources.store import RawStore
 from finscale.sources.tables import wanted
 from stages import dataset, label
-from stages.download import store
 from stages.resample import resample
 
 
@@ -57,7 +57,7 @@ def judge(asked: Asked) -> Cell:
 def _judged(told: str) -> Cell:
     asked = Asked.model_validate_json(told)
     params = dataset.Params.model_validate(asked.model_dump(include=set(dataset.Params.model_fields)))
-    data = asked.data.model_copy(update={"directory": os.path.expandvars(asked.data.directory)}).model_dump_json()
+    data = asked.data.expanded().model_dump_json()
     try:
         if (daily := _daily(asked.source, asked.assets, data)) is None:
             return Cell(None)
@@ -78,14 +78,18 @@ def _daily(source: Source, assets: AssetTier, told: str) -> pd.DataFrame | None:
     data = DataConfig.model_validate_json(told)
     if source == "live" and not _stored(assets, data):
         return None
-    prices = [one for one in fetch(source, assets, "a", data, store()) if one.wanted.kind == "prices"]
+    prices = [one for one in fetch(source, assets, "a", data, _store()) if one.wanted.kind == "prices"]
     table = pd.concat([adjust(one.frame).assign(asset=one.wanted.name) for one in prices])
     return table[["date", "asset", "open", "high", "low", "close", "volume"]]
 
 
+def _store() -> RawStore:
+    return RawStore(store_folder(os.environ))
+
+
 def _stored(assets: AssetTier, data: DataConfig) -> bool:
     """Whether the raw store holds a data set's prices up to its end, so that no server is asked."""
-    kept = store().manifest()
+    kept = _store().manifest()
     whole = kept[(kept["first"] <= f"{data.start}") & (kept["last"] >= f"{data.end}")]
     return {one.name for one in wanted(assets, "a")} <= set(whole["series"])
 

@@ -15,10 +15,9 @@ import pandas as pd
 from finscale.calendar import sessions
 from finscale.config import AssetTier, Block, Budget, FeatureTier, Horizon, Source, Task, Timescale, check_params
 from finscale.data.bars import get_freq_string, resample_ohlcv
-from finscale.data.dataset import DatasetConfig
-from finscale.data.labels import LabelConfig
+from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
 from finscale.data.splits import Fold, single_fold
-from finscale.data.walk_forward import EvaluationConfig, walk_forward_folds
+from finscale.data.walk_forward import walk_forward_folds
 from finscale.indicators.catalogue import features_of
 from finscale.model.config import ModelConfig
 from finscale.model.shape import count, flops_per_window, solve

@@ -23,6 +23,7 @@ from tabulate import tabulate
 
 from finscale.cli import run
 from finscale.errors import InputError
+from finscale.imports import read_sources
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, load_phase
 from study.collect import LEDGER, collect
@@ -35,7 +36,7 @@ PHASES = Path("phases.yaml")
 
 def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
     """The rows whose key neither the ledger nor a finished experiment has, whatever raw data it was run on."""
-    ledger, code = read_ledger(LEDGER), code_hash(read_workspace)
+    ledger, code = read_ledger(LEDGER), code_hash(read_sources())
     done = [one.row for one in finished() if not one.left_out]
     known = set(ledger["key"]) | {row["key"] for row in done}
     data = sorted(set(ledger.get("data", [])) | {row["data"] for row in done})
@@ -44,7 +45,7 @@ def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
 
 def as_runs(rows: list[Row], settings: dict[str, Any]) -> list[Run]:
     """Names that change with settings and code, so that a new result never replaces an old one."""
-    code, params = code_hash(read_workspace), read_workspace("params.yaml")
+    code, params = code_hash(read_sources()), read_workspace("params.yaml")
 
     def digest(row: Row) -> str:
         told = json.dumps([dict(row.axes), settings, code, params], sort_keys=True)

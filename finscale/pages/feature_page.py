@@ -18,7 +18,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from finscale.config import FeatureTier
-from finscale.data.splits import SPLITS, SplitDates, assign_splits, single_fold
+from finscale.data.config import SplitDates
+from finscale.data.splits import SPLITS, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.indicators.catalogue import COUNTS, TIERS
 from finscale.indicators.feature import Feature
@@ -95,7 +96,7 @@ def drift_by_family(table: pd.DataFrame) -> list[dict[str, Any]]:
 def page(
     tier: FeatureTier, described: Sequence[Feature], usable: dict[str, Any], table: pd.DataFrame, figures: list[Path]
 ) -> str:
-    """The page as Markdown. usable: per asset rows, first_per_tier or why it is left out (metrics/features.json)."""
+    """The page as Markdown. usable: per asset rows, first_per_tier or why it is left out."""
     first = [
         {"asset": asset, "rows": told["rows"]} | told["first_per_tier"]
         for asset, told in usable.items()

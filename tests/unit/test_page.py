@@ -22,7 +22,7 @@ from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
 from finscale.scaling.settings import read_settings
 
-TEMPLATE, PLOTS_PAGE = Path("finscale/page.html"), Path(".dvc/plots/offline.html")
+TEMPLATE, PLOTS_PAGE = Path("finscale/pages/page.html"), Path(".dvc/plots/offline.html")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

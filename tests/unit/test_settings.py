@@ -35,8 +35,9 @@ from finscale.scaling.settings import (
     settings_of,
     variant_of,
 )
+from finscale.storage import write_json
+from finscale.training.run import NO_RESULT
 from stages.scaling import Params
-from stages.train import NO_RESULT
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -95,6 +96,7 @@ def test_a_setting_that_can_change_the_test_loss_parts_runs(key: str, value: obj
         ("train.thermal.critical", 90),
         ("train.micro_batch", "auto"),
         ("evaluate.resamples", 100),
+        ("baselines.seed", 1),
         ("trade.cost_bps", 5.0),
         ("meta.depth", 3),
     ],
@@ -296,6 +298,7 @@ def finished(tmp_path: Path) -> Path:
     for folder in ("finscale", "stages", "study", "metrics"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    write_json(tmp_path / "metrics/runtime.json", {"train_seconds": 50.0, "windows_per_second": 1200.0})
     git("init", "-q")
     git("add", "params.yaml")
     git("commit", "-q", "-m", "baseline")
