@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from finscale.calendar import sessions
-from finscale.config import AssetTier, Block, Budget, FeatureTier, Horizon, Source, Task, Timescale, check_params
+from finscale.config import Budget, check_params
 from finscale.data.bars import get_freq_string, resample_ohlcv
-from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
 from finscale.data.splits import Fold, single_fold
 from finscale.data.walk_forward import walk_forward_folds
 from finscale.indicators.catalogue import features_of
@@ -23,7 +22,6 @@ from finscale.model.config import ModelConfig
 from finscale.model.shape import count, flops_per_window, solve
 from finscale.scaling.ledger import read_ledger
 from finscale.sources import bundled
-from finscale.sources.config import DataConfig
 from finscale.sources.tables import wanted
 from finscale.training.config import TrainConfig
 from study.cells import Asked, judge
@@ -35,20 +33,10 @@ LEDGER = Path("results/ledger.csv")
 _BYTES_PER_PARAMETER = 20  # fp32 weights, gradients, two moments, and the best epoch's copy
 
 
-class Planned(Block):
-    """What of params.yaml decides the cost of a run."""
+class Planned(Asked):
+    """What of params.yaml decides the cost of a run: its rows, its size and its training."""
 
-    source: Source
-    assets: AssetTier
-    timescale: Timescale
-    tier: FeatureTier
-    task: Task
-    horizon: Horizon
     budget: Budget
-    label: LabelConfig
-    data: DataConfig
-    dataset: DatasetConfig
-    evaluation: EvaluationConfig
     train: TrainConfig
 
 

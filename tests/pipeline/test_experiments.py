@@ -5,6 +5,8 @@ import json
 import pandas as pd
 import pytest
 
+from finscale.scaling.daily import daily_path, read_daily
+from finscale.scaling.ledger import read_ledger
 from tests.pipeline.conftest import Workspace
 
 
@@ -72,3 +74,6 @@ def test_a_run_of_two_epochs_is_on_a_curve_of_its_own(clone: Workspace) -> None:
     said = clone.run("python", "-m", "stages.scaling")
     assert "1 runs of threshold_1pct" in said
     assert "Settings of its own: train.epochs=1." in clone.read("reports/experiments.md")
+    for row in read_ledger(clone.path / "results/ledger.csv").to_dict("records"):
+        path = daily_path(clone.path / "results/daily", row["key"])
+        assert len(read_daily(path, row["test_loss"], row["test_rows"])) == row["test_rows"]  # one asset
