@@ -47,6 +47,7 @@ NOT_SETTINGS = (
     "train.checkpoint", "train.thermal", "train.tracking",  # as in finscale/training/run.py
     # How the same sums are computed. Large models need them set otherwise than small ones on the same curve.
     "train.device", "train.threads", "train.micro_batch", "train.recompute", "train.compile",
+    "train.graphs",
     "tune.storage", "tune.heartbeat_seconds",
 )  # fmt: skip
 
