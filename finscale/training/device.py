@@ -47,8 +47,8 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
     if precision == "auto":
         precision = "bf16" if _has_bf16(chosen) else "fp32"
     torch.set_num_threads(threads)
-    # cuBLAS repeats itself with a workspace of its own only; and told to warn rather than to refuse, the backward passes
-    # of torch's attention on CUDA warn and take their other algorithm.
+    # cuBLAS repeats itself with a workspace of its own only. And the backward passes of torch's attention on CUDA, told
+    # to warn rather than to refuse, warn and take the algorithm that does not repeat itself.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=chosen != "cuda")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a write of every new tensor

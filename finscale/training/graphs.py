@@ -6,6 +6,7 @@ step itself (tests/gpu holds it to that).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ class StepGraphs:
         self._step = step
         self._done: dict[tuple[int, int], int] = {}
         self._captured: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
-        self._memory: tuple[int, int] | None = None
+        self._memory: Any = None
 
     def __call__(self, index_B: Tensor, micro_batch: int) -> Tensor:
         """The loss of a step on these windows, in passes of `micro_batch`; overwritten by the next step."""

@@ -85,7 +85,8 @@ class Trainer:
         self.guard: ThermalGuard | None = None
         self.micro_batch = config.micro_batch if isinstance(config.micro_batch, int) else config.batch_size
         self.slowdown = 0.0  # pause after each step, as a multiple of the step's own time
-        self._compiled = cast(Callable[[Tensor], Tensor], torch.compile(model, dynamic=False) if config.compile else model)
+        forward = torch.compile(model, dynamic=False) if config.compile else model
+        self._compiled = cast(Callable[[Tensor], Tensor], forward)
         self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self._loss_S = torch.zeros(self._steps_per_epoch, device=compute.device)
         self._best_weights = _copy(model.state_dict())
@@ -131,12 +132,15 @@ class Trainer:
         order = torch.randperm(len(self.train), generator=generator).to(self.compute.device)
         for index_B in order.split(self.config.batch_size)[self.progress.batch :]:
             started = time.perf_counter()
-            self._set_learning_rate()
-            loss = self._graphs(index_B, self.micro_batch) if self._graphs else self._step(index_B)
-            self._loss_S[self.progress.batch] = loss
+            self._loss_S[self.progress.batch] = self.step(index_B)
             self.progress.batch += 1
             self.progress.step += 1
             self._between_steps(started)
+
+    def step(self, index_B: Tensor) -> Tensor:
+        """One optimizer step on these windows, replayed where it is captured; returns as _step does."""
+        self._set_learning_rate()
+        return self._graphs(index_B, self.micro_batch) if self._graphs else self._step(index_B)
 
     def _step(self, index_B: Tensor) -> Tensor:
         """One optimizer step; returns the batch's mean loss (this process's share of it), or NaN.

@@ -2,7 +2,7 @@
 
 Why    Up to some millions of parameters a step on a GPU takes as long as the host needs to launch its kernels. Counted
        on the CPU with the operations that GPUs run (this project's CPU kernels off): every operation that makes or
-       changes a tensor is one launch or more, views are none. AdamW is a single operation here, of a few launches there.
+       changes a tensor is one launch or more, views are none. AdamW is a single operation here, a few launches there.
 
     python -m tests.bench.launches --budgets 100K,2M,20M
 """
@@ -22,7 +22,7 @@ from tests.bench.peers import transformers_model
 from tests.bench.race import BATCH, MODEL, Setting, as_found, bce
 
 HOST_READS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::equal")
-_NO_KERNEL = ("aten::detach", "aten::empty", "aten::empty_like", "aten::new_empty")
+_NO_KERNEL = ("aten::detach", "aten::_unsafe_view", "aten::empty", "aten::empty_like", "aten::new_empty")
 
 
 class Operations(TorchDispatchMode):

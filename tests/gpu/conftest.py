@@ -1,6 +1,6 @@
 """What tests on a device share. They run on CUDA where it is, and as far as that means something on the CPU.
 
-`python -m tests.gpu.run` starts them on a machine that has no more than docs/gpu.md names. Nothing here may import more.
+`python -m tests.gpu.run` starts them on a machine that has no more than docs/gpu.md names: nothing here imports more.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ NO_CUDA = "needs CUDA, which this machine lacks"
 
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
-    """The device under test. On the CPU it is torch's own operations, those that GPUs run, without the CPU's kernels."""
+    """The device under test. On the CPU: torch's own operations, those that GPUs run, not the CPU's kernels."""
     if request.param == "cpu":
         monkeypatch.setattr(patchtst, "_own_kernels", lambda tokens: False)
     yield from _device(request.param)

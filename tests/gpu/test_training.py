@@ -196,4 +196,3 @@ def test_a_step_that_reads_on_the_host_is_named(cuda: torch.device) -> None:
     with pytest.raises(InputError, match=r"train.graphs = true: this model's step cannot be captured .*; set train"):
         replayed(index_B, 2)
     torch.cuda.synchronize()
-
