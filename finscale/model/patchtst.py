@@ -8,6 +8,7 @@ S = B*C sequences, M = S*N tokens. Tokens stay flat (M, D): every product is one
 """
 
 import math
+from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,9 @@ from finscale.model.config import ModelConfig
 from finscale.model.kernels import attention, drop_add, linear
 from finscale.model.mup import attention_scale, readout_scale, rescale_initial
 from finscale.model.shape import Counts, Shape
+
+if _TRITON := torch.cuda.is_available() and find_spec("triton") is not None:
+    from finscale.model.short_attention import LONGEST, WIDEST, short_attention
 
 _VARIANCE_FLOOR = 1e-5  # as in transformers' PatchTSTStdScaler
 
@@ -43,6 +47,8 @@ class Attention(nn.Module):
         if _own_kernels(tokens_MD):
             return attention(tokens_MD, self.qkv, self.out, n_patches, self.n_heads, self.scale)
         width = tokens_MD.shape[1]
+        if _TRITON and tokens_MD.is_cuda and n_patches <= LONGEST and width // self.n_heads <= WIDEST:
+            return self.out(short_attention(self.qkv(tokens_MD), n_patches, self.n_heads, self.scale))
         qkv = self.qkv(tokens_MD).view(-1, n_patches, 3, self.n_heads, width // self.n_heads)
         q_SHNd, k_SHNd, v_SHNd = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         if tokens_MD.is_cpu:  # being compiled: the compiler fuses plain operations

@@ -77,9 +77,9 @@ def transformers_trainer(setting: Setting, turns: Turns) -> None:
     as_found(setting)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, per_device_train_batch_size=setting.batch, max_steps=_ENDLESS, report_to="none",
-            logging_strategy="no", save_strategy="no", disable_tqdm=True, remove_unused_columns=False,
-            optim="adamw_torch_fused", max_grad_norm=1.0, learning_rate=1e-4, use_cpu=setting.device == "cpu", bf16=setting.precision == "bf16",
+            folder, per_device_train_batch_size=setting.batch, max_steps=_ENDLESS, report_to="none", disable_tqdm=True,
+            logging_strategy="no", save_strategy="no", remove_unused_columns=False, optim="adamw_torch_fused",
+            max_grad_norm=1.0, learning_rate=1e-4, use_cpu=setting.device == "cpu", bf16=setting.precision == "bf16",
             dataloader_drop_last=True,
         )  # fmt: skip
         data = Slices(setting.rows(), setting.channels, "labels")

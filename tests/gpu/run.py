@@ -31,6 +31,7 @@ class Step:
     command: list[str]
     limit: float  # seconds
     cwd: Path = ROOT
+    environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     outcome: str = "not run"  # ok | failed (code) | ended after its limit
     counts: dict[str, int] = field(default_factory=dict)
@@ -44,7 +45,7 @@ def run(step: Step, out: Path) -> None:
     with log.open("w") as written:
         process = subprocess.Popen(
             step.command, cwd=step.cwd, stdout=written, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            env=environment | {"PYTHONUNBUFFERED": "1"}, start_new_session=True,
+            env=environment | step.environment | {"PYTHONUNBUFFERED": "1"}, start_new_session=True,
         )  # fmt: skip
         try:
             code = process.wait(step.limit)
@@ -80,9 +81,10 @@ def steps_of(given: argparse.Namespace, out: Path) -> list[Step]:
     bench += ["--seconds", str(given.bench_limit - 5), *(["--quick"] if device == "cpu" else [])]
     # The conftest of all tests needs more than such a machine has. Warnings are no failures there.
     tests = ["-m", "pytest", "--confcutdir", "tests/gpu", "tests/gpu", "-v", "-W", "default", "-p", "no:cacheprovider"]
+    rehearsed = {"TRITON_INTERPRET": "1"} if device == "cpu" else {}  # Triton's kernels, too
     made = [
         Step("machine", [python, "-c", about], 60),
-        Step("tests", [python, *tests], given.tests_limit),
+        Step("tests", [python, *tests], given.tests_limit, environment=rehearsed),
         Step("bench", [python, *bench], given.bench_limit),
     ]
     if given.pack:

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 OWN = ("finscale", "tests")
 THERE = {"torch", "numpy", "pandas", "pyarrow", "safetensors", "transformers", "pytest", "psutil"}
-WITH_THEM = {"yaml"}  # a need of transformers
+WITH_THEM = {"yaml", "triton"}  # needs of transformers and of PyTorch
 CARRIED = {"pydantic": "pydantic", "nvidia-ml-py": "pynvml", "tabulate": "tabulate"}  # requirements-device.txt
 NOT_ASKED = {"neuralforecast"}  # a peer that the CUDA bench leaves out
 BEGIN = ("tests/gpu/run.py", "tests/gpu/conftest.py", "tests/bench/engine.py", "tests/bench/device_worker.py")
