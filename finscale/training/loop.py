@@ -117,6 +117,9 @@ class Trainer:
             self._train_epoch()
             on_epoch(self._end_epoch())
         self.model.load_state_dict(self._best_weights)
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._graphs:
+            self._graphs.forget()
         done = self.progress
         done.seconds = time.perf_counter() - self._started
         epochs = len(done.history)

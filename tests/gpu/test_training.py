@@ -11,7 +11,7 @@ import torch
 from finscale.data.windows import Windows
 from finscale.errors import InputError
 from finscale.model.patchtst import PatchTST
-from finscale.training import checkpoint
+from finscale.training import checkpoint, graphs
 from finscale.training.config import CheckpointConfig
 from finscale.training.graphs import StepGraphs
 from finscale.training.interrupt import StopRequest
@@ -118,7 +118,7 @@ def test_passes_and_recomputing_change_nothing_but_rounding(device: torch.device
 def test_the_fused_optimizer_is_adamw(device: torch.device) -> None:
     fused, plain = finish(trainer(device)), trainer(device, graphs=False)
     (group,) = plain._optimizer.param_groups
-    lr, options = group["lr"], {name: group[name] for name in ("betas", "weight_decay", "lr_multiplier")}
+    lr, options = float(group["lr"]), {name: group[name] for name in ("betas", "weight_decay", "lr_multiplier")}
     plain._optimizer = torch.optim.AdamW([{"params": group["params"], "lr": lr, **options}], fused=False)
     assert finish(plain).gap(fused) < CLOSE
 
@@ -166,21 +166,17 @@ def test_a_model_comes_back_from_its_checkpoint_on_any_machine(device: torch.dev
                          ids=["default", "passes", "batch norm"])  # fmt: skip
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_replayed_steps_are_the_steps_to_the_bit(cuda: torch.device, precision: str, changed: dict[str, Any]) -> None:
-    plain, replayed = (finish(trainer(cuda, precision, graphs=graphs, **changed)) for graphs in (False, True))
+    plain, replayed = (finish(trainer(cuda, precision, graphs=replay, **changed)) for replay in (False, True))
     assert plain.trainer._graphs is None
-    assert len(replayed.trainer._graphs._captured) == 2  # whole batches, and each epoch's last
+    assert replayed.trainer._graphs.captures == 2  # whole batches, and each epoch's last
     assert replayed.is_to_the_bit(plain), f"largest difference of losses {replayed.gap(plain):.3g}"
 
 
-@pytest.mark.parametrize("graphs", [False, True])
-def test_a_compiled_run_has_the_losses_of_a_plain_one(cuda: torch.device, graphs: bool) -> None:
-    exact = {"model": MODEL.model_copy(update={"dropout": 0.0})}  # compiled, dropout draws otherwise
-    plain, compiled = (finish(trainer(cuda, compile=compile, graphs=graphs, **exact)) for compile in (False, True))
-    assert compiled.gap(plain) < CLOSE
-
-
-def test_a_compiled_run_goes_on_to_the_same_bit(cuda: torch.device, tmp_path: Path) -> None:
-    check_killed_run_goes_on(tmp_path, BATCHES + 6, cuda, compile=True)
+def test_a_step_that_takes_much_memory_is_not_captured(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "_LARGEST", 0.0)
+    large = finish(trainer(cuda))
+    assert large.trainer._graphs.captures == 0
+    assert large.is_to_the_bit(finish(trainer(cuda, graphs=False)))
 
 
 def test_a_step_that_reads_on_the_host_is_named(cuda: torch.device) -> None:
@@ -196,3 +192,14 @@ def test_a_step_that_reads_on_the_host_is_named(cuda: torch.device) -> None:
     with pytest.raises(InputError, match=r"train.graphs = true: this model's step cannot be captured .*; set train"):
         replayed(index_B, 2)
     torch.cuda.synchronize()
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_a_compiled_run_has_the_losses_of_a_plain_one(cuda: torch.device, replay: bool) -> None:
+    exact = {"model": MODEL.model_copy(update={"dropout": 0.0})}  # compiled, dropout draws otherwise
+    plain, compiled = (finish(trainer(cuda, compile=compile, graphs=replay, **exact)) for compile in (False, True))
+    assert compiled.gap(plain) < CLOSE
+
+
+def test_a_compiled_run_goes_on_to_the_same_bit(cuda: torch.device, tmp_path: Path) -> None:
+    check_killed_run_goes_on(tmp_path, BATCHES + 6, cuda, compile=True)
