@@ -15,7 +15,9 @@ from typing import Any
 import torch
 
 from finscale.data.windows import Windows
+from finscale.model.budget import activation_bytes
 from finscale.model.patchtst import PatchTST
+from finscale.training.batch_size import device_memory
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.loop import Trainer
@@ -34,6 +36,7 @@ class Blocks:
 
     device: torch.device
     seconds: float
+    passes: int = 1  # that a batch was divided into, because memory takes no more at once
     per_step: list[float] = field(default_factory=list)  # seconds, of each block
     _steps: int = 0
     _block: int = 1
@@ -67,22 +70,32 @@ class Blocks:
 def ours(setting: Setting, seconds: float, **changed: Any) -> Blocks:
     """The training loop's own steps, on windows in the device's memory."""
     compute = choose_compute(setting.device, setting.precision, setting.threads)
+    passes = passes_of(setting, changed.get("recompute", False), compute.device)
     windows = Windows(setting.rows(), "train", MODEL.context_length, compute.device)
     config = TrainConfig(
         model=MODEL, epochs=100, patience=100, batch_size=setting.batch, learning_rate=1e-4, final_learning_rate=1e-6,
         weight_decay=0.01, betas=(0.9, 0.999), warmup_fraction=0.1, clip_norm=1.0, precision=compute.precision,
-        device=compute.device.type, threads=setting.threads, **changed,
+        device=compute.device.type, threads=setting.threads,
+        micro_batch=setting.batch // passes, **changed,
     )  # fmt: skip
     with compute.device:  # where billions of initial values are drawn in no time
         network = PatchTST(setting.shape(), MODEL, setting.channels, config.recompute)
     trainer = Trainer(network.train(), windows, windows, Target(binary=True), config, compute, seed=0)
-    blocks = Blocks(compute.device, seconds)
+    blocks = Blocks(compute.device, seconds, passes)
     for index_B in orders(windows, setting.batch, compute.device):
         if not blocks.begin():
             break
         trainer.step(index_B)
         blocks.end()
     return blocks
+
+
+def passes_of(setting: Setting, recompute: bool, device: torch.device) -> int:
+    """By the sum in fp32, which is above what bf16 takes: three quarters of the memory are for activations."""
+    passes, room = 1, 0.75 * device_memory(device)
+    while activation_bytes(setting.shape(), MODEL, setting.channels, setting.batch // passes, recompute) > room:
+        passes *= 2
+    return passes
 
 
 def transformers(setting: Setting, seconds: float) -> Blocks:
@@ -120,9 +133,10 @@ def measure(name: str, setting: Setting, seconds: float) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
     torch.manual_seed(0)
     began = time.perf_counter()
-    per_step = CONTESTANTS[name](setting, seconds).per_step
+    blocks = CONTESTANTS[name](setting, seconds)
     gc.collect()  # a trainer and its captured steps refer to each other
-    told = {"seconds": median(per_step), "fastest": min(per_step), "slowest": max(per_step)}
+    told = {"seconds": median(blocks.per_step), "fastest": min(blocks.per_step), "slowest": max(blocks.per_step)}
+    told["passes"] = blocks.passes
     told["took"] = time.perf_counter() - began
     if on_cuda:
         told["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30

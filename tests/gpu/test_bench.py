@@ -45,7 +45,7 @@ def test_a_row_tells_speed_ratio_and_share() -> None:
     rows: list[dict] = []
     for name, seconds in (("transformers", 8e-3), ("graphs", 1e-3)):
         planned = next(one for one in tasks(quick=False, device="cuda") if one.name == name)
-        told = {"seconds": seconds, "fastest": seconds, "slowest": seconds, "took": 1.0, "peak_gib": 0.5}
+        told = {"seconds": seconds, "fastest": seconds, "slowest": seconds, "took": 1.0, "passes": 1, "peak_gib": 0.5}
         rows.append(row(planned, told, rows, peak=1e15))
     assert rows[1]["times_transformers"] == pytest.approx(8)
     assert rows[1]["windows_per_second"] == pytest.approx(32_000)
