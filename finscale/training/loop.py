@@ -141,15 +141,12 @@ class Trainer:
             self._between_steps(started)
 
     def step(self, index_B: Tensor) -> Tensor:
-        """One optimizer step on these windows, replayed where it is captured; returns as _step does."""
+        """One optimizer step on these windows, replayed where it is captured; returns its loss, as _step does."""
         self._set_learning_rate()
         return self._graphs(index_B, self.micro_batch) if self._graphs else self._step(index_B)
 
     def _step(self, index_B: Tensor) -> Tensor:
-        """One optimizer step; returns the batch's mean loss (this process's share of it), or NaN.
-
-        Nothing in it waits for the device: on CUDA it is captured as a graph.
-        """
+        """What step() captures; returns the batch's mean loss (this process's share of it), or NaN. Never waits."""
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.compute.device)
         for part in index_B.split(self.micro_batch):
