@@ -1,13 +1,18 @@
 """Which project files a module really imports: the truth behind `deps` and experiment keys."""
 
 import ast
+import re
 from collections.abc import Callable
 
 PROJECT_PACKAGES = ("finscale", "stages")
+TEMPLATES = "finscale/pages/templates"  # code too: a module that names "x.md.j2" depends on it, and on what it includes
+
+_NAMED = re.compile(r"[\"']([\w.]+\.j2)[\"']")
+_INCLUDED = re.compile(r"{%-?\+? *(?:include|import|extends|from) +[\"']([\w.]+)[\"']")
 
 
 def import_closure(module: str, read: Callable[[str], str | None]) -> dict[str, str]:
-    """All project files that importing `module` executes, as {path: source}.
+    """All project files that importing `module` executes, and the templates that they name, as {path: source}.
 
     `read` maps a path inside the repository to its text, or None where no such file exists, so
     that the closure can be taken of a working tree as well as of a commit.
@@ -23,7 +28,18 @@ def import_closure(module: str, read: Callable[[str], str | None]) -> dict[str, 
         found[path] = source
         package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
         pending += _imported(source, package) + _parents(name)
+    for template in [name for source in found.values() for name in _NAMED.findall(source)]:
+        _add_template(template, read, found)
     return found
+
+
+def _add_template(name: str, read: Callable[[str], str | None], found: dict[str, str]) -> None:
+    path = f"{TEMPLATES}/{name}"
+    source = read(path)
+    if source is not None and path not in found:
+        found[path] = source
+        for included in _INCLUDED.findall(source):
+            _add_template(included, read, found)
 
 
 def _locate(module: str, read: Callable[[str], str | None]) -> tuple[str, str] | None:

@@ -1,7 +1,7 @@
 """dependencies: rewrite the code dependencies in dvc.yaml from what the stages import
 
 Reads  dvc.yaml, stages/, finscale/
-Writes dvc.yaml  the .py files under each stage's deps; everything else, comments too, stays as it is
+Writes dvc.yaml  the .py files and templates under each stage's deps; everything else, comments too, stays as it is
 Why    a list of thirty files per stage is for machines to write; tests/invariants checks it.
 """
 
@@ -23,7 +23,7 @@ def main() -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     pipeline = yaml.load(PIPELINE)
     for name, stage in pipeline["stages"].items():
-        inputs = [path for path in stage["deps"] if not path.endswith(".py")]
+        inputs = [path for path in stage["deps"] if not path.endswith((".py", ".j2"))]
         wanted = inputs + sorted(import_closure(f"stages.{name}", read_workspace))
         if list(stage["deps"]) != wanted:
             print(f"dependencies: {name} changed")

@@ -27,6 +27,7 @@ RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "feat
                  "tune", "train", "calibrate", "evaluate")  # fmt: skip
 
 _EVERYTHING = "stages/everything.py"
+_DRAWING = "finscale/pages/"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
 Read = Callable[[str], str | None]
@@ -50,11 +51,11 @@ def read_commit(commit: str) -> Read:
 
 
 def code_hash(read: Read) -> str:
-    """Hash of every project file that the result stages execute."""
+    """Hash of every project file that the result stages execute; those that draw pages change no result."""
     # One module that imports them all: their closures overlap, and each file is parsed once.
     everything = "\n".join(f"import stages.{stage}" for stage in RESULT_STAGES)
     files = import_closure("stages.everything", lambda path: everything if path == _EVERYTHING else read(path))
-    del files[_EVERYTHING]
+    files = {path: text for path, text in files.items() if path != _EVERYTHING and not path.startswith(_DRAWING)}
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -14,7 +14,7 @@ from finscale.config import Horizon, parse_budget
 from finscale.data.labels import THRESHOLDS
 from finscale.scaling.results import groups_varying
 
-_RIVALS = {"volatility": "GARCH", "catboost": "CatBoost"}  # baselines of the ledger that know volatility
+_RIVALS = ("volatility", "catboost")  # baselines of the ledger that know volatility
 _HORIZONS = [str(horizon) for horizon in get_args(Horizon)]
 
 
@@ -44,10 +44,6 @@ class SkillCell:
     high: float
     seeds: int
     rivals: dict[str, float]
-
-    @property
-    def rivals_words(self) -> str:
-        return ", ".join(f"{name} {skill:+.1%}" for name, skill in self.rivals.items())
 
     @property
     def seeds_words(self) -> str:
@@ -80,10 +76,7 @@ def _cells(runs: pd.DataFrame, tasks: list[str], horizons: list[str]) -> pd.Data
     cells = pd.DataFrame(None, tasks, horizons, dtype=object)
     for (task, horizon), seeds in runs.groupby(["task", "horizon"]):
         skill, low, high = (float(seeds[f"test_skill{part}"].mean()) for part in ("", "_low", "_high"))
-        rivals = {
-            name: float((1 - seeds[f"{rival}_loss"] / seeds["base_rate_loss"]).mean())
-            for rival, name in _RIVALS.items()
-        }
+        rivals = {name: float((1 - seeds[f"{name}_loss"] / seeds["base_rate_loss"]).mean()) for name in _RIVALS}
         known = {name: value for name, value in rivals.items() if not math.isnan(value)}
         cells.loc[task, horizon] = SkillCell(skill, low, high, int(seeds["seed"].nunique()), known)
     return cells.where(cells.notna(), None)

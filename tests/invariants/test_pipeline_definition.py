@@ -35,14 +35,14 @@ def test_the_stages_stand_in_the_order_of_the_flow() -> None:
 
 @pytest.mark.parametrize("name", FLOW)
 def test_code_dependencies_are_what_the_stage_imports(name: str) -> None:
-    code = [path for path in STAGES[name]["deps"] if path.endswith(".py")]
+    code = [path for path in STAGES[name]["deps"] if path.endswith((".py", ".j2"))]
     assert sorted(code) == sorted(import_closure(f"stages.{name}", read_workspace))
 
 
 @pytest.mark.parametrize("name", FLOW)
 def test_inputs_and_outputs_are_the_files_that_the_stage_names(name: str) -> None:
     stage = STAGES[name]
-    inputs = {path for path in stage["deps"] if not path.endswith(".py")}
+    inputs = {path for path in stage["deps"] if not path.endswith((".py", ".j2"))}
     declared = inputs | set(outputs(stage))
     named = paths_of(importlib.import_module(f"stages.{name}"))
     # `report` points at a figure without reading it; DVC takes no dvc.yaml as a dependency of `dictionary`.

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from finscale.data.dataset import read_development, read_test
-from finscale.data.dictionary import Origin, generate_data_dictionary
 from finscale.errors import InputError
+from finscale.pages.dictionary import Origin, generate_data_dictionary
 
 READ = (
     "from pathlib import Path; from finscale.data.dataset import read_test; "

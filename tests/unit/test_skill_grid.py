@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from finscale.pages.experiments import generate_experiment_summary_report
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_scaling_curve
-from finscale.scaling.report import generate_experiment_summary_report
 from finscale.scaling.results import load_experiment_results, name_experiments
 from finscale.scaling.settings import read_settings
 from finscale.scaling.skill_grid import skill_grids
@@ -46,7 +46,7 @@ def test_a_grid_per_size_has_every_threshold_and_horizon_in_order(ladder: pd.Dat
     one = cells.loc["threshold_3pct", "weekly"]
     assert (one.skill, one.low, one.seeds) == (pytest.approx(0.02), pytest.approx(0.005), 3)
     mine = ladder[ladder["budget"] == "30K"]
-    assert one.rivals["CatBoost"] == pytest.approx(float((1 - mine["catboost_loss"] / mine["base_rate_loss"]).mean()))
+    assert one.rivals["catboost"] == pytest.approx(float((1 - mine["catboost_loss"] / mine["base_rate_loss"]).mean()))
 
 
 def test_other_tiers_and_settings_are_other_grids_and_one_horizon_is_none(ladder: pd.DataFrame) -> None:
@@ -73,7 +73,7 @@ def test_the_summary_has_the_grid_as_a_table(ladder: pd.DataFrame) -> None:
     assert "## Skill by threshold and horizon: bundled-A-a-daily-a20, 10K" in text
     row = next(line for line in text.splitlines() if line.startswith("| > 5 %"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1:3] == ["-", "-"]
+    assert cells[1:3] == ["no run", "no run"]
     assert all(cell.startswith("+3.0% (+1.5% to ") and "), 3 seeds; GARCH +" in cell for cell in cells[3:])
     assert "Skill by threshold" not in generate_experiment_summary_report(ladder)
 
