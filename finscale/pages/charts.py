@@ -19,6 +19,8 @@ _INK, _ACCENT, _MUTED = variable("ink"), variable(MODEL), variable("soft")
 _HOVER: Chart = {"type": "circle", "size": 60, "opacity": 0}  # a line by itself does not know where it is pointed at
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # an identifier: nothing is loaded from there
 _SIZE_NAME = "replace(format(datum.value, '.2~s'), 'k', 'K')"  # 99,625 parameters are the size called 100K
+# Vega's own smallest step of a tick does not hold on short axes: a run of three epochs had ticks at their halves.
+_WHOLE = "sequence(ceil(domain('x')[0]), floor(domain('x')[1]) + 1, max(1, ceil(span(domain('x')) / 10)))"
 _CURVE_POINTS = 150  # of a ranking, at most
 _TOOLTIP = (
     ("name", "run", None), ("budget", "budget", None), ("seed", "seed", None), ("params", "parameters", ","),
@@ -180,7 +182,7 @@ def loss_chart(losses: pd.DataFrame, unit: LossUnit) -> Chart:
     folded = losses.melt("epoch", ["train", "validation"], "split", "loss")
     folded = folded.assign(loss=unit.factor * folded["loss"])
     encoding = {
-        "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1, "format": "d"}},
+        "x": {"field": "epoch", "type": "quantitative", "axis": {"values": {"expr": _WHOLE}, "format": "d"}},
         "y": {"field": "loss", "type": "quantitative", "title": f"loss ({unit.unit})", "scale": {"zero": False}},
         **_by_name(["train", "validation"], "split", legend=True),
         "tooltip": [{"field": "split"}, {"field": "epoch"}, {"field": "loss", "format": ".5~g"}],

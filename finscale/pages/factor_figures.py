@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from finscale.pages.band import Band
 from finscale.pages.experiments import rivals_words
 from finscale.pages.figure import draw_band, log_losses, log_sizes, panels, save, set_title
-from finscale.pages.style import ACCENT, INK, MUTED, SERIES, LossUnit, loss_unit
+from finscale.pages.style import ACCENT, INK, MUTED, SERIES, SOFT, LossUnit, loss_unit
 from finscale.scaling.laws.interactions import Interaction
 from finscale.scaling.laws.optimum import NEAR
 from finscale.scaling.laws.saturation import Saturation
@@ -130,7 +130,7 @@ def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
 
 def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | None) -> None:
     if cell is None:
-        axes.text(column, row, "no run", ha="center", va="center", fontsize=10, color="#6b7280")
+        axes.text(column, row, "no run", ha="center", va="center", fontsize=10, color=SOFT)
         return
     weight = "bold" if cell.low > 0 else "normal"
     axes.text(column, row - 0.26, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=12, weight=weight)

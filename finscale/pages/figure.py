@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from finscale.config import format_budget
 from finscale.pages.band import Band
-from finscale.pages.style import INK, MUTED
+from finscale.pages.style import INK, MUTED, SOFT
 
 _DPI = 160
 _ROOM = 1.6  # factor between two sizes that both have a label
@@ -47,7 +47,7 @@ def save(figure: Figure, path: Path) -> None:
 def set_title(axes: Axes, title: str, under: str = "") -> None:
     """A title of one line, and a smaller line under it."""
     if under:
-        axes.set_title(under, fontsize=9, color="#4b5563", pad=6)
+        axes.set_title(under, fontsize=9, color=SOFT, pad=6)
         axes.annotate(
             title, (0, 1), (0, 22), xycoords="axes fraction", textcoords="offset points", fontsize=12, weight="bold"
         )

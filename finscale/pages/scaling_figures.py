@@ -31,8 +31,8 @@ def plot_scaling_curve(
 ) -> None:  # fmt: skip
     """Test loss against counted parameters, log-log: seeds as dots, their mean, the law, and baselines as lines.
 
-    study: ledger rows with params_total, test_loss, and task and <baseline>_loss where they are known. under: a smaller line
-    under the title. band: bounds of the law, from confidence_band where none is given. irreducible: a law with
+    study: ledger rows with params_total, test_loss, and task and <baseline>_loss where they are known. under: a smaller
+    line under the title. band: bounds of the law, from confidence_band where none is given. irreducible: a law with
     irreducible loss, drawn with its floor where given. path: PNG or SVG by its ending.
     """
     figure, [axes] = panels(1, 1, 6.4, 5.2)
@@ -129,8 +129,8 @@ def _draw_baselines(axes: Axes, study: pd.DataFrame, unit: LossUnit) -> None:
     for name, dashes in _BASELINES.items():
         column = f"{name}_loss"
         if column in study and study[column].notna().any():
-            loss = float(study[column].median())
-            label = f"{shown(name)} {unit.factor * loss:.4g}"
+            loss = unit.factor * float(study[column].median())
+            label = f"{shown(name)} {loss:.4g}"
             axes.axhline(loss, color=look(name).light, linestyle=dashes, linewidth=1.6, label=label)
 
 

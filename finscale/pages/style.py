@@ -71,7 +71,7 @@ GROUND = {  # of pages and figures
     "undecidable": ("#b45309", "#fbbf24"),
 }
 
-INK, ACCENT, MUTED = GROUND["ink"][0], MODELS[MODEL].light, "#9ca3af"
+INK, SOFT, ACCENT, MUTED = GROUND["ink"][0], GROUND["soft"][0], MODELS[MODEL].light, GROUND["soft"][1]
 SERIES = ("#2563eb", "#c2410c", "#047857", "#7c3aed", "#be123c", "#0e7490", "#4b5563", "#a16207")  # budgets, sizes
 
 

@@ -208,6 +208,9 @@ def test_a_browser_draws_every_chart_and_reports_no_error(results: Results, desk
     assert all(LINE in dot for dot in dots)  # and says how to make it again
     ticks = desk.run("[...document.querySelectorAll('#curve .role-axis-label text')].map(one => one.textContent)")
     assert {"10K", "30K", "100K", "300K", "1M"} <= set(ticks)
+    epochs = desk.run("[...document.querySelector('#losses .role-axis-label').querySelectorAll('text')]"
+                      ".map(one => one.textContent)")  # fmt: skip
+    assert epochs == ["1", "2", "3"]
 
 
 def test_a_prediction_of_two_values_is_a_dot_and_no_line(desk: Tab) -> None:
