@@ -2,6 +2,7 @@
 
 Reads  results/ledger.csv          one row per finished experiment (`make collect` adds them)
        results/settings.json       what each of them had set: runs of different settings share no curve
+       results/refused.csv         runs that the data refused, and why
 Writes metrics/scaling.json        the fit of today's axes and settings with its interval, and a verdict in words
        plots/scaling_curve.csv     its points, for `dvc plots`
        plots/scaling_curve.png     the figure in README; .svg the same for print
@@ -28,6 +29,7 @@ from finscale.scaling.again import again
 from finscale.scaling.isoflop import isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import read_ledger, study_name
+from finscale.scaling.refused import read_refused
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
 from finscale.scaling.settings import Settings, read_settings, settings_of_all_sources
@@ -35,6 +37,7 @@ from finscale.storage import write_atomically, write_csv, write_json, write_text
 
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")
+REFUSED = Path("results/refused.csv")
 METRICS = Path("metrics/scaling.json")
 CURVE = Path("plots/scaling_curve.csv")
 FIGURE = Path("plots/scaling_curve.png")
@@ -114,7 +117,7 @@ def draw_curve(params: Params, study: pd.DataFrame, report: dict[str, Any] | Non
 def main() -> None:
     params = load_params(Params)
     ledger, name = read_ledger(LEDGER), study_name(params.axes())
-    known, settings = read_settings(SETTINGS), params.settings()
+    known, settings, refused = read_settings(SETTINGS), params.settings(), read_refused(REFUSED)
     results = name_experiments(ledger, known, settings)
     by_compute = runs_by_compute(ledger, name, known, settings)
     study, reports = results[results["experiment"] == name], all_reports(results, name)
@@ -122,13 +125,13 @@ def main() -> None:
     told = headline(study, today) | {"isoflop": isoflop_words(by_compute)}
     write_json(METRICS, told)
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(results, reports))
+    write_text(SUMMARY, generate_experiment_summary_report(results, reports, refused))
     lines = [again(run, known.get(run["settings"]), params.model_dump()) for run in results.to_dict("records")]
     write_csv(ALL_RESULTS, export_results_csv(results.assign(again=lines)))
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(params, study, today)
-    draw_gallery(results, name, FIGURES, by_compute)
+    draw_gallery(results, name, FIGURES, by_compute, refused)
     print(f"scaling: {len(study)} runs of {name}; {told['verdict']}")
 
 

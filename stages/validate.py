@@ -21,7 +21,6 @@ RAW = Path("data/raw")
 METRICS = Path("metrics/validate.json")
 REPORT = Path("reports/validation.md")
 FINDINGS = Path("reports/validation.json")
-COVERAGE = Path("plots/coverage.png")  # drawn by `draw`
 
 
 def stop_on_errors(findings: list[Finding]) -> None:
@@ -36,7 +35,7 @@ def as_markdown(manifest: pd.DataFrame, findings: list[Finding]) -> str:
         for rule in RULES
     ]
     series = manifest.to_dict("records")
-    return render("validation.md.j2", series=series, findings=findings, rules=rules, coverage=COVERAGE)
+    return render("validation.md.j2", series=series, findings=findings, rules=rules)
 
 
 def summary(manifest: pd.DataFrame, findings: list[Finding]) -> dict[str, dict[str, object]]:

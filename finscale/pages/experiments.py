@@ -12,12 +12,14 @@ from finscale.scaling.results import aggregate_training_results
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
 
 
-def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict[str, Any]] | None = None) -> str:
+def generate_experiment_summary_report(
+    results: pd.DataFrame, reports: list[dict[str, Any]] | None = None, refused: pd.DataFrame | None = None
+) -> str:
     """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
 
     results: of load_experiment_results. reports: from generate_scaling_report, one per experiment; made here where
-    they are not given. p-values of alpha = 0 are adjusted for the number of curves (Holm 1979), so that one curve in
-    twenty is not called a law by chance.
+    they are not given. refused: of read_refused. p-values of alpha = 0 are adjusted for the number of curves (Holm
+    1979), so that one curve in twenty is not called a law by chance.
     """
     names = sorted(results["experiment"].unique()) if len(results) else []
     made = [generate_scaling_report(results, name) for name in names] if reports is None else reports
@@ -26,7 +28,10 @@ def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict
     return render(
         "experiments.md.j2",
         summaries=[_summary_row(results, name, told[name], adjusted.get(name)) for name in names],
-        grids=[{"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)} for grid in skill_grids(results)],
+        grids=[
+            {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)}
+            for grid in skill_grids(results, refused)
+        ],
         experiments=[_experiment(results, name, told[name]) for name in names],
     )
 
@@ -84,9 +89,9 @@ def rivals_words(cell: SkillCell) -> list[str]:
 def _grid_rows(grid: SkillGrid) -> Rows:
     """'+3.1% (-0.1% to +6.3%), 3 seeds; GARCH +2.8%, CatBoost +4.0%' in each cell."""
 
-    def words(cell: SkillCell | None) -> str:
-        if cell is None:
-            return "no run"
+    def words(cell: SkillCell | str | None) -> str:
+        if not isinstance(cell, SkillCell):
+            return cell or "no run"
         interval = f"{cell.skill:+.1%} ({cell.low:+.1%} to {cell.high:+.1%})"
         return f"{interval}, {cell.seeds_words}; {', '.join(rivals_words(cell))}"
 

@@ -111,7 +111,10 @@ def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
     rows, columns = grids[0].cells.shape
     height = len(grids) * (_CELL_HEIGHT * rows + 0.5) + 0.9
     figure, axes_of = panels(len(grids), 1, 0.9 + _CELL_WIDTH * columns, height)
-    values = [grid.cells.map(lambda cell: np.nan if cell is None else cell.skill).to_numpy(float) for grid in grids]
+    values = [
+        grid.cells.map(lambda cell: cell.skill if isinstance(cell, SkillCell) else np.nan).to_numpy(float)
+        for grid in grids
+    ]
     most = max(np.nanmax(np.abs(one)) for one in values) or 1.0
     for axes, grid, skill in zip(axes_of, grids, values, strict=True):
         axes.imshow(skill, cmap="RdBu", vmin=-2.5 * most, vmax=2.5 * most, aspect="auto")  # pale: black text is read
@@ -128,9 +131,11 @@ def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
     save(figure, path)
 
 
-def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | None) -> None:
-    if cell is None:
-        axes.text(column, row, "no run", ha="center", va="center", fontsize=10, color=SOFT)
+def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | str | None) -> None:
+    if not isinstance(cell, SkillCell):
+        axes.text(
+            column, row, (cell or "no run").replace(": ", "\n"), ha="center", va="center", fontsize=10, color=SOFT
+        )
         return
     weight = "bold" if cell.low > 0 else "normal"
     axes.text(column, row - 0.26, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=12, weight=weight)

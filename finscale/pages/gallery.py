@@ -25,17 +25,21 @@ _FACTORS = ("budget", "tier", "assets", "quality")  # the axes whose interaction
 _PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")), "variant")
 
 
-def draw_gallery(results: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None) -> list[Path]:
+def draw_gallery(
+    results: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None,
+    refused: pd.DataFrame | None = None,
+) -> list[Path]:  # fmt: skip
     """Draw all that `results` (load_experiment_results) has runs for; the files, PNG before SVG.
 
+    study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data.
     by_compute: today's runs with all their numbers of epochs (isoflop.runs_by_compute); None: those of the curve.
-    study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data. A
-    figure that today's ledger cannot carry is removed, so that the folder never shows an older ledger.
+    refused: of read_refused, for the grids of skill. A figure that today's ledger cannot carry is removed, so that the
+    folder never shows an older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [*_curves(results, study, folder), *_features(results, folder), *_interactions(results, folder)]
     today = results[results["experiment"] == study]
-    drawn += _skill_grids(results, folder)
+    drawn += _skill_grids(results, refused, folder)
     drawn += _profiles(today if by_compute is None else by_compute, study, folder)
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
@@ -100,8 +104,8 @@ def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def _skill_grids(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
-    for name, grids in groupby(skill_grids(results), key=lambda grid: grid.name):
+def _skill_grids(results: pd.DataFrame, refused: pd.DataFrame | None, folder: Path) -> Iterator[Path]:
+    for name, grids in groupby(skill_grids(results, refused), key=lambda grid: grid.name):
         of_sizes = list(grids)
         for path in _files(folder, f"horizons-{name}"):
             plot_skill_grids(of_sizes, name, path)

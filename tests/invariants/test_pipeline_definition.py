@@ -40,6 +40,13 @@ def test_code_dependencies_are_what_the_stage_imports(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FLOW)
+def test_matplotlib_is_loaded_where_something_is_drawn_and_nowhere_else(name: str) -> None:
+    code = import_closure(f"stages.{name}", read_workspace)
+    draws = any("import matplotlib" in text or "from matplotlib" in text for text in code.values())
+    assert draws == (name in ("tune", "draw", "feature_report", "scaling", "report"))
+
+
+@pytest.mark.parametrize("name", FLOW)
 def test_inputs_and_outputs_are_the_files_that_the_stage_names(name: str) -> None:
     stage = STAGES[name]
     inputs = {path for path in stage["deps"] if not path.endswith((".py", ".j2"))}
