@@ -41,7 +41,7 @@ PACKAGES = (
 )  # fmt: skip
 
 _LIBRARIES = ("vega", "vega-lite", "vega-embed")
-_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( .*)?")
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?%?( .*)?")
 _LINE_POINTS = 40
 _SERIES = ("series", "kind", "origin", "first", "last", "rows", "md5", "notes")
 _ACCOUNT = (("capital", ".2f", 200), ("drawdown", ".1%", 120))  # column, form, height
