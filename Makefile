@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test test-slow deps doctor transfer bench controls pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install repro check test test-slow doctor transfer bench controls pilot phase collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -32,9 +32,6 @@ test: check
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
-
-deps: install
-	$(BIN)/python -m study.dependencies
 
 doctor: install
 	@$(BIN)/python -m study.doctor

@@ -17,20 +17,15 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.evaluation.baselines import names_of
+from finscale.evaluation.baseline_names import names_of
 from finscale.pages import run_figures
 from finscale.pages.data_figures import plot_coverage
 from finscale.pages.run_tables import rankings
 from finscale.storage import read_json, read_parquet, write_atomically
+from stages.paths import BY_YEAR_TABLE, CONFORMAL, EQUITY_TABLE, EXPERIMENT, PREDICTIONS, RELIABILITY_TABLE
 
 MANIFEST = Path("data/raw/manifest.csv")
-PREDICTIONS = Path("data/processed/predictions.parquet")
-CONFORMAL = Path("data/processed/conformal.parquet")
-EXPERIMENT = Path("metrics/experiment.json")
-RELIABILITY_TABLE = Path("plots/reliability.csv")
-EQUITY_TABLE = Path("plots/equity.csv")
-BY_YEAR_TABLE = Path("plots/by_year.csv")
-SERIES = Path("plots/coverage.png")
+SERIES_FIGURE = Path("plots/coverage.png")
 RELIABILITY = Path("plots/reliability.png")
 RANKING = Path("plots/ranking.png")
 EQUITY = Path("plots/equity.png")
@@ -48,7 +43,7 @@ def main() -> None:
     test = predictions[predictions["split"] == "test"]
     found, share = rankings(test, ["model", *names_of(binary)]), float((test["label"] > 0).mean())
     pictures = {
-        SERIES: lambda path: plot_coverage(pd.read_csv(MANIFEST), path),
+        SERIES_FIGURE: lambda path: plot_coverage(pd.read_csv(MANIFEST), path),
         RELIABILITY: lambda path: (
             run_figures.plot_reliability(pd.read_csv(RELIABILITY_TABLE), path)
             if binary

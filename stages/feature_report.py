@@ -1,6 +1,6 @@
 """feature_report: features -> reports/features.md
 
-Reads  data/interim/features.parquet, metrics/features.json
+Reads  data/interim/features.parquet, data/interim/features.json
 Writes reports/features.md            families and counts, first usable days, correlation map, drift
        reports/features.csv           every feature: family, description, warm-up, drift
        plots/feature_correlation.png  correlation of the features on the training rows
@@ -12,28 +12,24 @@ Why    a feature that leaves the range it was trained on tells the model nothing
 from pathlib import Path
 
 from finscale.cli import run
-from finscale.config import AssetTier, Block, FeatureTier, Quality, Source, Timescale, load_params
-from finscale.data.dataset import DatasetConfig
+from finscale.config import FeatureAxes, Source, load_params
+from finscale.data.config import DatasetConfig
 from finscale.indicators.catalogue import features_of
 from finscale.indicators.quality import features_of_series
 from finscale.pages.data_figures import plot_correlation, plot_drift
 from finscale.pages.features import drift, page, training_sample
 from finscale.storage import read_json, read_parquet, write_atomically, write_csv, write_text
+from stages.paths import FEATURES
 
-FEATURES = Path("data/interim/features.parquet")
-METRICS = Path("metrics/features.json")
+METRICS = Path("data/interim/features.json")
 PAGE = Path("reports/features.md")
 TABLE = Path("reports/features.csv")
 CORRELATION = Path("plots/feature_correlation.png")
 DRIFT = Path("plots/feature_drift.png")
 
 
-class Params(Block):
+class Params(FeatureAxes):
     source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
     dataset: DatasetConfig
 
 

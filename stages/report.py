@@ -1,6 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, and one screen of result
 
-Reads  metrics/{dataset,evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+       data/processed/dataset.json
        data/processed/{predictions,conformal}.parquet, plots/equity.csv   the curves of this run
        plots/*.png, models/tune/   what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
@@ -36,27 +37,20 @@ from finscale.pages.run_tables import (
 from finscale.pages.style import loss_unit
 from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
+from stages.paths import COMPARED, CONFORMAL, EQUITY_TABLE, EXPERIMENT, LOG, PREDICTIONS, RELIABILITY_TABLE, TUNED
 
-DATASET_METRICS = Path("metrics/dataset.json")
+DATASET_METRICS = Path("data/processed/dataset.json")
 METRICS = Path("metrics/evaluate.json")
-EXPERIMENT = Path("metrics/experiment.json")
-COMPARED = Path("metrics/compare.json")
 TRADED = Path("metrics/trade.json")
 SCALING_METRICS = Path("metrics/scaling.json")
 SCALING_REPORTS = Path("reports/scaling.json")
 ALL_RESULTS = Path("results/all_results.csv")
 SCALING_FIGURES = Path("plots/scaling")
-RELIABILITY = Path("plots/reliability.csv")
 MANIFEST = Path("data/raw/manifest.csv")
-LOG = Path("dvclive")
-TUNED = Path("models/tune")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")
 RELIABILITY_FIGURE = Path("plots/reliability.png")
-PREDICTIONS = Path("data/processed/predictions.parquet")
-CONFORMAL = Path("data/processed/conformal.parquet")
-EQUITY = Path("plots/equity.csv")
 BY_YEAR_FIGURE = Path("plots/by_year.png")
 RUN_FIGURE = Path("plots/run.png")
 PAGE = Path("reports/index.html")
@@ -71,7 +65,17 @@ FIGURES = {
 _TEXT = ("budget", "key", "code", "data", "commit", "settings")  # columns of ALL_RESULTS that may look like numbers
 
 # Everything that decides a number on the page, for its provenance.
-_INPUTS = (DATASET_METRICS, METRICS, EXPERIMENT, COMPARED, TRADED, SCALING_REPORTS, ALL_RESULTS, RELIABILITY, MANIFEST)
+_INPUTS = (
+    DATASET_METRICS,
+    METRICS,
+    EXPERIMENT,
+    COMPARED,
+    TRADED,
+    SCALING_REPORTS,
+    ALL_RESULTS,
+    RELIABILITY_TABLE,
+    MANIFEST,
+)
 
 
 def read_losses() -> pd.DataFrame:
@@ -129,7 +133,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),
         rankings=rankings(test, list(experiment["scores"]["models"])),
         share=float((test["label"] > 0).mean()),
-        equity=equity_table(pd.read_csv(EQUITY)),
+        equity=equity_table(pd.read_csv(EQUITY_TABLE)),
         coverage=coverage_table(read_parquet(CONFORMAL)),
         figures=pictures(several=len(reports) > 1),
         own_figures=figures(binary=len(reliability) > 0),
@@ -152,7 +156,7 @@ def write_texts(experiment: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY)
+    experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY_TABLE)
     scores, unit = score_rows(experiment), loss_unit(experiment["axes"]["task"])
     shown = reliability if len(reliability) else None
     write_atomically(RUN_FIGURE, lambda temporary: plot_run(read_losses(), scores, shown, unit, temporary))

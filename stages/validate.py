@@ -16,9 +16,8 @@ from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
 from finscale.pages.render import render
 from finscale.storage import read_parquet, write_json, write_text
+from stages.paths import RAW, VALIDATED
 
-RAW = Path("data/raw")
-METRICS = Path("metrics/validate.json")
 REPORT = Path("reports/validation.md")
 FINDINGS = Path("reports/validation.json")
 
@@ -67,7 +66,7 @@ def main() -> None:
         for finding in validate(name, kind, read_parquet(RAW / f"{name}.parquet"))
     ]
     stop_on_errors(findings)
-    write_json(METRICS, summary(manifest, findings))
+    write_json(VALIDATED, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
     print(f"validate: {len(manifest)} series pass, {len(findings)} warnings (see {REPORT})")

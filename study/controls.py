@@ -16,10 +16,11 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.evaluation.metrics import Score
+from finscale.imports import read_sources
 from finscale.pages.render import render
 from finscale.sources.config import SimulatedConfig
 from finscale.storage import write_csv, write_text
-from study.experiments import code_hash, read_workspace
+from study.experiments import code_hash
 from study.planted import Found, measure, run_stages, share_after_instance_norm
 
 TABLE = Path("results/controls.csv")
@@ -106,7 +107,7 @@ def page(rows: list[dict[str, str]]) -> str:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    code = code_hash(read_workspace)
+    code = code_hash(read_sources())
     rows = known()
     for control in GRID:
         key = (*control.told().values(), code)

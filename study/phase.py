@@ -23,8 +23,9 @@ from filelock import FileLock
 from tabulate import tabulate
 
 from finscale.cli import run
-from finscale.data.walk_forward import EvaluationConfig
+from finscale.data.config import EvaluationConfig
 from finscale.errors import InputError
+from finscale.imports import read_sources
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, load_phase
 from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
@@ -41,7 +42,7 @@ REFUSED = Path("results/refused.csv")
 
 def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
     """The rows whose key the ledger does not hold, whatever state of the raw data it was run on."""
-    ledger, code = read_ledger(LEDGER), code_hash(read_workspace)
+    ledger, code = read_ledger(LEDGER), code_hash(read_sources())
     known, data = set(ledger["key"]), sorted(set(ledger.get("data", [])))
     return [row for row in rows if not known & set(planned_keys(dict(row.axes) | settings, code, data))]
 
@@ -49,7 +50,7 @@ def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
 def as_run(row: Row, settings: dict[str, Any]) -> Run:
     """A name that changes with settings and code, so that a new result never replaces an old one."""
     told = json.dumps(
-        [dict(row.axes), settings, code_hash(read_workspace), read_workspace("params.yaml")], sort_keys=True
+        [dict(row.axes), settings, code_hash(read_sources()), read_workspace("params.yaml")], sort_keys=True
     )
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     return Run(f"{row.run_name}-{digest}", dict(row.axes) | settings)

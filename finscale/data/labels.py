@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from finscale.calendar import week_end
-from finscale.config import Block, Horizon, Task, Timescale
+from finscale.config import Horizon, Task, Timescale
 from finscale.errors import InputError
 
 THRESHOLDS: dict[Task, float] = {
@@ -26,10 +26,6 @@ THRESHOLDS: dict[Task, float] = {
     "threshold_3pct": 0.03,
     "threshold_5pct": 0.05,
 }
-
-
-class LabelConfig(Block):
-    price: Literal["close", "high"] = "close"
 
 
 def label(bars: pd.DataFrame, task: Task, horizon: Horizon, price: Literal["close", "high"] = "close") -> pd.DataFrame:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from finscale.config import FeatureTier
-from finscale.data.splits import SPLITS, SplitDates, assign_splits, single_fold
+from finscale.data.config import SplitDates
+from finscale.data.splits import SPLITS, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.indicators.catalogue import COUNTS, TIERS
 from finscale.indicators.feature import Feature
@@ -89,7 +90,7 @@ def drift_by_family(table: pd.DataFrame) -> list[dict[str, Any]]:
 def page(
     tier: FeatureTier, described: Sequence[Feature], usable: dict[str, Any], table: pd.DataFrame, figures: list[Path]
 ) -> str:
-    """The page as Markdown. usable: per asset rows, first_per_tier or why it is left out (metrics/features.json)."""
+    """The page as Markdown. usable: per asset rows, first_per_tier or why it is left out."""
     first = [
         {"asset": asset, "rows": told["rows"]} | told["first_per_tier"]
         for asset, told in usable.items()

@@ -19,7 +19,7 @@ Table = list[dict[str, Any]]
 
 
 def split_table(splits: dict[str, dict[str, Any]]) -> Table:
-    """Windows, days and positives per split (metrics/dataset.json)."""
+    """Windows, days and positives per split (data/processed/dataset.json)."""
     return [
         {"split": name, "windows": told["rows"], "from": told["first"], "to": told["last"]}
         | ({"positives": told["positives"], "rate": f"{told['rate']:.3f}"} if "positives" in told else {})

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
-from finscale.data.walk_forward import EvaluationConfig
+from finscale.data.config import EvaluationConfig
 from finscale.scaling.again import again
 from finscale.scaling.ledger import AXES
 from finscale.scaling.settings import settings_of

