@@ -12,10 +12,10 @@ import yaml
 
 from finscale.cli import run
 from finscale.config import FeatureAxes, load_params
-from finscale.data.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.data.series import PUBLICATION
 from finscale.indicators.catalogue import features_of
 from finscale.indicators.quality import features_of_series
+from finscale.pages.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.storage import read_parquet, write_csv, write_text
 from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 

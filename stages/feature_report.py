@@ -16,7 +16,8 @@ from finscale.config import FeatureAxes, Source, load_params
 from finscale.data.config import DatasetConfig
 from finscale.indicators.catalogue import features_of
 from finscale.indicators.quality import features_of_series
-from finscale.pages.feature_page import drift, page, plot_correlation, plot_drift, training_sample
+from finscale.pages.data_figures import plot_correlation, plot_drift
+from finscale.pages.features import drift, page, training_sample
 from finscale.storage import read_json, read_parquet, write_atomically, write_csv, write_text
 from stages.paths import FEATURES
 
