@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from study.controls import Control
-from study.planted import measure, merged, run_stages
+from study.planted import measure, run_stages
 
 _SMALL = {"patch_length": 4, "patch_stride": 4}
 _LAST = {"pooling": "last", **_SMALL}
@@ -35,13 +35,13 @@ def main() -> None:
     parser.add_argument("--complexity", type=int, default=1, help="1: the straight law; 2: it turns")
     parser.add_argument("--epochs", type=int, default=8)
     given = parser.parse_args()
-    control = Control(4000, complexity=given.complexity, epochs=given.epochs)
+    settings = Control(4000, complexity=given.complexity, epochs=given.epochs).settings()
     for name in given.names:
         with tempfile.TemporaryDirectory() as folder:
-            run_stages(Path(folder), merged(control.settings(), {"train": {"model": OPTIONS[name]}}))
+            run_stages(Path(folder), settings | {"train": settings["train"] | {"model": OPTIONS[name]}})
             found = measure(Path(folder))
         print(
-            f"{name:<12} share {found.share:.2f}, test loss {found.loss.value:.4f} (the law's own {found.law_loss:.4f}), "
+            f"{name:<12} share {found.share:.2f}, test loss {found.loss.value:.4f}, the law's {found.law_loss:.4f}, "
             f"{found.params:,} parameters, {found.train_rows} training days, {found.seconds:.0f} s",
             flush=True,
         )
