@@ -38,6 +38,7 @@ class Params(Block):
     # As they stand there, to be compared with what other runs had: `configure` checks them.
     evaluation: dict[str, Any]
     data: dict[str, Any]
+    features: dict[str, Any]
     label: dict[str, Any]
     dataset: dict[str, Any]
     tune: dict[str, Any]

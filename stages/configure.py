@@ -25,6 +25,7 @@ from finscale.data.dataset import DatasetConfig
 from finscale.data.labels import LabelConfig
 from finscale.data.walk_forward import EvaluationConfig
 from finscale.evaluation.config import CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
+from finscale.indicators.config import FeaturesConfig
 from finscale.meta.config import MetaConfig
 from finscale.search.config import TuneConfig
 from finscale.sources.config import DataConfig
@@ -46,6 +47,7 @@ class Params(Block):
     budget: Budget
     seed: int
     data: DataConfig
+    features: FeaturesConfig
     label: LabelConfig
     dataset: DatasetConfig
     evaluation: EvaluationConfig

@@ -15,6 +15,7 @@ from finscale.config import AssetTier, Block, FeatureTier, Quality, Timescale, l
 from finscale.data.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.data.series import PUBLICATION
 from finscale.indicators.catalogue import features_of
+from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
 from finscale.storage import read_parquet, write_csv, write_text
 
@@ -55,6 +56,7 @@ class Params(Block):
     quality: Quality
     timescale: Timescale
     tier: FeatureTier
+    features: FeaturesConfig
 
 
 def meanings(params: Params) -> dict[str, Meaning]:
@@ -66,7 +68,7 @@ def meanings(params: Params) -> dict[str, Meaning]:
     features = {
         feature.name: Meaning(feature.category, feature.description)
         for feature in (
-            *features_of(params.tier, params.timescale),
+            *features_of(params.tier, params.timescale, params.features.levels),
             *features_of_series(params.assets, params.quality),
         )
     }

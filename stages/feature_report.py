@@ -15,6 +15,7 @@ from finscale.cli import run
 from finscale.config import AssetTier, Block, FeatureTier, Quality, Source, Timescale, load_params
 from finscale.data.dataset import DatasetConfig
 from finscale.indicators.catalogue import features_of
+from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
 from finscale.pages.feature_page import drift, page, plot_correlation, plot_drift, training_sample
 from finscale.storage import read_json, read_parquet, write_atomically, write_csv, write_text
@@ -33,12 +34,14 @@ class Params(Block):
     quality: Quality
     timescale: Timescale
     tier: FeatureTier
+    features: FeaturesConfig
     dataset: DatasetConfig
 
 
 def main() -> None:
     params = load_params(Params)
-    described = [*features_of(params.tier, params.timescale), *features_of_series(params.assets, params.quality)]
+    own = features_of(params.tier, params.timescale, params.features.levels)
+    described = [*own, *features_of_series(params.assets, params.quality)]
     features, ends = read_parquet(FEATURES), params.dataset.split.of(params.source)
     table = drift(features, ends, described)
     sample = training_sample(features, ends)

@@ -53,6 +53,7 @@ class Params(Block):
     evaluation: EvaluationConfig
     # As they stand there, to be compared with what other runs had: `configure` checks them.
     data: dict[str, Any]
+    features: dict[str, Any]
     label: dict[str, Any]
     dataset: dict[str, Any]
     tune: dict[str, Any]
