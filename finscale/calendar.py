@@ -1,16 +1,21 @@
 """The exchange's calendar: on which days it traded, and which week a day belongs to."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-import exchange_calendars
 import pandas as pd
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
 
 _FIRST_SESSION = "1960-01-01"
 
 
 @cache
-def exchange() -> exchange_calendars.ExchangeCalendar:
+def exchange() -> "ExchangeCalendar":
     """The New York Stock Exchange's calendar (XNYS)."""
+    import exchange_calendars  # most stages only ask which week a day is of
+
     return exchange_calendars.get_calendar("XNYS", start=_FIRST_SESSION)
 
 

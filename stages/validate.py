@@ -15,11 +15,9 @@ import pandas as pd
 from finscale.cli import run
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
-from finscale.pages.coverage import plot_coverage
 from finscale.storage import read_parquet, write_atomically, write_json, write_text
+from stages.paths import RAW, VALIDATED
 
-RAW = Path("data/raw")
-METRICS = Path("metrics/validate.json")
 REPORT = Path("reports/validation.md")
 FINDINGS = Path("reports/validation.json")
 COVERAGE = Path("plots/coverage.png")
@@ -74,7 +72,9 @@ def main() -> None:
         for finding in validate(name, kind, read_parquet(RAW / f"{name}.parquet"))
     ]
     stop_on_errors(findings)
-    write_json(METRICS, summary(manifest, findings))
+    from finscale.pages.coverage import plot_coverage  # Matplotlib: what is found wrong is said before
+
+    write_json(VALIDATED, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
     write_atomically(COVERAGE, lambda temporary: plot_coverage(manifest, temporary))

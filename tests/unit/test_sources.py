@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.sources import bundled, directory, fetch
+from finscale.sources import bundled, directory
 from finscale.sources.config import DataConfig
+from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
 from finscale.sources.tables import Wanted, symbols, wanted
 
