@@ -15,7 +15,8 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.baseline_names import names_in
+from finscale.evaluation.ranking import wanted_first
 from finscale.pages import run_figures
 from finscale.storage import read_json, read_parquet, write_atomically
 from stages.paths import BY_YEAR_TABLE, CONFORMAL, EQUITY_TABLE, EXPERIMENT, PREDICTIONS, RELIABILITY_TABLE
@@ -41,13 +42,13 @@ def main() -> None:
     predictions = read_parquet(PREDICTIONS)
     test = predictions[predictions["split"] == "test"]
     # What predicts one constant ranks nothing.
-    names = [name for name in ("model", *names_of(binary)) if test[name].nunique() > 1]
+    names = [name for name in ("model", *names_in(test)) if test[name].nunique() > 1]
     level = read_json(EXPERIMENT)["scores"]["conformal"]["level"]
     bins = (
         run_figures.reliability_picture(pd.read_csv(RELIABILITY_TABLE)) if binary else run_figures.scatter_picture(test)
     )
     draw(RELIABILITY, 1, bins)
-    draw(RANKING, 2, run_figures.ranking_picture(test, names, (test["label"] > 0).to_numpy(dtype=float)))
+    draw(RANKING, 2, run_figures.ranking_picture(test, names, wanted_first(test, params.task)))
     draw(EQUITY, 3, run_figures.equity_picture(pd.read_csv(EQUITY_TABLE)), stacked=True)
     draw(COVERAGE, 2, run_figures.coverage_picture(read_parquet(CONFORMAL), level, binary), stacked=True)
     draw(BY_YEAR, 1, run_figures.by_year_picture(pd.read_csv(BY_YEAR_TABLE)))

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
+from finscale.evaluation.ranking import wanted_first
 from finscale.pages.page import render
 from finscale.pages.run_curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
 from finscale.pages.run_summary import (
@@ -118,7 +119,7 @@ def run_curves(experiment: dict[str, Any]) -> RunCurves:
     """The test days of this run: ranking of the model and each baseline, equity, coverage."""
     predictions, scores = read_parquet(PREDICTIONS), experiment["scores"]
     test = predictions[predictions["split"] == "test"]
-    positive = (test["label"] > 0).to_numpy(dtype=float)
+    positive = wanted_first(test, experiment["axes"]["task"])
     names = [name for name in scores["models"] if test[name].nunique() > 1]  # what predicts one constant ranks nothing
     return RunCurves(
         roc=roc_table(test, names, positive),
