@@ -36,7 +36,7 @@ _COLUMNS = {
     "volume": Meaning("volume", "shares traded"),
     "value": Meaning("observation", "as published"),
     "week_end": Meaning("key", "last day of the week that the value is of"),
-    "label": Meaning("label", "what is predicted: 0 or 1, or the return"),
+    "label": Meaning("label", "what is predicted: 0 or 1, the return, or the log volatility"),
     "exit": Meaning("label", "the day whose close decides the label"),
     "last_known": Meaning("label", "newest label known at the close of the day; for the persistence baseline"),
     "split": Meaning("key", "train, validation, calibration, test, or none: context only"),
