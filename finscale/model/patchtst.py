@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from finscale.model.config import ModelConfig
-from finscale.model.kernels import LONGEST, attention, drop_add, linear
+from finscale.model.kernels import LONGEST_SEQUENCE, attention, drop_add, linear
 from finscale.model.mup import attention_scale, query_scale, readout_scale, rescale_initial
 from finscale.model.shape import Counts, Shape, hidden_units
 
@@ -47,7 +47,7 @@ class Attention(nn.Module):
     def forward(self, tokens_MD: Tensor, n_tokens: int) -> Tensor:
         """Within each sequence of `n_tokens`: rows lie by token where _own_kernels, else by sequence."""
         by_place = _own_kernels(tokens_MD)
-        if by_place and n_tokens <= LONGEST:
+        if by_place and n_tokens <= LONGEST_SEQUENCE:
             return attention(tokens_MD, self.qkv, self.out, n_tokens, self.n_heads, self.scale)
         width, qkv = tokens_MD.shape[1], self.qkv(tokens_MD)
         rows = (n_tokens, -1) if by_place else (-1, n_tokens)

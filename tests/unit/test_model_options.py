@@ -135,7 +135,7 @@ def test_every_option_is_what_its_definition_says_in_value_and_gradient(
     model: ModelConfig, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if path == "long sequences":
-        monkeypatch.setattr(patchtst, "LONGEST", 0)
+        monkeypatch.setattr(patchtst, "LONGEST_SEQUENCE", 0)
     if path == "torch's":  # as on a GPU
         monkeypatch.setattr(patchtst, "_own_kernels", lambda _: False)
     network, x_BLC = network_of(model), windows()
