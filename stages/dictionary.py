@@ -47,7 +47,7 @@ _COLUMNS = {
 class Params(FeatureAxes):
     """What decides which columns there are."""
 
-    features: FeaturesConfig
+    features: FeaturesConfig = FeaturesConfig()
 
 
 def meanings(params: Params) -> dict[str, Meaning]:

@@ -30,8 +30,8 @@ DRIFT = Path("plots/feature_drift.png")
 
 class Params(FeatureAxes):
     source: Source
-    features: FeaturesConfig
     dataset: DatasetConfig
+    features: FeaturesConfig = FeaturesConfig()
 
 
 def main() -> None:

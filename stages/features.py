@@ -33,7 +33,7 @@ WORKERS = 2  # assets at a time; each takes about 0.4 GB at tier a2000
 class Params(FeatureAxes):
     """What decides the features, and nothing else."""
 
-    features: FeaturesConfig
+    features: FeaturesConfig = FeaturesConfig()
 
 
 def features(daily: pd.DataFrame, series: pd.DataFrame, start: pd.Timestamp, params: Params) -> pd.DataFrame:
