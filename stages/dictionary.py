@@ -12,11 +12,11 @@ import yaml
 
 from finscale.cli import run
 from finscale.config import FeatureAxes, load_params
-from finscale.data.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.data.series import PUBLICATION
 from finscale.indicators.catalogue import features_of
 from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
+from finscale.pages.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.storage import read_parquet, write_csv, write_text
 from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 
@@ -72,7 +72,7 @@ def lineage() -> dict[str, Origin]:
     for name, stage in yaml.safe_load(PIPELINE.read_text())["stages"].items():
         inputs = [path for path in stage["deps"] if path.startswith("data/")]
         for out in stage.get("outs", []):
-            path = next(iter(out))
+            path = out if isinstance(out, str) else next(iter(out))  # settings of an output make it a mapping
             if path.startswith("data/") and path != str(SAMPLES):
                 origins[path] = Origin(name, inputs)
     return origins

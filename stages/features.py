@@ -3,7 +3,7 @@
 Reads  data/interim/daily.parquet
        data/interim/series.parquet    sentiment, VIX, search interest, interest rates: where the data set has them
 Writes data/interim/features.parquet  date, asset and one column per feature, one row per bar of the timescale
-       metrics/features.json          first usable day per asset and tier
+       data/interim/features.json          first usable day per asset and tier
 Why    everything a model sees, computed from the past alone; warm-up rows are dropped, never filled.
 """
 
@@ -26,7 +26,7 @@ from finscale.indicators.quality import economic_features, quality_features
 from finscale.storage import join_arrow, read_parquet, write_arrow, write_json
 from stages.paths import DAILY, FEATURES, SERIES
 
-METRICS = Path("metrics/features.json")
+METRICS = Path("data/interim/features.json")
 WORKERS = 2  # assets at a time; each takes about 0.4 GB at tier a2000
 
 

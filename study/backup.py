@@ -8,6 +8,7 @@ Why    a backup that nobody has read back is a hope: `python -m study.backup ver
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,9 @@ from dvc.repo import Repo
 
 from finscale.cli import run
 from finscale.errors import InputError
-from finscale.sources.store import MANIFEST, RawStore
+from finscale.sources.inputs import MANIFEST, store_folder
+from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_atomically, write_csv
-from stages.download import store as local_store
 from study.remote import check_mounted, remote_folder
 
 RAW_STORE = "raw-store"
@@ -63,7 +64,7 @@ def damaged(folder: Path) -> list[str]:
             problems.append(f"{name}: missing ({path})")
         elif md5_of(path) != md5.removesuffix(".dir"):
             problems.append(f"{name}: damaged ({path})")
-    backed_up, kept = RawStore(folder / RAW_STORE), local_store().manifest()
+    backed_up, kept = RawStore(folder / RAW_STORE), RawStore(store_folder(os.environ)).manifest()
     absent = kept[~kept["md5"].isin(backed_up.manifest()["md5"])]
     problems += [
         f"raw store: {row.source}/{row.series} {row.first} to {row.last}: missing" for row in absent.itertuples()
@@ -91,7 +92,7 @@ def main() -> None:
         remove_damaged(folder)
         if subprocess.run(["dvc", "push", "--run-cache"], check=False).returncode:
             raise InputError("dvc push failed, see above; what was stored before is untouched")
-        copy_store(local_store(), RawStore(folder / RAW_STORE))
+        copy_store(RawStore(store_folder(os.environ)), RawStore(folder / RAW_STORE))
     verify(folder)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from finscale.calendar import week_end
-from finscale.config import Block, Horizon, Task, Timescale
+from finscale.config import Horizon, Task, Timescale
 from finscale.errors import InputError
 from finscale.indicators.arrays import rolling_std
 
@@ -31,13 +31,8 @@ THRESHOLDS: dict[Task, float] = {
     "threshold_5pct": 0.05,
 }
 
-
 FLOOR = 1e-4  # of a realised volatility per bar: a bar without a move has no logarithm
 PAST = 60  # log returns that a surprise is measured against
-
-
-class LabelConfig(Block):
-    price: Literal["close", "high"] = "close"
 
 
 def label(bars: pd.DataFrame, task: Task, horizon: Horizon, price: Literal["close", "high"] = "close") -> pd.DataFrame:

@@ -129,7 +129,7 @@ def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
 
 
 def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, binary: bool) -> dict[str, Any]:
-    """The few numbers that experiments are compared by. run: what training recorded."""
+    """The numbers that a run is told by. run: what training recorded."""
     loss, skill = scores["models"]["model"]["loss"], scores["models"]["model"]["skill"]
     extra = {"test_auc": scores["other"]["auc"]["value"]} if binary else {"test_r2": scores["other"]["r2"]["value"]}
     return {
@@ -146,6 +146,20 @@ def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, bi
         "test_coverage": scores["conformal"]["adaptive"]["coverage"]["value"],
         **spread(test, binary),
     }
+
+
+def columns(found: dict[str, Any]) -> dict[str, Any]:
+    """The part of a headline that `dvc exp show` has columns for: short names that are no setting's, rounded values."""
+    names = {
+        "val_loss": "validation_loss",
+        "test_loss": "test_loss",
+        "loss_low": "test_loss_low",
+        "loss_high": "test_loss_high",
+        "skill": "test_skill",
+        "skill_low": "test_skill_low",
+        "skill_high": "test_skill_high",
+    }
+    return {"counted": found["params_counted"]} | {short: round(found[name], 5) for short, name in names.items()}
 
 
 def _as_dicts(scores: dict[str, metrics.Score]) -> dict[str, dict[str, float]]:

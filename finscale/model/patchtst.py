@@ -12,6 +12,7 @@ channels S = B*N of T = C.
 
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,9 @@ from finscale.model.config import ModelConfig
 from finscale.model.kernels import LONGEST_SEQUENCE, attention, drop_add, linear
 from finscale.model.mup import attention_scale, query_scale, readout_scale, rescale_initial
 from finscale.model.shape import Counts, Shape, hidden_units
+
+if _TRITON := torch.cuda.is_available() and find_spec("triton") is not None:
+    from finscale.model.short_attention import LONGEST, WIDEST, short_attention
 
 _VARIANCE_FLOOR = 1e-5  # as in transformers' PatchTSTStdScaler
 _HEAD = ("head.", "head_hidden.", "query_D")  # parameters that are counted as the head's
@@ -50,6 +54,8 @@ class Attention(nn.Module):
         if by_place and n_tokens <= LONGEST_SEQUENCE:
             return attention(tokens_MD, self.qkv, self.out, n_tokens, self.n_heads, self.scale)
         width, qkv = tokens_MD.shape[1], self.qkv(tokens_MD)
+        if _TRITON and tokens_MD.is_cuda and n_tokens <= LONGEST and width // self.n_heads <= WIDEST:
+            return self.out(short_attention(qkv, n_tokens, self.n_heads, self.scale))
         rows = (n_tokens, -1) if by_place else (-1, n_tokens)
         qkv = qkv.view(*rows, 3, self.n_heads, width // self.n_heads)
         q_SHTd, k_SHTd, v_SHTd = qkv.permute((2, 1, 3, 0, 4) if by_place else (2, 0, 3, 1, 4)).unbind(0)

@@ -1,5 +1,6 @@
 """The typed arguments of the sources."""
 
+import os
 from datetime import date
 from typing import Annotated, Literal
 
@@ -25,6 +26,10 @@ class DataConfig(Block):
     end: date
     directory: str
     simulated: SimulatedConfig = SimulatedConfig()
+
+    def expanded(self) -> "DataConfig":
+        """With the environment's variables in `directory` replaced by what they stand for on this machine."""
+        return self.model_copy(update={"directory": os.path.expandvars(self.directory)})
 
     @model_validator(mode="after")
     def _ascending(self) -> "DataConfig":

@@ -1,10 +1,4 @@
-"""directory: a user's own folder of CSV or parquet files.
-
-    <directory>/ohlcv/SPY.csv            date, open, high, low, close, volume [, adj_close]
-    <directory>/ohlcv/VIX.csv            date, open, high, low, close
-    <directory>/fred/DGS10.csv           date, then the value
-    <directory>/sentiment/<any>.csv      date, then the value
-    <directory>/trends/<any>.csv         first and last day of each week, then one column per search term
+"""directory: a user's own folder of CSV or parquet files; finscale/sources/layout.py says what lies where.
 
 Prices without adj_close count as adjusted already. Columns may be capitalised as they like.
 """
@@ -14,13 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.errors import InputError
-from finscale.sources.tables import COLUMNS, Kind, Wanted
+from finscale.sources.layout import FOLDERS, files_of
+from finscale.sources.tables import COLUMNS, Wanted
 
 SEARCH_TERM = "stock market"  # neutral; chosen by no data
 
-_FOLDERS: dict[Kind, str] = {
-    "prices": "ohlcv", "volatility": "ohlcv", "economic": "fred", "sentiment": "sentiment", "trends": "trends",
-}  # fmt: skip
 _OPTIONAL = ("SOFR",)  # LIBOR's successor: without it the 3-month rate ends with LIBOR, and says so
 
 
@@ -28,11 +20,11 @@ def present(directory: str, series: list[Wanted]) -> list[Wanted]:
     """The wanted series that the folder has. Raises InputError, naming the file, for one that it must have."""
     if not Path(directory).is_dir():
         raise InputError(f"params.yaml: data.directory = {directory}: no such folder")
-    return [one for one in series if one.name not in _OPTIONAL or _files(directory, one)]
+    return [one for one in series if one.name not in _OPTIONAL or files_of(directory, one)]
 
 
 def has(directory: str, series: Wanted) -> bool:
-    return bool(_files(directory, series))
+    return bool(files_of(directory, series))
 
 
 def fetch(directory: str, series: Wanted) -> tuple[pd.DataFrame, str]:
@@ -40,8 +32,8 @@ def fetch(directory: str, series: Wanted) -> tuple[pd.DataFrame, str]:
 
     Raises InputError naming the file where it is absent, cannot be read or lacks a column.
     """
-    files = _files(directory, series)
-    folder = Path(directory) / _FOLDERS[series.kind]
+    files = files_of(directory, series)
+    folder = Path(directory) / FOLDERS[series.kind]
     if len(files) != 1:
         found = ", ".join(sorted(path.name for path in files)) or "none"
         raise InputError(f"{folder}: expected one file for {series.name} (.csv or .parquet), found {found}")
@@ -50,12 +42,6 @@ def fetch(directory: str, series: Wanted) -> tuple[pd.DataFrame, str]:
         raise InputError(f"{files[0]}: no date column among {', '.join(frame.columns)}")
     frame["date"] = _dates(frame["date"], files[0])
     return _SHAPES[series.kind](frame, files[0]), str(files[0].relative_to(directory))
-
-
-def _files(directory: str, series: Wanted) -> list[Path]:
-    folder = Path(directory) / _FOLDERS[series.kind]
-    stem = "*" if series.kind in ("sentiment", "trends") else series.name
-    return [path for suffix in ("csv", "parquet") for path in folder.glob(f"{stem}.{suffix}")]
 
 
 def _read(path: Path) -> pd.DataFrame:

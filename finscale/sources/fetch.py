@@ -8,8 +8,9 @@ from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
 from finscale.sources import bundled, directory, live
 from finscale.sources.config import DataConfig
+from finscale.sources.inputs import LIBOR
 from finscale.sources.store import RawStore
-from finscale.sources.tables import COLUMNS, Wanted, wanted
+from finscale.sources.tables import COLUMNS, SERVERS, Wanted, wanted
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ def _directory(series: Wanted, config: DataConfig) -> Fetched:
 
 
 def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
-    if series.name == "USD3MTD156N" and directory.has(config.directory, series):
-        return _directory(series, config)  # FRED no longer serves LIBOR: a file saved in time stands in
+    if series.name == LIBOR and directory.has(config.directory, series):
+        return _directory(series, config)
     frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
-    return Fetched(series, _checked(_between(frame, config), series), live.SOURCES[series.kind], retrieved, notes)
+    return Fetched(series, _checked(_between(frame, config), series), SERVERS[series.kind], retrieved, notes)
 
 
 def _between(frame: pd.DataFrame, config: DataConfig) -> pd.DataFrame:

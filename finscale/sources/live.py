@@ -11,11 +11,7 @@ import pandas as pd
 from finscale.errors import InputError
 from finscale.sources import fred, news_sentiment, search_trends, yahoo
 from finscale.sources.store import RawStore, Segment
-from finscale.sources.tables import Kind, Wanted
-
-SOURCES: dict[Kind, str] = {
-    "prices": "yahoo", "volatility": "yahoo", "economic": "fred", "sentiment": "frbsf", "trends": "google",
-}  # fmt: skip
+from finscale.sources.tables import SERVERS, Wanted
 
 _PRICES = ["open", "high", "low", "close"]
 _SAME = 1e-4  # relative: two answers agree on a day; Yahoo rounds to six digits
@@ -25,7 +21,7 @@ def fetch(series: Wanted, first: date, last: date, store: RawStore) -> tuple[pd.
     """One series from `first` to `last`, when it was retrieved, and what a reader should know of it."""
     if last >= date.today():
         raise InputError(f"params.yaml: data.end = {last} has not passed; name a day whose prices are final")
-    source = SOURCES[series.kind]
+    source = SERVERS[series.kind]
     if series.kind == "prices":
         segments = store.segments(source, series.name, first, last, lambda a, b: yahoo.fetch(series.name, a, b))
         frame, notes = join_prices(segments, series.name)

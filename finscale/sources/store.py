@@ -16,9 +16,9 @@ import pandas as pd
 from filelock import FileLock
 
 from finscale.errors import InputError
+from finscale.sources.inputs import MANIFEST
 from finscale.storage import md5_of, read_parquet, write_csv, write_parquet
 
-MANIFEST = "manifest.csv"
 OVERLAP = timedelta(days=30)
 
 Fetch = Callable[[date, date], pd.DataFrame]

@@ -17,11 +17,11 @@ from finscale.data.dataset import (
     read_test_features,
     read_test_labels,
 )
-from finscale.data.dictionary import Origin, generate_data_dictionary
 from finscale.data.folds import folder_of_later
 from finscale.errors import InputError
 from finscale.evaluation.baselines import baseline_predictions
 from finscale.evaluation.config import BaselinesConfig
+from finscale.pages.dictionary import Origin, generate_data_dictionary
 from stages.paths import TEST, TEST_LABELS
 
 READ = "from pathlib import Path; from finscale.data.dataset import {0}; {0}(Path('{1}'))"
