@@ -30,6 +30,7 @@ class SettingsBlocks(Block):
     """The blocks of params.yaml that `settings_of` looks into, as they stand there: `configure` checks them."""
 
     data: dict[str, Any]
+    features: dict[str, Any]
     label: dict[str, Any]
     dataset: dict[str, Any]
     tune: dict[str, Any]
