@@ -31,6 +31,8 @@ Task = Literal[
     "threshold_3pct",
     "threshold_5pct",
     "regression",
+    "volatility",
+    "surprise",
 ]
 Horizon = Literal[1, 2, 3, 5, "weekly"]
 
@@ -97,7 +99,8 @@ P = TypeVar("P", bound=Block)
 
 
 def is_binary(task: Task) -> bool:
-    return task != "regression"
+    """Whether labels are 0 or 1 and predictions probabilities; else numbers, judged by their squared error."""
+    return task not in ("regression", "volatility")
 
 
 _read: dict[Path, dict[str, Any]] = {}  # what this process has read, and from where

@@ -14,6 +14,7 @@ from finscale.storage import md5_of
 
 Made = dict[str, Any]
 
+SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
 TOLERANCE = 0.02  # of counted parameters against the budget (SPEC 7)
 
 
@@ -55,6 +56,16 @@ def check_size(budget: str | int, counted: int) -> None:
     asked = parse_budget(budget)
     if abs(counted / asked - 1) > TOLERANCE:
         raise ValueError(f"{counted:,} parameters counted for a budget of {budget}: more than 2 % apart")
+
+
+def study_name(row: Any) -> str:
+    """One word for one curve's axes: all but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
+
+    row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
+    """
+    data = f"{row['source']}-{row['assets']}{row['quality']}"
+    name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
+    return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
 
 
 def _plain(key: str, value: Any) -> Any:

@@ -2,13 +2,14 @@
 
 Reads  results/ledger.csv          one row per finished experiment (`make collect` adds them)
        results/settings.json       what each of them had set: runs of different settings share no curve
+       results/refused.csv         runs that the data refused, and why
 Writes metrics/scaling.json        the fit of today's axes and settings with its interval, and a verdict in words
        plots/scaling_curve.csv     its points, for `dvc plots`
        plots/scaling_curve.png     the figure in README; .svg the same for print
        plots/scaling/              the other figures that the ledger can carry
        reports/scaling.json        SPEC 11's report of every experiment, today's axes first
        reports/experiments.md      all experiments in words and tables
-       results/all_results.csv     one row per run with the fit of its curve
+       results/all_results.csv     one row per run with the fit of its curve, and the line that makes it again
 Why    the question of the study, answered from everything that has been run so far.
 """
 
@@ -20,20 +21,24 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import StudyAxes, load_params
 from finscale.data.config import EvaluationConfig
+from finscale.pages.experiments import generate_experiment_summary_report
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import plot_scaling_curve
-from finscale.scaling.curves import curve_of, shown
+from finscale.pages.style import task_words
+from finscale.scaling.again import again
+from finscale.scaling.curves import Curve, curve_of, shown
 from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import Ledger, open_ledger
-from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
+from finscale.scaling.refused import read_refused
+from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
-from finscale.scaling.schema import SINGLE
 from finscale.scaling.settings import Settings, SettingsBlocks, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")
+REFUSED = Path("results/refused.csv")
 METRICS = Path("metrics/scaling.json")
 CURVE = Path("plots/scaling_curve.csv")
 FIGURE = Path("plots/scaling_curve.png")
@@ -54,13 +59,6 @@ class Params(StudyAxes, SettingsBlocks):
     def settings(self) -> Settings:
         """What today's run would have set beside its axes."""
         return settings_of(self.model_dump())
-
-    def title(self, differs: str) -> str:
-        """Today's curve in words. differs: its settings that are not the plain ones."""
-        data = f"{self.source} {self.assets}{self.quality}"
-        scheme = self.axes()["scheme"]
-        words = [self.task, f"horizon {self.horizon}", self.timescale, self.tier, data]
-        return ", ".join([*words, *([] if scheme == SINGLE else [scheme]), *([differs] if differs else [])])
 
 
 def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
@@ -85,38 +83,51 @@ def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLa
     return fit_loss_law(study["params_total"].to_numpy(), study["test_loss"].to_numpy(), LEAST_SQUARES)
 
 
-def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str) -> None:
+def curve_titles(params: Params, curve: Curve, study: pd.DataFrame) -> tuple[str, str]:
+    """What the figure shows, and of what."""
+    words = task_words(params.task, params.horizon)
+    seeds = int(study.groupby("budget")["seed"].nunique().max()) if len(study) else 0
+    scheme = [] if params.evaluation.scheme == "single" else [params.axes()["scheme"]]
+    data = f"{params.source} {params.assets}{params.quality}, {params.timescale}, {params.tier}"
+    own = [curve.differs] if curve.differs else []
+    return "Test loss by model size", "; ".join([words, data, *scheme, *own, f"up to {seeds} seeds a size"])
+
+
+def draw_curve(params: Params, curve: Curve, study: pd.DataFrame, report: dict[str, Any] | None) -> None:
     law = fit_of(study) if report is not None else None
     floor = law_with_floor(study, report)
+    title, under = curve_titles(params, curve, study)
     for path in (FIGURE, PRINT_FIGURE):
-        write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor))
+        write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor, under=under))
 
 
-def write_tables(runs: pd.DataFrame, reports: list[dict[str, Any]], study: pd.DataFrame, ledger: Ledger) -> None:
+def write_tables(runs: pd.DataFrame, reports: list[dict[str, Any]], ledger: Ledger, refused: pd.DataFrame) -> None:
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, ledger.faults))
+    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, refused, ledger.faults))
     write_csv(ALL_RESULTS, export_results_csv(shown(runs)))
-    points = ["params_total", "test_loss", "budget", "seed"]
-    write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
 
 
 def main() -> None:
     params = load_params(Params)
-    ledger, known = open_ledger(LEDGER), read_settings(SETTINGS)
+    ledger, known, refused = open_ledger(LEDGER), read_settings(SETTINGS), read_refused(REFUSED)
     curve, alike = (curve_of(params.axes(), params.settings(), ledger.rows, known, free) for free in ((), FREE))
     runs = name_experiments(ledger.rows, known)
+    lines = [again(run, known.get(run["settings"]), params.model_dump()) for run in runs.to_dict("records")]
+    runs = runs.assign(again=lines)
     results, by_compute = shown(runs), runs_by_compute(ledger.rows, alike.name, known)
     study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name)
     today = reports[0] if len(study) else None
-    title = params.title(curve.differs)
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
     write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
-    write_tables(runs, reports, study, ledger)
-    draw_curve(study, today, title)
-    draw_gallery(runs, curve.name, FIGURES, by_compute)
+    write_tables(runs, reports, ledger, refused)
+    points = ["params_total", "test_loss", "budget", "seed", "experiment"]
+    write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
+    draw_curve(params, curve, study, today)
+    draw_gallery(runs, curve.name, FIGURES, by_compute, refused)
     for fault in ledger.faults:
         print(f"scaling: set aside: {fault}")
-    print(f"scaling: {len(study)} runs of {title}; {told['verdict']}")
+    own = f" ({curve.differs})" if curve.differs else ""
+    print(f"scaling: {len(study)} runs of {curve.name}{own}; {told['verdict']}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from finscale.config import load_params
 from finscale.data.bars import get_freq_string, resample_ohlcv
 from finscale.errors import InputError
-from finscale.pages import scaling_figures
+from finscale.pages import experiments, scaling_figures
 from finscale.scaling import report, results
 from finscale.scaling.curves import shown
 from finscale.scaling.laws.power_law import fit_power_law
@@ -117,7 +117,7 @@ def generate_experiment_summary_report(
     experiment: str | None = None, output_path: Path | None = None, ledger: Path = LEDGER
 ) -> str:
     """All experiments, or one, in Markdown; also written where a path is given."""
-    text = report.generate_experiment_summary_report(load_experiment_results(experiment, ledger))
+    text = experiments.generate_experiment_summary_report(load_experiment_results(experiment, ledger))
     if output_path:
         write_text(output_path, text)
     return text

@@ -16,6 +16,7 @@ from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
 from finscale.data.dataset import join, split_rows
 from finscale.errors import InputError
 from finscale.indicators.catalogue import NoUsableRowError, compute, drop_warmup
+from finscale.indicators.config import FeaturesConfig, Levels
 from finscale.sources.config import DataConfig
 from finscale.sources.fetch import fetch
 from finscale.sources.inputs import store_folder
@@ -35,6 +36,7 @@ class Asked(Block):
     task: Task
     horizon: Horizon
     data: DataConfig
+    features: FeaturesConfig
     label: LabelConfig
     dataset: DatasetConfig
     evaluation: EvaluationConfig
@@ -61,7 +63,7 @@ def _judged(told: str) -> Cell:
     try:
         if (daily := _daily(asked.source, asked.assets, data)) is None:
             return Cell(None)
-        features = _features(asked.source, asked.assets, data, asked.tier, asked.timescale)
+        features = _features(asked.source, asked.assets, data, asked.tier, asked.timescale, asked.features.levels)
         of_labels = label.Params.model_validate(asked.model_dump(include=set(label.Params.model_fields)))
         joined = join(features, label.label(resample(daily, asked.timescale), of_labels))
         folds = dataset.plan(joined, params)
@@ -95,7 +97,9 @@ def _stored(assets: AssetTier, data: DataConfig) -> bool:
 
 
 @cache
-def _features(source: Source, assets: AssetTier, told: str, tier: FeatureTier, timescale: Timescale) -> pd.DataFrame:
+def _features(
+    source: Source, assets: AssetTier, told: str, tier: FeatureTier, timescale: Timescale, levels: Levels
+) -> pd.DataFrame:
     """The features of all assets that have a row of them. Raises InputError where none has."""
     daily = _daily(source, assets, told)
     assert daily is not None
@@ -103,7 +107,7 @@ def _features(source: Source, assets: AssetTier, told: str, tier: FeatureTier, t
     for asset, own in daily.groupby("asset", sort=True):
         bars = own.drop(columns="asset").set_index("date")
         try:
-            kept = drop_warmup(compute(bars, tier, timescale, daily["date"].min()), str(asset))
+            kept = drop_warmup(compute(bars, tier, timescale, daily["date"].min(), levels), str(asset))
         except NoUsableRowError as error:
             left_out = str(error)
             continue

@@ -67,7 +67,7 @@ def estimate(settings: Mapping[str, Any]) -> Cost:
     """
     run = planned(settings)
     cell = judge(Asked.model_validate(run.model_dump(include=set(Asked.model_fields))))
-    config, channels = run.train, len(features_of(run.tier, run.timescale))
+    config, channels = run.train, len(features_of(run.tier, run.timescale, run.features.levels))
     windows = calendar_windows(run) if cell.windows is None else list(cell.windows)
     parameters, per_window = _size(run.budget, config.model.model_dump_json(), channels)
     flops = 3.0 * per_window * sum(windows) * config.epochs

@@ -2,6 +2,7 @@
 
 Reads  phases.yaml, params.yaml, results/ledger.csv
 Writes results/ledger.csv after every finished run
+       results/refused.csv  runs that the data refused, and why
 Why    a grid of a hundred runs is interrupted more often than not: what is finished is never run again,
        what failed is, and `--dry` says beforehand what it will cost on this machine, and which runs have too few rows
        or positives to be run at all. It writes nothing.
@@ -14,24 +15,31 @@ Why    a grid of a hundred runs is interrupted more often than not: what is fini
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 from tabulate import tabulate
 
 from finscale.cli import run
+from finscale.data.config import EvaluationConfig
 from finscale.errors import InputError
 from finscale.imports import read_sources
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, load_phase
-from study.collect import LEDGER, collect
+from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
+from finscale.scaling.settings import digest_of, settings_of
+from finscale.storage import write_csv
+from study.collect import LEDGER, LOCK, collect
 from study.cost import Cost, estimate
-from study.experiments import code_hash, finished, planned_keys, read_workspace
-from study.workers import LOGS, Run, reasons, work_off
+from study.experiments import code_hash, finished, params_with, planned_keys, read_workspace
+from study.workers import LOGS, Run, reason, reasons, work_off
 
 PHASES = Path("phases.yaml")
+REFUSED = Path("results/refused.csv")
 
 
 def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
@@ -65,9 +73,9 @@ def divide(rows: list[Row], settings: dict[str, Any]) -> tuple[list[tuple[Row, C
 
 
 def show_refused(refused: dict[str, list[Row]]) -> None:
-    for reason, rows in refused.items():
+    for words, rows in refused.items():
         cells = ", ".join(dict.fromkeys(row.name for row in rows))
-        print(f"phase: refused, {len(rows)} runs: {reason}\n    {cells}")
+        print(f"phase: refused, {len(rows)} runs: {words}\n    {cells}")
 
 
 def show(todo: list[tuple[Row, Cost]], wanted: int, jobs: int) -> None:
@@ -98,6 +106,19 @@ def parse_settings(words: list[str]) -> dict[str, Any]:
         raise InputError(f"--set takes KEY=VALUE, not {[word for word in words if '=' not in word]}")
     read = {key: yaml.safe_load(value) for key, value in pairs.items()}
     return {key: value.isoformat() if isinstance(value, date) else value for key, value in read.items()}
+
+
+def record_refusals(failed: list[tuple[Mapping[str, Any], str]]) -> None:
+    """Runs that the data refuse go on record: a figure then says so. failed: settings of each, and why it was none."""
+    rows = []
+    for settings, words in failed:
+        if is_refusal(words):
+            params = params_with(settings)
+            scheme = EvaluationConfig.model_validate(params["evaluation"]).identity(params["source"])
+            rows.append(refusal(params, scheme, digest_of(settings_of(params)), words))
+    if rows:
+        with FileLock(LOCK):
+            write_csv(REFUSED, add_refused(read_refused(REFUSED), rows))
 
 
 def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:
@@ -135,8 +156,10 @@ def main() -> None:
         show(todo, len(rows), asked.jobs)
         return
     print(f"phase: {len(todo)} of {len(rows)} runs to do, {asked.jobs} side by side; logs in {LOGS}")
+    record_refusals([({**row.axes, **settings}, words) for words, of_reason in refused.items() for row in of_reason])
     runs = as_runs([row for row, _ in todo], settings)
     failed = work_off(runs, asked.jobs, lambda: collect(quiet=True))
+    record_refusals([(one.settings, reason(one)) for one in failed])
     if failed:
         raise InputError(
             f"{len(failed)} of {len(todo)} runs failed; the same command tries them again, {LOGS} has their logs\n"

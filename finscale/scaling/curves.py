@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from finscale.scaling.ledger import AXES, market_of, study_name
-from finscale.scaling.schema import SINGLE, UNKNOWN, moment
+from finscale.identity import SINGLE, study_name
+from finscale.scaling.ledger import AXES, market_of
+from finscale.scaling.schema import UNKNOWN, moment
 from finscale.scaling.settings import PLAIN, Settings, difference, in_words, variant_of
 
 VERSION = ("code", "data")

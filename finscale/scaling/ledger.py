@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from finscale.scaling.schema import SINGLE, read_rows
+from finscale.identity import SINGLE
+from finscale.scaling.schema import read_rows
 from finscale.storage import read_text
 
 AXES = ("source", "assets", "quality", "timescale", "tier", "task", "horizon", "budget", "seed")
@@ -111,16 +112,6 @@ def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
     if not fresh:
         return ledger
     return pd.DataFrame(fresh) if ledger.empty else pd.concat([ledger, pd.DataFrame(fresh)], ignore_index=True)
-
-
-def study_name(row: Any) -> str:
-    """One word for one curve's axes: all but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
-
-    row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
-    """
-    data = f"{row['source']}-{row['assets']}{row['quality']}"
-    name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
-    return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
 
 
 def market_of(source: str, data: str) -> str:

@@ -22,7 +22,7 @@ EXPORT_COLUMNS = (
     "experiment", "budget", "params", "val_loss", "test_loss", "accuracy", "alpha_fit", "r_squared", "timestamp",
     "alpha_low", "alpha_high", "seed", "test_loss_low", "test_loss_high", "test_skill", "test_skill_low",
     "test_skill_high", "test_precision", "test_recall", "test_f1", "train_loss", "base_rate_loss", "collapsed",
-    "train_flops", "train_windows", "name", "key", "commit", "code", "data", "settings",
+    "train_flops", "train_windows", "name", "key", "commit", "code", "data", "settings", "differs", "again",
 )  # fmt: skip
 
 # What aggregate_training_results reads.

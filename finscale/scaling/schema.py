@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from finscale.identity import check_size
+from finscale.identity import SINGLE, check_size
 
-SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
 UNKNOWN = "unknown"  # settings of a row that nothing tells or proves: they equal no other's, today's least of all
 
 _MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")

@@ -15,8 +15,8 @@ from typing import Any
 from finscale.config import Block, flat
 from finscale.data.config import LONG_BARS
 from finscale.errors import InputError
+from finscale.identity import SINGLE
 from finscale.scaling.ledger import AXES
-from finscale.scaling.schema import SINGLE
 from finscale.storage import read_json
 
 SETTINGS_FILE = "settings.json"  # beside the ledger: {digest: settings}, and PLAIN
@@ -29,6 +29,7 @@ class SettingsBlocks(Block):
     """The blocks of params.yaml that `settings_of` looks into, as they stand there: `configure` checks them."""
 
     data: dict[str, Any]
+    features: dict[str, Any]
     label: dict[str, Any]
     dataset: dict[str, Any]
     tune: dict[str, Any]
@@ -46,6 +47,7 @@ NOT_SETTINGS = (
     "train.checkpoint", "train.thermal", "train.tracking",  # as in finscale/training/run.py
     # How the same sums are computed. Large models need them set otherwise than small ones on the same curve.
     "train.device", "train.threads", "train.micro_batch", "train.recompute", "train.compile",
+    "train.graphs",
     "tune.storage", "tune.heartbeat_seconds",
 )  # fmt: skip
 

@@ -6,9 +6,10 @@ import pytest
 
 from finscale.config import parse_budget
 from finscale.errors import InputError
+from finscale.identity import study_name
 from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.scaling.laws.power_law import fit_power_law, fit_with_interval
-from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger, study_name
+from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger
 from finscale.scaling.results import name_experiments
 from finscale.storage import write_csv
 
