@@ -156,6 +156,16 @@ def test_the_verdict_comes_first_and_the_contents_name_every_section(text: str, 
     assert re.findall(r'<a href="#[^"]+">(.*?)</a>', contents) == headings
 
 
+def test_a_regression_has_no_rates_and_losses_that_can_be_read(results: Results) -> None:
+    experiment = {**results.experiment, "axes": {**results.experiment["axes"], "task": "regression"}}
+    text = page_text(replace(results, experiment=experiment, reliability=results.reliability.iloc[:0]), PLOTS_PAGE)
+    assert "ten equal bins" not in text
+    assert '"reliability":' not in text
+    assert "test loss (squared error, %²)" in text
+    value = results.experiment["scores"]["models"]["model"]["loss"]["value"]
+    assert f"{1e4 * value:.4f}" in text
+
+
 def test_every_digest_is_explained(text: str) -> None:
     told = text[text.index("<dl>") : text.index("</dl>")]
     assert re.findall("<dt>(.*?)</dt>", told) == ["code", "data", "settings", "commit", "key of a run"]
