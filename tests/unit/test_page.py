@@ -21,7 +21,7 @@ from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
 from finscale.scaling.settings import read_settings
-from tests.browser import Browser, Tab, browser, chromium
+from tests.browser import Browser, Tab
 
 PLOTS_PAGE, LEDGER = Path(".dvc/plots/offline.html"), Path("results/ledger.csv")
 CHARTS = (
@@ -82,14 +82,6 @@ def results() -> Results:
 @pytest.fixture(scope="module")
 def text(results: Results) -> str:
     return page_text(results, PLOTS_PAGE)
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if chromium() is None:
-        pytest.skip("no Chromium in PATH: install chromium to test the page as a reader sees it")
-    with browser(tmp_path_factory.mktemp("chromium") / "profile") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
