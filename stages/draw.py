@@ -17,7 +17,8 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.baseline_names import names_in
+from finscale.evaluation.ranking import wanted_first
 from finscale.pages import run_figures
 from finscale.pages.data_figures import plot_coverage
 from finscale.pages.run_tables import rankings
@@ -38,10 +39,12 @@ class Params(Block):
 
 
 def main() -> None:
-    binary = is_binary(load_params(Params).task)
+    task = load_params(Params).task
+    binary = is_binary(task)
     predictions, scores = read_parquet(PREDICTIONS), read_json(EXPERIMENT)["scores"]
     test = predictions[predictions["split"] == "test"]
-    found, share = rankings(test, ["model", *names_of(binary)]), float((test["label"] > 0).mean())
+    ranked = test.assign(label=wanted_first(test, task))
+    found, share = rankings(ranked, ["model", *names_in(test)]), float(ranked["label"].mean())
     pictures = {
         SERIES_FIGURE: lambda path: plot_coverage(pd.read_csv(MANIFEST), path),
         RELIABILITY: lambda path: (

@@ -127,7 +127,7 @@ def main() -> None:
     conformal = pd.concat([conform_fold(rows, params) for rows in joined], ignore_index=True)
     test = predictions[predictions["split"] == "test"]
     drawn = scoring.resampling(test, params.horizon, params.binary, config)
-    scores = scoring.score(test, params.binary, drawn)
+    scores = scoring.score(test, params.task, drawn)
     scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
     told = experiment(params, models, scores, test)
     found = scoring.headline(scores, told["run"], test, params.binary)

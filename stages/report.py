@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
+from finscale.evaluation.ranking import wanted_first
 from finscale.pages.page import Results, page_text
 from finscale.pages.run_figures import plot_run
 from finscale.pages.run_tables import (
@@ -119,6 +120,7 @@ def figures(binary: bool) -> dict[str, Path]:
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
     reports, predictions = read_json(SCALING_REPORTS), read_parquet(PREDICTIONS)
     test = predictions[predictions["split"] == "test"]
+    ranked = test.assign(label=wanted_first(test, experiment["axes"]["task"]))
     return Results(
         experiment=experiment,
         evaluated=read_json(METRICS),
@@ -131,8 +133,8 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         reliability=reliability,
         losses=read_losses(),
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),
-        rankings=rankings(test, list(experiment["scores"]["models"])),
-        share=float((test["label"] > 0).mean()),
+        rankings=rankings(ranked, list(experiment["scores"]["models"])),
+        share=float(ranked["label"].mean()),
         equity=equity_table(pd.read_csv(EQUITY_TABLE)),
         coverage=coverage_table(read_parquet(CONFORMAL)),
         figures=pictures(several=len(reports) > 1),

@@ -15,7 +15,7 @@ from finscale.config import FeatureTier
 from finscale.data.config import SplitDates
 from finscale.data.splits import SPLITS, assign_splits, single_fold
 from finscale.errors import InputError
-from finscale.indicators.catalogue import COUNTS, TIERS
+from finscale.indicators.catalogue import COUNTS
 from finscale.indicators.feature import Feature
 from finscale.pages.render import render
 
@@ -65,7 +65,7 @@ def training_sample(features: pd.DataFrame, ends: SplitDates, at_most: int = 500
 def family_table(tier: FeatureTier, described: Sequence[Feature]) -> list[dict[str, Any]]:
     """Features per category, for the tier and those below it; what comes on top of the tier has a column of its own."""
     tiers: dict[str, list[str]] = {
-        name: [f.category for f in TIERS[name]] for name, count in COUNTS.items() if count <= COUNTS[tier]
+        name: [f.category for f in described[:count]] for name, count in COUNTS.items() if count <= COUNTS[tier]
     }
     if len(described) > COUNTS[tier]:
         tiers["on top"] = [feature.category for feature in described[COUNTS[tier] :]]

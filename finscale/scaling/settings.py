@@ -30,6 +30,7 @@ class SettingsBlocks(Block):
     """The blocks of params.yaml that `settings_of` looks into, as they stand there: `configure` checks them."""
 
     data: dict[str, Any]
+    features: dict[str, Any]
     label: dict[str, Any]
     dataset: dict[str, Any]
     tune: dict[str, Any]
@@ -47,6 +48,7 @@ NOT_SETTINGS = (
     "train.checkpoint", "train.thermal", "train.tracking",  # as in finscale/training/run.py
     # How the same sums are computed. Large models need them set otherwise than small ones on the same curve.
     "train.device", "train.threads", "train.micro_batch", "train.recompute", "train.compile",
+    "train.graphs",
     "tune.storage", "tune.heartbeat_seconds",
 )  # fmt: skip
 

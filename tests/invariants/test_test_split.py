@@ -106,7 +106,7 @@ def test_no_baseline_reads_a_label_of_the_rows_that_it_predicts(rows: pd.DataFra
     priced, config = bars.reset_index().assign(asset="SP500"), BaselinesConfig(catboost_iterations=5, seed=0)
     unknown = rows["split"].isin(["calibration", "test"])
     blind = rows.assign(label=rows["label"].mask(unknown))
-    found, other = (baseline_predictions(one, priced, True, config) for one in (rows, blind))
+    found, other = (baseline_predictions(one, priced, "threshold_1pct", config) for one in (rows, blind))
     pd.testing.assert_frame_equal(found, other, check_exact=True)
     assert not found.isna().any(axis=None)
 
