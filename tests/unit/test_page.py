@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from finscale.data.dataset import describe
 from finscale.errors import InputError
 from finscale.pages.page import Page, inlined_libraries, render, table
 from finscale.pages.run_curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
@@ -54,14 +55,14 @@ def some_curves() -> RunCurves:
 
 
 @pytest.fixture(scope="module")
-def results() -> Results:
+def results(rows: pd.DataFrame) -> Results:
     """The committed results of the repository; what DVC keeps (loss curves, raw manifest) is written out here."""
     loaded = load_experiment_results(Path("results/ledger.csv"))
     names = sorted(set(loaded["experiment"]))
     return Results(
         experiment=json.loads(Path("metrics/experiment.json").read_text()),
         evaluated=json.loads(Path("metrics/evaluate.json").read_text()),
-        splits=json.loads(Path("metrics/dataset.json").read_text()),
+        splits=describe(rows, "threshold_1pct"),
         compared=json.loads(Path("metrics/compare.json").read_text()),
         traded=json.loads(Path("metrics/trade.json").read_text()),
         study=STUDY,
