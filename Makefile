@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test test-slow doctor transfer bench controls pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install repro check test test-slow doctor transfer bench gpu controls pilot phase collect show dictionary backup verify-backup push pull
 
 install: $(INSTALLED)
 $(INSTALLED): requirements.txt
@@ -46,6 +46,11 @@ bench: install
 	$(BIN)/python -m tests.bench.evaluation
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.laws
+
+# make gpu PACK=DIR: tests, bench and a pack on CUDA, each with its time limit (docs/gpu.md).
+GPU_OUT ?= gpu-results
+gpu: install
+	$(BIN)/python -m tests.gpu.run $(GPU_OUT) $(if $(PACK),--pack $(PACK))
 
 # Planted markets through every stage; a row that results/controls.csv holds is not measured again.
 controls: install

@@ -16,6 +16,7 @@ from finscale.cli import run
 from finscale.config import Axes, check_params, read_yaml
 from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
 from finscale.evaluation.config import BaselinesConfig, CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
+from finscale.indicators.config import FeaturesConfig
 from finscale.meta.config import MetaConfig
 from finscale.search.config import SearchParams, TuneConfig
 from finscale.sources.config import DataConfig
@@ -32,6 +33,7 @@ class Params(Axes):
     """All of params.yaml: the axes, then one block per stage."""
 
     data: DataConfig
+    features: FeaturesConfig
     label: LabelConfig
     dataset: DatasetConfig
     evaluation: EvaluationConfig

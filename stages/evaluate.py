@@ -40,6 +40,7 @@ from finscale.evaluation.conformal import conform
 from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import predictions_of
 from finscale.evaluation.years import as_records, by_year
+from finscale.scaling.ledger import study_name
 from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import mirrors
 from finscale.training.scratch import scratch_folder
@@ -114,7 +115,8 @@ def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resamp
         curve = pd.DataFrame(columns=["predicted", "observed", "rows", "low", "high"])
     write_csv(RELIABILITY_TABLE, curve)
     point = {"params": found["params_counted"], "test_loss": found["test_loss"], "budget": format_budget(params.budget)}
-    write_csv(SCALING_POINT, pd.DataFrame([point | {"seed": params.seed}]))
+    curve = {"seed": params.seed, "experiment": study_name(params.axes())}
+    write_csv(SCALING_POINT, pd.DataFrame([point | curve]))
 
 
 def main() -> None:
@@ -125,7 +127,7 @@ def main() -> None:
     conformal = pd.concat([conform_fold(rows, params) for rows in joined], ignore_index=True)
     test = predictions[predictions["split"] == "test"]
     drawn = scoring.resampling(test, params.horizon, params.binary, config)
-    scores = scoring.score(test, params.binary, drawn)
+    scores = scoring.score(test, params.task, drawn)
     scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
     told = experiment(params, models, scores, test)
     found = scoring.headline(scores, told["run"], test, params.binary)

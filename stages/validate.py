@@ -4,7 +4,6 @@ Reads  data/raw/*.parquet, data/raw/manifest.csv
 Writes metrics/validate.json   per series: its kind, rows, first and last day, warnings
        reports/validation.md   every finding with its dates, and what each rule means
        reports/validation.json the same for machines: series, rule, severity, where, remedy
-       plots/coverage.png      which series, from when to when
 Why    a hole or a bad price found here costs a minute; found in a result it costs the result.
 """
 
@@ -15,12 +14,12 @@ import pandas as pd
 from finscale.cli import run
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
-from finscale.storage import read_parquet, write_atomically, write_json, write_text
+from finscale.pages.render import render
+from finscale.storage import read_parquet, write_json, write_text
 from stages.paths import RAW, VALIDATED
 
 REPORT = Path("reports/validation.md")
 FINDINGS = Path("reports/validation.json")
-COVERAGE = Path("plots/coverage.png")
 
 
 def stop_on_errors(findings: list[Finding]) -> None:
@@ -30,17 +29,12 @@ def stop_on_errors(findings: list[Finding]) -> None:
 
 
 def as_markdown(manifest: pd.DataFrame, findings: list[Finding]) -> str:
-    lines = ["# Validation of the raw series", ""]
-    lines += [
-        f"- {row.series} ({row.kind}, {row.origin}): {row.rows} rows, {row.first} to {row.last}"
-        + (f". {row.notes}" if row.notes else "")
-        for row in manifest.itertuples()
+    rules = [
+        {"rule": rule.name, "severity": rule.severity, "series": ", ".join(rule.kinds), "what to do": rule.remedy}
+        for rule in RULES
     ]
-    lines += ["", "## Findings", ""]
-    lines += [f"- {finding.rule.severity}: {finding}" for finding in findings] or ["None."]
-    lines += ["", "## Rules", "", "| rule | severity | series | what to do |", "|---|---|---|---|"]
-    lines += [f"| {rule.name} | {rule.severity} | {', '.join(rule.kinds)} | {rule.remedy} |" for rule in RULES]
-    return "\n".join([*lines, "", f"![coverage](../{COVERAGE})"]) + "\n"
+    series = manifest.to_dict("records")
+    return render("validation.md.j2", series=series, findings=findings, rules=rules)
 
 
 def summary(manifest: pd.DataFrame, findings: list[Finding]) -> dict[str, dict[str, object]]:
@@ -72,12 +66,9 @@ def main() -> None:
         for finding in validate(name, kind, read_parquet(RAW / f"{name}.parquet"))
     ]
     stop_on_errors(findings)
-    from finscale.pages.coverage import plot_coverage  # Matplotlib: what is found wrong is said before
-
     write_json(VALIDATED, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
-    write_atomically(COVERAGE, lambda temporary: plot_coverage(manifest, temporary))
     print(f"validate: {len(manifest)} series pass, {len(findings)} warnings (see {REPORT})")
 
 

@@ -16,7 +16,7 @@ from finscale.config import Block, Budget, FeatureTier, Source, check_params, pa
 from finscale.data.config import DatasetConfig, EvaluationConfig
 from finscale.data.splits import Fold, single_fold
 from finscale.data.walk_forward import walk_forward_folds
-from finscale.indicators.catalogue import TIERS
+from finscale.indicators.catalogue import COUNTS
 from finscale.model.shape import count, flops_per_window, solve
 from finscale.scaling.ledger import read_ledger
 from finscale.sources import bundled
@@ -68,7 +68,7 @@ def estimate(settings: Mapping[str, Any]) -> Cost:
     the data. Raises InputError for settings that are not allowed, and for folds that do not fit between the days.
     """
     run = planned(settings)
-    config, channels, windows = run.train, len(TIERS[run.tier]), train_windows(run, read_json(DATASET_METRICS))
+    config, channels, windows = run.train, COUNTS[run.tier], train_windows(run, read_json(DATASET_METRICS))
     shape = solve(parse_budget(run.budget), config.model, channels)
     parameters, per_window = count(shape, config.model, channels).total, flops_per_window(shape, config.model, channels)
     flops = 3.0 * per_window * sum(windows) * config.epochs

@@ -31,7 +31,7 @@ RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "feat
 RUNTIME = "models/runtime.json"
 
 _EVERYTHING = "stages/everything.py"
-_TEMPLATES = (".html", ".j2")
+_DRAWING = "finscale/pages/"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
 Files = Mapping[str, str]
@@ -58,11 +58,11 @@ def _is_text(member: tarfile.TarInfo) -> bool:
 
 
 def code_hash(sources: Files) -> str:
-    """Hash of every project file that the result stages execute or read. A template decides no result."""
+    """Hash of every project file that the result stages execute or read. What draws decides no result."""
     # One module that imports them all: their closures overlap, and each file is parsed once.
     everything = "\n".join(f"import stages.{stage}" for stage in RESULT_STAGES)
     files = import_closure("stages.everything", {**sources, _EVERYTHING: everything})
-    decisive = {path: text for path, text in files.items() if path != _EVERYTHING and not path.endswith(_TEMPLATES)}
+    decisive = {path: text for path, text in files.items() if path != _EVERYTHING and not path.startswith(_DRAWING)}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from dvc.utils.serialize import modify_yaml
 from ruamel.yaml import YAML
 
 from finscale.data.folds import folder_of_later
+from finscale.imports import import_closure, read_sources
 from stages.code import digests
 from stages.paths import FOLDS, PER_FOLD
 from study.experiments import RESULT_STAGES
@@ -24,6 +26,7 @@ LOCK = YAML(typ="safe").load(Path("dvc.lock"))["stages"]  # YAML 1.2, as DVC wri
 # They show or compare results and change none.
 DRAWING = ("dictionary", "compare", "trade", "meta", "draw", "feature_report", "scaling", "report")
 FLOW = list(STAGES)
+SOURCES = read_sources()
 
 
 def paths_of(stage: ModuleType) -> set[str]:
@@ -72,14 +75,21 @@ def test_dvc_writes_both_files_as_they_stand(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", FLOW)
+def test_matplotlib_is_loaded_where_something_is_drawn_and_nowhere_else(name: str) -> None:
+    code = import_closure(f"stages.{name}", SOURCES)
+    draws = any(re.search(r"^(import|from) matplotlib", text, re.MULTILINE) for text in code.values())
+    assert draws == (name in ("tune", "draw", "feature_report", "scaling", "report"))
+
+
+@pytest.mark.parametrize("name", FLOW)
 def test_inputs_and_outputs_are_the_files_that_the_stage_names(name: str) -> None:
     stage = STAGES[name]
     inputs = {path for path in stage["deps"] if not path.startswith("code/")}
     declared = inputs | set(outputs(stage))
     named = paths_of(importlib.import_module(f"stages.{name}"))
-    # `report` points at a figure without reading it, and its template is part of its code; DVC takes no dvc.yaml as a
-    # dependency of `dictionary`; `download` reads the very files that its input tells of.
-    unread = {"plots/scaling_curve.png", "finscale/pages/page.html", "dvc.yaml", "data/inputs.json"}
+    # `report` points at a figure without reading it; DVC takes no dvc.yaml as a dependency of `dictionary`; `download`
+    # reads the very files that its input tells of.
+    unread = {"plots/scaling_curve.png", "dvc.yaml", "data/inputs.json"}
     assert named - unread == declared - unread
 
 
