@@ -9,6 +9,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -99,7 +100,12 @@ def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> lis
 
 def finished() -> tuple[list[dict[str, Any]], dict[str, Settings]]:
     """One ledger row per finished experiment that recorded a result, and the settings by the digest in the rows."""
-    found = [one for name, commit in commits_of() if (one := _row(name, commit))]
+    found = []
+    for name, commit in commits_of():
+        try:
+            found += [one] if (one := _row(name, commit)) else []
+        except InputError as error:  # one that cannot be read holds up no other
+            print(f"left out: {error}", file=sys.stderr)
     return [row for row, _ in found], {row["settings"]: settings for row, settings in found}
 
 

@@ -1,6 +1,8 @@
 """A curve varies size only: which settings tell runs apart, and where such runs go."""
 
 import copy
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -233,6 +235,18 @@ def test_the_stage_reads_every_block_that_settings_come_from() -> None:
     assert agree(read.settings(), USUAL)
 
 
+def write_pinned_runtime(repository: Path) -> None:
+    """What training measured, as DVC leaves it: the content in the cache, its hash in dvc.lock."""
+    content = json.dumps({"train_seconds": 50.0, "windows_per_second": 1200.0}).encode()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    held = repository / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    held.parent.mkdir(parents=True)
+    held.write_bytes(content)
+    (repository / ".gitignore").write_text("/.dvc/cache\n")
+    outs = [{"path": "models/runtime.json", "md5": md5}]
+    (repository / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train": {"outs": outs}}}))
+
+
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """A repository with two finished experiments, of 30 and 60 epochs, made of the committed results."""
@@ -244,6 +258,7 @@ def finished(tmp_path: Path) -> Path:
 
     for folder in ("finscale", "stages", "study", "metrics"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    write_pinned_runtime(tmp_path)
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "baseline")
     baseline = git("rev-parse", "HEAD")
