@@ -114,8 +114,8 @@ def pictures(several: bool) -> dict[str, Path]:
 def figures(binary: bool) -> dict[str, Path]:
     """Caption -> file: what no chart of the page shows, and the hyper-parameter search where there was one."""
     searched = {f"search: {path.stem.replace('_', ' ')}": path for path in sorted(TUNED.glob("*.png"))}
-    # A regression has no rates: its answer to reliability is a picture of predicted against realised returns.
-    return ({} if binary else {"predicted against realised returns": RELIABILITY_FIGURE}) | FIGURES | searched
+    # A regression has no rates: its answer to reliability is a picture of predicted against realised values.
+    return ({} if binary else {"predicted against realised values": RELIABILITY_FIGURE}) | FIGURES | searched
 
 
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:

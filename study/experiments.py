@@ -135,7 +135,13 @@ class Finished:
 
 def finished() -> list[Finished]:
     """Every finished experiment that holds a result."""
-    return [one for name, commit in commits_of() if (one := _finished(name, commit))]
+    found = []
+    for name, commit in commits_of():
+        try:
+            found += [one] if (one := _finished(name, commit)) else []
+        except InputError as error:  # one that cannot be read holds up no other
+            found.append(Finished(name, commit, left_out=str(error)))
+    return found
 
 
 def commits_of() -> Iterator[tuple[str, str]]:

@@ -35,7 +35,6 @@ from finscale.scaling.settings import (
     settings_of,
     variant_of,
 )
-from finscale.storage import write_json
 from finscale.training.run import NO_RESULT
 from stages.scaling import Params
 
@@ -278,12 +277,27 @@ def test_the_stage_reads_every_block_that_settings_come_from() -> None:
     assert read.settings() == USUAL
 
 
+RUNTIME = json.dumps({"train_seconds": 50.0, "windows_per_second": 1200.0}).encode()
+
+
 def lock_of(params: dict[str, Any]) -> dict[str, Any]:
-    """dvc.lock of a run whose one stage read all settings and wrote the committed result."""
+    """dvc.lock of a run whose last stage read all settings and wrote the committed result."""
     result = (ROOT / "metrics/experiment.json").read_bytes()
     outs = [{"path": "metrics/experiment.json", "md5": hashlib.md5(result).hexdigest()}]
     download = {"outs": [{"path": "data/raw", "md5": "0123456789abcdef.dir"}]}
-    return {"stages": {"download": download, "evaluate": {"params": {"params.yaml": params}, "outs": outs}}}
+    train = {"outs": [{"path": "models/runtime.json", "md5": hashlib.md5(RUNTIME).hexdigest()}]}
+    return {
+        "stages": {"download": download, "train": train, "evaluate": {"params": {"params.yaml": params}, "outs": outs}}
+    }
+
+
+def write_pinned_runtime(repository: Path) -> None:
+    """What training measured, as DVC leaves it: the content in the cache, its hash in dvc.lock (lock_of)."""
+    md5 = hashlib.md5(RUNTIME).hexdigest()
+    held = repository / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    held.parent.mkdir(parents=True)
+    held.write_bytes(RUNTIME)
+    (repository / ".gitignore").write_text("/.dvc/cache\n")
 
 
 @pytest.fixture
@@ -298,7 +312,7 @@ def finished(tmp_path: Path) -> Path:
     for folder in ("finscale", "stages", "study", "metrics"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-    write_json(tmp_path / "metrics/runtime.json", {"train_seconds": 50.0, "windows_per_second": 1200.0})
+    write_pinned_runtime(tmp_path)
     git("init", "-q")
     git("add", "params.yaml")
     git("commit", "-q", "-m", "baseline")
