@@ -26,7 +26,20 @@ import torch
 from tqdm import tqdm
 
 from finscale.cli import run
-from finscale.config import Block, Budget, Task, format_budget, is_binary, load_params
+from finscale.config import (
+    AssetTier,
+    Block,
+    Budget,
+    FeatureTier,
+    Horizon,
+    Quality,
+    Source,
+    Task,
+    Timescale,
+    format_budget,
+    is_binary,
+    load_params,
+)  # fmt: skip
 from finscale.data.dataset import feature_names, read_development
 from finscale.data.folds import StoredFold, folder_of_later, read_folds, remove_others
 from finscale.data.windows import Windows
@@ -60,10 +73,24 @@ LOG = Path("dvclive")
 RUNTIME = Path("metrics/runtime.json")
 
 NO_RESULT = {"checkpoint", "thermal", "tracking"}  # how often saved, how hot, where mirrored: they decide no result
+IN_DATA = {
+    "source",
+    "assets",
+    "quality",
+    "timescale",
+    "tier",
+    "horizon",
+}  # for the log; a run's key has the data's hash
 
 
 class Params(Block):
+    source: Source
+    assets: AssetTier
+    quality: Quality
+    timescale: Timescale
+    tier: FeatureTier
     task: Task
+    horizon: Horizon
     budget: Budget
     seed: int
     train: TrainConfig
@@ -89,7 +116,7 @@ class Trained:
 
 def key_of(params: Params, tuned: Tuned | None, development: Path) -> str:
     """The key of a fold's run: hash of all that decides its result."""
-    settings = params.model_dump(exclude={"train": NO_RESULT})
+    settings = params.model_dump(exclude={"train": NO_RESULT} | dict.fromkeys(IN_DATA, True))
     if tuned:
         settings["shape"] = asdict(tuned.shape)
     code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
