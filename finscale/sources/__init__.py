@@ -5,12 +5,13 @@ nothing here repairs it. Heavy client libraries are imported by the source that 
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
 from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
-from finscale.sources import bundled, directory, live, simulated
+from finscale.sources import bundled, folder, live, simulated
 from finscale.sources.config import DataConfig
 from finscale.sources.store import RawStore
 from finscale.sources.tables import COLUMNS, Wanted, wanted
@@ -38,8 +39,19 @@ def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfi
     if source == "simulated":
         return [_simulated(symbol, config) for symbol in simulated.symbols(assets, quality)]
     if source == "directory":
-        return [_directory(series, config) for series in directory.present(config.directory, wanted(assets, quality))]
+        return [_directory(series, config) for series in folder.present(config.directory, wanted(assets, quality))]
     return [_live(series, config, store) for series in wanted(assets, quality)]
+
+
+def inputs_of(source: Source, assets: AssetTier, quality: Quality, config: DataConfig) -> list[Path]:
+    """The user's own files that `fetch` will read, in a fixed order: what a download depends on besides its settings.
+
+    Empty for sources that read none. A file that is absent is no input; `fetch` says that it is missed.
+    """
+    if source not in ("directory", "live"):
+        return []
+    series = [one for one in wanted(assets, quality) if source == "directory" or _saved_by_hand(one)]
+    return [path for one in series for path in folder.files_of(config.directory, one)]
 
 
 def _bundled(symbol: str, config: DataConfig) -> Fetched:
@@ -53,16 +65,20 @@ def _simulated(symbol: str, config: DataConfig) -> Fetched:
 
 
 def _directory(series: Wanted, config: DataConfig) -> Fetched:
-    frame, path = directory.fetch(config.directory, series)
-    return Fetched(series, _checked(_between(frame, config), series), path)
+    frame, path, notes = folder.fetch(config.directory, series)
+    return Fetched(series, _checked(_between(frame, config), series, f" in {path}"), path, notes=notes)
 
 
 def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
-    if series.kind == "trends" or (series.name == "USD3MTD156N" and directory.has(config.directory, series)):
-        # Google answers no program reliably, and FRED no longer serves LIBOR: files saved by hand stand in.
+    if _saved_by_hand(series) and (series.kind == "trends" or folder.has(config.directory, series)):
         return _directory(series, config)
     frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
     return Fetched(series, _checked(_between(frame, config), series), live.SOURCES[series.kind], retrieved, notes)
+
+
+def _saved_by_hand(series: Wanted) -> bool:
+    """Series of `live` for which a file of the user stands in: Google answers no program, FRED serves no LIBOR."""
+    return series.kind == "trends" or series.name == "USD3MTD156N"
 
 
 def _between(frame: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
@@ -70,7 +86,7 @@ def _between(frame: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     return frame[inside].reset_index(drop=True)
 
 
-def _checked(frame: pd.DataFrame, series: Wanted) -> pd.DataFrame:
+def _checked(frame: pd.DataFrame, series: Wanted, where: str = "") -> pd.DataFrame:
     if frame.empty:
-        raise InputError(f"{series.name}: no rows between data.start and data.end; change them in params.yaml")
+        raise InputError(f"{series.name}: no rows between data.start and data.end{where}; change them in params.yaml")
     return frame[list(COLUMNS[series.kind])]

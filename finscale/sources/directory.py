@@ -1,105 +1,55 @@
-"""directory: a user's own folder of CSV or parquet files.
+"""python -m finscale.sources.directory FOLDER: what each file of a user's folder is taken for.
 
-    <directory>/ohlcv/SPY.csv            date, open, high, low, close, volume [, adj_close]
-    <directory>/ohlcv/VIX.csv            date, open, high, low, close
-    <directory>/fred/DGS10.csv           date, then the value
-    <directory>/sentiment/<any>.csv      date, then the value
-    <directory>/trends/<any>.csv         first and last day of each week, then one column per search term
-
-Prices without adj_close count as adjusted already. Columns may be capitalised as they like.
+Per file: its format, its days, which column is taken for what, what is ignored; or the one error that stops a run.
+Exit status 1 where a file cannot be read.
 """
 
+import argparse
+import os
+import sys
 from pathlib import Path
 
-import pandas as pd
-
+from finscale.cli import run
 from finscale.errors import InputError
-from finscale.sources.tables import COLUMNS, Kind, Wanted
-
-SEARCH_TERM = "stock market"  # neutral; chosen by no data
-
-_FOLDERS: dict[Kind, str] = {
-    "prices": "ohlcv", "volatility": "ohlcv", "economic": "fred", "sentiment": "sentiment", "trends": "trends",
-}  # fmt: skip
-_OPTIONAL = ("SOFR",)  # LIBOR's successor: without it the 3-month rate ends with LIBOR, and says so
+from finscale.sources.files import stem_of
+from finscale.sources.folder import FOLDERS, read_series, require, symbol_of, tables_in
+from finscale.sources.tables import Wanted
 
 
-def present(directory: str, series: list[Wanted]) -> list[Wanted]:
-    """The wanted series that the folder has. Raises InputError, naming the file, for one that it must have."""
-    if not Path(directory).is_dir():
-        raise InputError(f"params.yaml: data.directory = {directory}: no such folder")
-    return [one for one in series if one.name not in _OPTIONAL or _files(directory, one)]
+def describe(directory: str) -> tuple[list[str], bool]:
+    """What each file of the folder is taken for, in lines, and whether all can be read."""
+    lines, whole = [], True
+    for kind, name in {kind: name for kind, name in FOLDERS.items() if kind != "volatility"}.items():
+        for path in tables_in(Path(directory) / name):
+            symbol = symbol_of(stem_of(path))
+            series = Wanted(symbol, "volatility" if symbol == "VIX" and kind == "prices" else kind)
+            try:
+                told = _described(path, series)
+            except InputError as error:
+                told, whole = [f"error: {error}"], False
+            lines += [f"{name}/{path.name}", *(f"    {line}" for line in told)]
+    return lines, whole
 
 
-def has(directory: str, series: Wanted) -> bool:
-    return bool(_files(directory, series))
+def _described(path: Path, series: Wanted) -> list[str]:
+    read = read_series(path, series)
+    first, last = read.frame["date"].min(), read.frame["date"].max()
+    taken = ", ".join(f"{role} <- {name}" for role, name in read.taken.items())
+    return [f"{read.layout}; {len(read.frame)} days, {first:%Y-%m-%d} to {last:%Y-%m-%d}", taken, *read.notes]
 
 
-def fetch(directory: str, series: Wanted) -> tuple[pd.DataFrame, str]:
-    """One series with the columns of its kind, and the name of its file inside the folder.
-
-    Raises InputError naming the file where it is absent, cannot be read or lacks a column.
-    """
-    files = _files(directory, series)
-    folder = Path(directory) / _FOLDERS[series.kind]
-    if len(files) != 1:
-        found = ", ".join(sorted(path.name for path in files)) or "none"
-        raise InputError(f"{folder}: expected one file for {series.name} (.csv or .parquet), found {found}")
-    frame = _read(files[0])
-    if "date" not in frame:
-        raise InputError(f"{files[0]}: no date column among {', '.join(frame.columns)}")
-    frame["date"] = _dates(frame["date"], files[0])
-    return _SHAPES[series.kind](frame, files[0]), str(files[0].relative_to(directory))
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m finscale.sources.directory", description="what a folder's files are taken for"
+    )
+    parser.add_argument("folder", help="with ohlcv/, fred/, sentiment/, trends/")
+    folder = os.path.expandvars(parser.parse_args().folder)
+    require(folder)
+    lines, whole = describe(folder)
+    print("\n".join(lines) or f"{folder}: no file in ohlcv/, fred/, sentiment/ or trends/")
+    if not whole or not lines:
+        sys.exit(1)
 
 
-def _files(directory: str, series: Wanted) -> list[Path]:
-    folder = Path(directory) / _FOLDERS[series.kind]
-    stem = "*" if series.kind in ("sentiment", "trends") else series.name
-    return [path for suffix in ("csv", "parquet") for path in folder.glob(f"{stem}.{suffix}")]
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    frame = frame.rename(columns=lambda name: str(name).strip().lower().replace(" ", "_"))
-    return frame.rename(columns={"google_start_date": "date", "google_end_date": "week_end"})
-
-
-def _dates(column: pd.Series, path: Path) -> pd.Series:
-    try:
-        return pd.to_datetime(column).astype("datetime64[ns]")
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: a date cannot be read: {error}") from None
-
-
-def _prices(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    if "adj_close" not in frame and "close" in frame:
-        frame = frame.assign(adj_close=frame["close"])
-    return _columns(frame, COLUMNS["prices"], path)
-
-
-def _volatility(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    return _columns(frame, COLUMNS["volatility"], path)
-
-
-def _value(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    if frame.shape[1] != 2:
-        raise InputError(f"{path}: expected a date and one value, found {', '.join(frame.columns)}")
-    return frame.set_axis(["date", "value"], axis=1)
-
-
-def _trends(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    term = SEARCH_TERM.replace(" ", "_")
-    frame = _columns(frame, ("date", "week_end", term), path).rename(columns={term: "value"})
-    return frame.assign(week_end=_dates(frame["week_end"], path))
-
-
-_SHAPES = {"prices": _prices, "volatility": _volatility, "economic": _value, "sentiment": _value, "trends": _trends}
-
-
-def _columns(frame: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.DataFrame:
-    if absent := [name for name in columns if name not in frame]:
-        raise InputError(f"{path}: no column {', '.join(absent)} among {', '.join(frame.columns)}")
-    return frame[list(columns)]
+if __name__ == "__main__":
+    run(main)
