@@ -1,6 +1,6 @@
 """validate: data/raw -> a verdict, or one clear error
 
-Reads  data/raw/*.parquet, data/raw/manifest.csv
+Reads  data/raw/*.parquet, data/raw/manifest.csv; of params.yaml the days that data.accepted names
 Writes metrics/validate.json   per series: its kind, rows, first and last day, warnings
        reports/validation.md   every finding with its dates, and what each rule means
        reports/validation.json the same for machines: series, rule, severity, where, remedy
@@ -13,9 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.cli import run
+from finscale.config import Block, load_params
+from finscale.data.agreement import TOGETHER, validate_together
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
 from finscale.pages.coverage import plot_coverage
+from finscale.sources.config import DataConfig
 from finscale.storage import read_parquet, write_atomically, write_json, write_text
 
 RAW = Path("data/raw")
@@ -25,10 +28,21 @@ FINDINGS = Path("reports/validation.json")
 COVERAGE = Path("plots/coverage.png")
 
 
-def stop_on_errors(findings: list[Finding]) -> None:
-    errors = [f"{RAW / finding.series}.parquet: {finding}" for finding in findings if finding.rule.severity == "error"]
+class Params(Block):
+    data: DataConfig
+
+
+def stop_on_errors(findings: list[Finding], origins: dict[str, str]) -> None:
+    """origins: {series: the file to look into}."""
+    errors = [f"{origins[finding.series]}: {finding}" for finding in findings if finding.rule.severity == "error"]
     if errors:
         raise InputError("\n".join(errors))
+
+
+def files(manifest: pd.DataFrame) -> dict[str, str]:
+    """The user's own file of each series, or the one in data/raw where there is none."""
+    own = manifest["origin"].where(manifest["source"] == "directory", f"{RAW}/" + manifest["series"] + ".parquet")
+    return dict(zip(manifest["series"], own, strict=True))
 
 
 def as_markdown(manifest: pd.DataFrame, findings: list[Finding]) -> str:
@@ -41,7 +55,8 @@ def as_markdown(manifest: pd.DataFrame, findings: list[Finding]) -> str:
     lines += ["", "## Findings", ""]
     lines += [f"- {finding.rule.severity}: {finding}" for finding in findings] or ["None."]
     lines += ["", "## Rules", "", "| rule | severity | series | what to do |", "|---|---|---|---|"]
-    lines += [f"| {rule.name} | {rule.severity} | {', '.join(rule.kinds)} | {rule.remedy} |" for rule in RULES]
+    rules = (*RULES, *TOGETHER)
+    lines += [f"| {rule.name} | {rule.severity} | {', '.join(rule.kinds)} | {rule.remedy} |" for rule in rules]
     return "\n".join([*lines, "", f"![coverage](../{COVERAGE})"]) + "\n"
 
 
@@ -67,17 +82,22 @@ def as_records(findings: list[Finding]) -> list[dict[str, object]]:
 
 
 def main() -> None:
+    accepted = load_params(Params).data.accepted
     manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
+    kinds = dict(zip(manifest["series"], manifest["kind"], strict=True))
+    series = {name: (kind, read_parquet(RAW / f"{name}.parquet")) for name, kind in kinds.items()}
     findings = [
-        finding
-        for name, kind in zip(manifest["series"], manifest["kind"], strict=True)
-        for finding in validate(name, kind, read_parquet(RAW / f"{name}.parquet"))
+        one for name, (kind, frame) in series.items() for one in validate(name, kind, frame, accepted.get(name, []))
     ]
-    stop_on_errors(findings)
+    together = validate_together(series) if not any(one.rule.severity == "error" for one in findings) else []
+    findings += together
+    stop_on_errors(findings, files(manifest))
     write_json(METRICS, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
     write_atomically(COVERAGE, lambda temporary: plot_coverage(manifest, temporary))
+    for finding in together:
+        print(f"validate: warning: {finding}")
     print(f"validate: {len(manifest)} series pass, {len(findings)} warnings (see {REPORT})")
 
 

@@ -24,6 +24,7 @@ class DataConfig(Block):
     start: Annotated[date, Field(ge=date(1990, 1, 1))]  # the exchange calendar begins here
     end: date
     directory: str
+    accepted: dict[str, list[date]] = Field(default_factory=dict)  # days of a series on which what looks wrong is real
     simulated: SimulatedConfig = SimulatedConfig()
 
     @model_validator(mode="after")
