@@ -216,7 +216,7 @@ RULES = (
          "it moves threefold or more and back: correct the rows, or name a real move in params.yaml, data.accepted",
          ("prices",), acceptable=True),
     Rule("volume in the shares of the day", "error", _volume_of_the_day,
-         "it is not adjusted for this split as adj_close is: give it as adj_volume, or prices adjusted for splits; where "
+         "unlike adj_close it is not adjusted for this split: give adj_volume, or prices adjusted for splits; where "
          "trading did change so, name the day in params.yaml, data.accepted", ("prices",), acceptable=True),
     Rule("gap of more than ten days", "error", _gaps("economic"), "complete the series", ("economic", "sentiment")),
     Rule("gap of more than a week", "error", _gaps("trends"), "complete the series", ("trends",)),

@@ -29,9 +29,8 @@ def times(
     column: str | list[str], factor: float, rows: Callable[[pd.Index], object]
 ) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Some rows of some columns times a factor."""
-    return spoiled(lambda f: f.assign(**{
-        name: f[name].where(~rows(f.index), f[name] * factor) for name in ([column] if isinstance(column, str) else column)
-    }))  # fmt: skip
+    names = [column] if isinstance(column, str) else column
+    return spoiled(lambda f: f.assign(**{name: f[name].where(~rows(f.index), f[name] * factor) for name in names}))
 
 
 BARS = ["open", "high", "low", "close", "adj_close"]
