@@ -8,6 +8,7 @@ Why    raw data are fetched once and never changed; everything else can be made 
 """
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -31,9 +32,9 @@ class Params(Block):
     data: DataConfig
 
 
-def store() -> RawStore:
+def store(vintage: date | None = None) -> RawStore:
     """Outside the repository, so that every clone and every experiment shares it."""
-    return RawStore(Path(os.environ.get("FINSCALE_STORE") or user_data_path("finscale") / "raw"))
+    return RawStore(Path(os.environ.get("FINSCALE_STORE") or user_data_path("finscale") / "raw"), vintage)
 
 
 def manifest_row(source: Source, series: Fetched) -> dict[str, object]:
@@ -65,7 +66,7 @@ def with_join_note(found: list[Fetched]) -> list[Fetched]:
 def main() -> None:
     params = load_params(Params)
     data = params.data.model_copy(update={"directory": os.path.expandvars(params.data.directory)})
-    found = with_join_note(fetch(params.source, params.assets, params.quality, data, store()))
+    found = with_join_note(fetch(params.source, params.assets, params.quality, data, store(data.vintage)))
     for one in found:
         write_parquet(RAW / f"{one.wanted.name}.parquet", one.frame)
     for stale in set(RAW.glob("*.parquet")) - {RAW / f"{one.wanted.name}.parquet" for one in found}:

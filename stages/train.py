@@ -154,12 +154,17 @@ def scratch() -> Path:
     return scratch_folder(dict(os.environ), Path.cwd())
 
 
+def logged(params: Params) -> dict[str, Any]:
+    """What the log and its mirrors hold of the settings: every axis, and all that decides a result."""
+    settings = params.model_dump(mode="json", exclude={"train": NO_RESULT})
+    return settings | settings.pop("train")
+
+
 def start_tracker(params: Params, key: str, fold: StoredFold, compute: Compute) -> Tracker | None:
     """The log and its mirrors; of several processes the first alone writes."""
     if not sharding.is_main():
         return None
-    settings = params.model_dump(mode="json", exclude={"train": NO_RESULT})
-    settings |= settings.pop("train") | {"data_md5": md5_of(fold.of(DEVELOPMENT))}
+    settings = logged(params) | {"data_md5": md5_of(fold.of(DEVELOPMENT))}
     seed = f"{params.seed}-{fold.name}" if fold.count > 1 else str(params.seed)
     name = f"{params.task}-{format_budget(params.budget)}-{seed}-{key[:6]}"
     log = LOG if fold.position == 0 else LOG / "folds" / fold.name

@@ -77,7 +77,7 @@ def _factor(older: pd.DataFrame, newer: pd.DataFrame, column: str, symbol: str) 
         day = both["date"][np.abs(ratio / factor - 1).argmax()]
         raise InputError(
             f"{symbol}: Yahoo has revised {column} of {day:%Y-%m-%d} since it was stored, and not by one factor; "
-            "begin a new store (FINSCALE_STORE) to take the new history as a whole"
+            "set data.vintage to the day of today to take the new history as a whole"
         )
     return factor
 
