@@ -2,9 +2,12 @@
 
 from datetime import date, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
-import exchange_calendars
 import pandas as pd
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
 
 TIME_ZONE = "America/New_York"
 _FIRST_SESSION = "1960-01-01"
@@ -12,8 +15,10 @@ _SETTLED = pd.Timedelta(hours=4)  # before midnight: four hours after the close,
 
 
 @cache
-def exchange() -> exchange_calendars.ExchangeCalendar:
+def exchange() -> "ExchangeCalendar":
     """The New York Stock Exchange's calendar (XNYS)."""
+    import exchange_calendars  # most stages only ask which week a day is of
+
     return exchange_calendars.get_calendar("XNYS", start=_FIRST_SESSION)
 
 

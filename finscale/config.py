@@ -65,6 +65,30 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class FeatureAxes(Block):
+    """What decides the features."""
+
+    assets: AssetTier
+    quality: Quality
+    timescale: Timescale
+    tier: FeatureTier
+
+
+class StudyAxes(FeatureAxes):
+    """What is fixed along a curve over budgets."""
+
+    source: Source
+    task: Task
+    horizon: Horizon
+
+
+class Axes(StudyAxes):
+    """All that experiments vary."""
+
+    budget: Budget
+    seed: int
+
+
 P = TypeVar("P", bound=Block)
 
 

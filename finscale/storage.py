@@ -70,9 +70,10 @@ def join_arrow(path: Path, parts: Iterable[Path]) -> None:
     write_atomically(path, write)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A table; with `columns` nothing but these is read."""
     _require(path)
-    return pd.read_parquet(path)
+    return pd.read_parquet(path, columns=None if columns is None else list(columns))
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

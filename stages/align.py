@@ -5,18 +5,13 @@ Writes data/interim/series.parquet  date and one column per economic, sentiment,
 Why    a value enters on the first session after it was public (finscale/data/series.py has the lags and their reasons).
 """
 
-from pathlib import Path
-
 import pandas as pd
 
 from finscale.calendar import sessions
 from finscale.cli import run
 from finscale.data.series import on_sessions
 from finscale.storage import read_json, read_parquet, write_parquet
-
-RAW = Path("data/raw")
-VALIDATED = Path("metrics/validate.json")
-SERIES = Path("data/interim/series.parquet")
+from stages.paths import RAW, SERIES, VALIDATED
 
 
 def main() -> None:

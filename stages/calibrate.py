@@ -1,7 +1,7 @@
-"""calibrate: model + calibration rows -> models/calibration.json
+"""calibrate: outputs on calibration rows -> models/calibration.json
 
-Reads  models/model.{safetensors,json}, data/processed/development.parquet
-       models/model_folds/, data/processed/development_folds/, data/processed/folds.csv  of the folds after the first
+Reads  data/processed/model_predictions.parquet, and of the development rows their labels
+       data/processed/development_folds/, data/processed/folds.csv  of the folds after the first
 Writes models/calibration.json  the chosen method, every method's numbers, and the calibration rows' loss with each
        models/calibration_folds/  the same of each fold after the first
 Why    probabilities are fitted to reality on rows that neither trained nor chose the model, before anyone looks
@@ -9,32 +9,22 @@ Why    probabilities are fitted to reality on rows that neither trained nor chos
        taken, which one of the methods shrinks towards.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.data.dataset import feature_names, read_development
-from finscale.data.folds import StoredFold, folder_of_later, read_folds, remove_others
-from finscale.data.windows import Windows
+from finscale.data.dataset import SCORED, read_development
+from finscale.data.folds import StoredFold, read_folds, remove_others
 from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.calibration import METHODS, calibrated, fit_all
 from finscale.evaluation.config import CalibrateConfig, Method
 from finscale.evaluation.metrics import log_loss_rows
-from finscale.storage import write_json
-from finscale.training import checkpoint
-from finscale.training.prediction import predict
-
-DEVELOPMENT = Path("data/processed/development.parquet")
-DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)
-FOLDS = Path("data/processed/folds.csv")
-WEIGHTS = Path("models/model.safetensors")
-MODEL = Path("models/model.json")
-MODEL_FOLDS = folder_of_later(MODEL)
-CALIBRATION = Path("models/calibration.json")
-CALIBRATION_FOLDS = folder_of_later(CALIBRATION)
+from finscale.evaluation.rows import attach
+from finscale.storage import read_parquet, write_json
+from stages.paths import CALIBRATION, DEVELOPMENT, FOLDS, MODEL_PREDICTIONS
 
 
 class Params(Block):
@@ -48,15 +38,14 @@ def calibrate(logits: np.ndarray, label: np.ndarray, known_rate: float, method: 
     return {"method": method, "rows": len(label), "loss": loss, "fitted": fitted}
 
 
-def calibrate_fold(params: Params, fold: StoredFold) -> None:
+def calibrate_fold(params: Params, outputs: pd.DataFrame, fold: StoredFold) -> None:
     if not is_binary(params.task):
         write_json(fold.of(CALIBRATION), {"method": "none"})
         return
-    rows = read_development(fold.of(DEVELOPMENT))
-    trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
-    windows = Windows(rows, "calibration", trained.model.context_length, trained.compute.device)
-    logits = predict(trained.network, windows, trained.compute)
-    found = calibrate(logits, windows.label.cpu().numpy(), base_rate(rows), params.calibrate.method)
+    rows = read_development(fold.of(DEVELOPMENT), SCORED)
+    judged = attach(rows[rows["split"] == "calibration"], outputs, fold, "predict")
+    logits, label = judged["output"].to_numpy(), judged["label"].to_numpy()
+    found = calibrate(logits, label, base_rate(rows), params.calibrate.method)
     write_json(fold.of(CALIBRATION), found)
     before, after = found["loss"]["none"], found["loss"][found["method"]]
     print(
@@ -69,9 +58,9 @@ def main() -> None:
     params = load_params(Params)
     if not is_binary(params.task):
         print("calibrate: a regression has no probabilities to calibrate")
-    folds = read_folds(FOLDS)
+    folds, outputs = read_folds(FOLDS), read_parquet(MODEL_PREDICTIONS)
     for fold in folds:
-        calibrate_fold(params, fold)
+        calibrate_fold(params, outputs, fold)
     remove_others(CALIBRATION, folds)
 
 

@@ -15,38 +15,30 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Block, Source, Task, is_binary, load_params
-from finscale.evaluation import baselines, comparison
+from finscale.config import Source, Task, is_binary, load_params
+from finscale.evaluation import comparison
+from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.config import CompareConfig
 from finscale.scaling.ledger import read_ledger
-from finscale.scaling.settings import read_settings, same_settings, settings_of
+from finscale.scaling.settings import SettingsBlocks, read_settings, same_settings, settings_of
 from finscale.storage import read_json, read_parquet, write_json
+from stages.paths import COMPARED, EXPERIMENT, PREDICTIONS
 
-PREDICTIONS = Path("data/processed/predictions.parquet")
-EXPERIMENT = Path("metrics/experiment.json")
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")
-METRICS = Path("metrics/compare.json")
 
 BENCHMARK = "base_rate"
 
 
-class Params(Block):
+class Params(SettingsBlocks):
     source: Source
     task: Task
     compare: CompareConfig
-    # As they stand there, to be compared with what other runs had: `configure` checks them.
-    evaluation: dict[str, Any]
-    data: dict[str, Any]
-    label: dict[str, Any]
-    dataset: dict[str, Any]
-    tune: dict[str, Any]
-    train: dict[str, Any]
-    calibrate: dict[str, Any]
+    evaluation: dict[str, Any]  # as it stands there, as the blocks are
 
 
 def compare(test: pd.DataFrame, params: Params, block_length: int, confidence: float) -> dict[str, Any]:
-    config, names = params.compare, ["model", *baselines.names_of(is_binary(params.task))]
+    config, names = params.compare, ["model", *names_of(is_binary(params.task))]
     losses = comparison.daily_losses(test, names, is_binary(params.task))
     resampling = (block_length, config.resamples)
     return {
@@ -69,7 +61,7 @@ def main() -> None:
     block_length, confidence = told["scores"]["block_length"], told["scores"]["confidence"]
     tried = configurations_tried(params, told["axes"])
     found = {"configurations": tried} | compare(test, params, block_length, confidence)
-    write_json(METRICS, found)
+    write_json(COMPARED, found)
     best = [name for name, about in found["model_confidence_set"].items() if about["in_set"]]
     spa = found["superior_predictive_ability"]
     print(f"compare: not told from the best: {', '.join(best)}; any better than {BENCHMARK}: p = {spa['p_value']:.3f}")

@@ -8,23 +8,11 @@ Why    every stage checks its own keys; this one checks the whole file, so that 
 from pathlib import Path
 
 from finscale.cli import run
-from finscale.config import (
-    AssetTier,
-    Block,
-    Budget,
-    FeatureTier,
-    Horizon,
-    Quality,
-    Source,
-    Task,
-    Timescale,
-    check_params,
-    read_yaml,
-)
+from finscale.config import Axes, check_params, read_yaml
 from finscale.data.dataset import DatasetConfig
 from finscale.data.labels import LabelConfig
 from finscale.data.walk_forward import EvaluationConfig
-from finscale.evaluation.config import CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
+from finscale.evaluation.config import BaselinesConfig, CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
 from finscale.meta.config import MetaConfig
 from finscale.search.config import TuneConfig
 from finscale.sources.config import DataConfig
@@ -33,22 +21,14 @@ from finscale.training.config import TrainConfig
 PARAMS = Path("params.yaml")
 
 
-class Params(Block):
+class Params(Axes):
     """All of params.yaml: the axes, then one block per stage."""
 
-    source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
-    task: Task
-    horizon: Horizon
-    budget: Budget
-    seed: int
     data: DataConfig
     label: LabelConfig
     dataset: DatasetConfig
     evaluation: EvaluationConfig
+    baselines: BaselinesConfig
     tune: TuneConfig
     train: TrainConfig
     calibrate: CalibrateConfig

@@ -1,9 +1,11 @@
-"""dataset: features + labels -> data/processed/{development,test}.parquet
+"""dataset: features + labels -> data/processed/{development,test,test_labels}.parquet
 
 Reads  data/interim/features.parquet, data/processed/labels.parquet
 Writes data/processed/development.parquet  train, validation and calibration rows, z-scored features
-       data/processed/test.parquet         test rows, which only `evaluate` can open
-       data/processed/{development,test}_folds/  the same of the folds after the first (evaluation.scheme walk_forward)
+       data/processed/test.parquet         features of the test rows, which only `predict` and `baselines` can open
+       data/processed/test_labels.parquet  their labels, which only `evaluate` can open
+       data/processed/{development,test,test_labels}_folds/  the same of the folds after the first (evaluation.scheme
+                                           walk_forward)
        data/processed/folds.csv            first and last day of each fold's splits
        data/processed/scaler.csv           feature, mean, std of the training rows
        metrics/dataset.json                rows, days and positives per split
@@ -22,6 +24,7 @@ from finscale.data.dataset import (
     DatasetConfig,
     check_splits,
     describe,
+    divide,
     feature_names,
     fit_scaler,
     join,
@@ -29,18 +32,12 @@ from finscale.data.dataset import (
     split_rows,
     usable_days,
 )
-from finscale.data.folds import StoredFold, fold_table, folder_of_later, read_folds, remove_others
+from finscale.data.folds import StoredFold, fold_table, read_folds, remove_others
 from finscale.data.splits import Fold, single_fold
 from finscale.data.walk_forward import EvaluationConfig, walk_forward_folds
 from finscale.storage import read_parquet, write_csv, write_json, write_parquet
+from stages.paths import DEVELOPMENT, FEATURES, FOLDS, LABELS, TEST, TEST_LABELS
 
-FEATURES = Path("data/interim/features.parquet")
-LABELS = Path("data/processed/labels.parquet")
-DEVELOPMENT = Path("data/processed/development.parquet")
-DEVELOPMENT_FOLDS = folder_of_later(DEVELOPMENT)
-TEST = Path("data/processed/test.parquet")
-TEST_FOLDS = folder_of_later(TEST)
-FOLDS = Path("data/processed/folds.csv")
 SCALER = Path("data/processed/scaler.csv")
 METRICS = Path("metrics/dataset.json")
 
@@ -79,11 +76,11 @@ def check(joined: pd.DataFrame, folds: list[Fold], params: Params) -> dict[str, 
 
 
 def write_fold(rows: pd.DataFrame, fold: Fold, stored: StoredFold) -> pd.DataFrame:
-    """Write the development and the test rows of one fold; returns its scaler."""
+    """Write the development rows, the test features and the test labels of one fold; returns its scaler."""
     rows, scaler = normalise(rows)
-    in_development = rows["date"] <= fold.periods["calibration"].last
-    write_parquet(stored.of(DEVELOPMENT), rows[in_development])
-    write_parquet(stored.of(TEST), rows[~in_development])
+    tables = divide(rows, fold.periods["calibration"].last)
+    for path, table in zip((DEVELOPMENT, TEST, TEST_LABELS), tables, strict=True):
+        write_parquet(stored.of(path), table)
     return scaler if stored.count == 1 else scaler.assign(fold=stored.name)
 
 
@@ -95,7 +92,7 @@ def main() -> None:
     write_csv(FOLDS, fold_table(folds))
     stored, reserve = read_folds(FOLDS), params.dataset.context_reserve
     scalers = [write_fold(split_rows(joined, fold, reserve), fold, at) for fold, at in zip(folds, stored, strict=True)]
-    for path in (DEVELOPMENT, TEST):
+    for path in (DEVELOPMENT, TEST, TEST_LABELS):
         remove_others(path, stored)
     write_csv(SCALER, pd.concat(scalers))
     write_json(METRICS, summary)

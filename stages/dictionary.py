@@ -1,6 +1,6 @@
 """dictionary: every parquet file -> docs/data_dictionary.md, data/samples
 
-Reads  data/raw, data/interim/*, data/processed/{labels,development}.parquet; of the test split only its schema
+Reads  data/raw, data/interim/*, data/processed/{labels,development}.parquet; of {test,test_labels} only the schema
 Writes docs/data_dictionary.md  per file: shape, dates, source, md5, columns with their meaning, statistics
        data/samples/*.csv       up to 1000 rows of each, for review by eye
 Why    a column that nobody can explain should not be in a study.
@@ -11,22 +11,15 @@ from pathlib import Path
 import yaml
 
 from finscale.cli import run
-from finscale.config import AssetTier, Block, FeatureTier, Quality, Timescale, load_params
+from finscale.config import FeatureAxes, load_params
 from finscale.data.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.data.series import PUBLICATION
 from finscale.indicators.catalogue import features_of
 from finscale.indicators.quality import features_of_series
 from finscale.storage import read_parquet, write_csv, write_text
+from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 
 PIPELINE = Path("dvc.yaml")
-RAW = Path("data/raw")
-DAILY = Path("data/interim/daily.parquet")
-BARS = Path("data/interim/bars.parquet")
-SERIES = Path("data/interim/series.parquet")
-FEATURES = Path("data/interim/features.parquet")
-LABELS = Path("data/processed/labels.parquet")
-DEVELOPMENT = Path("data/processed/development.parquet")
-TEST = Path("data/processed/test.parquet")
 DICTIONARY = Path("docs/data_dictionary.md")
 SAMPLES = Path("data/samples")
 
@@ -50,11 +43,8 @@ _COLUMNS = {
 }
 
 
-class Params(Block):
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
+class Params(FeatureAxes):
+    """What decides which columns there are."""
 
 
 def meanings(params: Params) -> dict[str, Meaning]:
@@ -99,10 +89,11 @@ def write_samples(files: list[Path]) -> None:
 def main() -> None:
     params = load_params(Params)
     files = [*sorted(RAW.glob("*.parquet")), DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
-    text = generate_data_dictionary([*files, TEST], lineage(), meanings(params), frozenset({TEST}))
+    closed = (TEST, TEST_LABELS)
+    text = generate_data_dictionary([*files, *closed], lineage(), meanings(params), frozenset(closed))
     write_text(DICTIONARY, text)
     write_samples(files)
-    print(f"dictionary: {len(files) + 1} files described in {DICTIONARY}, samples in {SAMPLES}")
+    print(f"dictionary: {len(files) + len(closed)} files described in {DICTIONARY}, samples in {SAMPLES}")
 
 
 if __name__ == "__main__":

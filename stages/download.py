@@ -17,12 +17,11 @@ from platformdirs import user_data_path
 from finscale.cli import run
 from finscale.config import AssetTier, Block, Quality, Source, load_params
 from finscale.data.series import rate_3m_note
-from finscale.sources import Fetched, fetch
 from finscale.sources.config import DataConfig
+from finscale.sources.fetch import Fetched, fetch
 from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_csv, write_parquet
-
-RAW = Path("data/raw")
+from stages.paths import RAW
 
 
 class Params(Block):

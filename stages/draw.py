@@ -15,16 +15,11 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.evaluation.baselines import names_of
+from finscale.evaluation.baseline_names import names_of
 from finscale.pages import run_figures
 from finscale.storage import read_json, read_parquet, write_atomically
+from stages.paths import BY_YEAR_TABLE, CONFORMAL, EQUITY_TABLE, EXPERIMENT, PREDICTIONS, RELIABILITY_TABLE
 
-PREDICTIONS = Path("data/processed/predictions.parquet")
-CONFORMAL = Path("data/processed/conformal.parquet")
-EXPERIMENT = Path("metrics/experiment.json")
-RELIABILITY_TABLE = Path("plots/reliability.csv")
-EQUITY_TABLE = Path("plots/equity.csv")
-BY_YEAR_TABLE = Path("plots/by_year.csv")
 RELIABILITY = Path("plots/reliability.png")
 RANKING = Path("plots/ranking.png")
 EQUITY = Path("plots/equity.png")

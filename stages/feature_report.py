@@ -12,14 +12,14 @@ Why    a feature that leaves the range it was trained on tells the model nothing
 from pathlib import Path
 
 from finscale.cli import run
-from finscale.config import AssetTier, Block, FeatureTier, Quality, Source, Timescale, load_params
+from finscale.config import FeatureAxes, Source, load_params
 from finscale.data.dataset import DatasetConfig
 from finscale.indicators.catalogue import features_of
 from finscale.indicators.quality import features_of_series
 from finscale.pages.feature_page import drift, page, plot_correlation, plot_drift, training_sample
 from finscale.storage import read_json, read_parquet, write_atomically, write_csv, write_text
+from stages.paths import FEATURES
 
-FEATURES = Path("data/interim/features.parquet")
 METRICS = Path("metrics/features.json")
 PAGE = Path("reports/features.md")
 TABLE = Path("reports/features.csv")
@@ -27,12 +27,8 @@ CORRELATION = Path("plots/feature_correlation.png")
 DRIFT = Path("plots/feature_drift.png")
 
 
-class Params(Block):
+class Params(FeatureAxes):
     source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
     dataset: DatasetConfig
 
 

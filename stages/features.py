@@ -18,24 +18,19 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import AssetTier, Block, FeatureTier, Quality, Timescale, load_params
+from finscale.config import FeatureAxes, load_params
 from finscale.errors import InputError
 from finscale.indicators.catalogue import NoUsableRowError, compute, drop_warmup, first_usable
 from finscale.indicators.quality import economic_features, quality_features
 from finscale.storage import join_arrow, read_parquet, write_arrow, write_json
+from stages.paths import DAILY, FEATURES, SERIES
 
-DAILY = Path("data/interim/daily.parquet")
-SERIES = Path("data/interim/series.parquet")
-FEATURES = Path("data/interim/features.parquet")
 METRICS = Path("metrics/features.json")
 WORKERS = 2  # assets at a time; each takes about 0.4 GB at tier a2000
 
 
-class Params(Block):
-    assets: AssetTier
-    quality: Quality
-    tier: FeatureTier
-    timescale: Timescale
+class Params(FeatureAxes):
+    """What decides the features, and nothing else."""
 
 
 def features(daily: pd.DataFrame, series: pd.DataFrame, start: pd.Timestamp, params: Params) -> pd.DataFrame:

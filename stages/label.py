@@ -5,8 +5,6 @@ Writes data/processed/labels.parquet  date, asset, label, exit, last_known
 Why    labels are computed once, from prices, so that no scaling can touch them.
 """
 
-from pathlib import Path
-
 import pandas as pd
 
 from finscale.cli import run
@@ -14,9 +12,7 @@ from finscale.config import Block, Horizon, Task, Timescale, load_params
 from finscale.data.labels import LabelConfig, horizon_on
 from finscale.data.labels import label as label_asset
 from finscale.storage import read_parquet, write_parquet
-
-BARS = Path("data/interim/bars.parquet")
-LABELS = Path("data/processed/labels.parquet")
+from stages.paths import BARS, LABELS
 
 
 class Params(Block):

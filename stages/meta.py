@@ -19,18 +19,14 @@ from finscale.cli import run
 from finscale.config import Block, Horizon, Source, Task, Timescale, is_binary, load_params
 from finscale.errors import InputError
 from finscale.evaluation.config import EvaluateConfig
-from finscale.meta import judgement
 from finscale.meta.base_runs import BaseRun
-from finscale.meta.boosting import walk_forward
 from finscale.meta.config import MetaConfig
 from finscale.meta.inputs import Inputs, join
-from finscale.meta.leaks import check_relations
 from finscale.meta.made_on import check_made_on, made_on
 from finscale.storage import read_json, read_parquet, write_json, write_parquet
+from stages.paths import FEATURES, LABELS
 
 BASE_RUNS = Path("results/base_runs")
-FEATURES = Path("data/interim/features.parquet")
-LABELS = Path("data/processed/labels.parquet")
 PREDICTIONS = Path("data/processed/meta.parquet")
 METRICS = Path("metrics/meta.json")
 
@@ -71,6 +67,9 @@ def same_label(base: BaseRun, params: Params) -> bool:
 
 
 def meta(inputs: Inputs, rivals: tuple[str, ...], params: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
+    from finscale.meta import judgement  # with CatBoost, seconds to import, and most runs have no meta-model
+    from finscale.meta.boosting import walk_forward
+
     binary = is_binary(params.task)
     tested = walk_forward(inputs.rows, inputs.names, rivals, params.meta, binary, params.seed)
     found = judgement.judge(tested, params.horizon, binary, params.evaluate)
@@ -88,6 +87,8 @@ def main() -> None:
     if not params.meta.runs:
         write_nothing()
         return
+    from finscale.meta.leaks import check_relations
+
     bases, labels = [read_base_run(name, params) for name in params.meta.runs], read_parquet(LABELS)
     inputs = join(labels, bases, read_parquet(FEATURES), params.meta.features, params.timescale)
     check_relations(inputs.rows, inputs.names, labels, params.meta.leak_auc)

@@ -34,28 +34,21 @@ from finscale.pages.run_summary import (
 from finscale.pages.study_page import Results, build_page
 from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
+from stages.paths import COMPARED, CONFORMAL, EQUITY_TABLE, EXPERIMENT, LOG, PREDICTIONS, RELIABILITY_TABLE, TUNED
 
 DATASET_METRICS = Path("metrics/dataset.json")
 METRICS = Path("metrics/evaluate.json")
-EXPERIMENT = Path("metrics/experiment.json")
-COMPARED = Path("metrics/compare.json")
 TRADED = Path("metrics/trade.json")
 SCALING_METRICS = Path("metrics/scaling.json")
 SCALING_REPORTS = Path("reports/scaling.json")
 ALL_RESULTS = Path("results/all_results.csv")
 SCALING_FIGURES = Path("plots/scaling")
-RELIABILITY = Path("plots/reliability.csv")
 MANIFEST = Path("data/raw/manifest.csv")
-LOG = Path("dvclive")
-TUNED = Path("models/tune")
 TEMPLATE = Path("finscale/page.html")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")
 RELIABILITY_FIGURE = Path("plots/reliability.png")
-PREDICTIONS = Path("data/processed/predictions.parquet")
-CONFORMAL = Path("data/processed/conformal.parquet")
-EQUITY = Path("plots/equity.csv")
 BY_YEAR_FIGURE = Path("plots/by_year.png")
 RUN_FIGURE = Path("plots/run.png")
 PAGE = Path("reports/index.html")
@@ -70,7 +63,9 @@ FIGURES = {
 _TEXT = ("budget", "key", "code", "data", "commit", "settings")  # columns of ALL_RESULTS that may look like numbers
 
 # Everything that decides a number on the page, for its provenance.
-_INPUTS = (DATASET_METRICS, METRICS, EXPERIMENT, COMPARED, TRADED, SCALING_REPORTS, ALL_RESULTS, RELIABILITY, MANIFEST)
+_INPUTS = (
+    DATASET_METRICS, METRICS, EXPERIMENT, COMPARED, TRADED, SCALING_REPORTS, ALL_RESULTS, RELIABILITY_TABLE, MANIFEST,
+)  # fmt: skip
 
 
 def read_losses() -> pd.DataFrame:
@@ -128,7 +123,7 @@ def run_curves(experiment: dict[str, Any]) -> RunCurves:
     return RunCurves(
         roc=roc_table(test, names, positive),
         precision_recall=precision_recall_table(test, names, positive),
-        equity=equity_table(pd.read_csv(EQUITY)),
+        equity=equity_table(pd.read_csv(EQUITY_TABLE)),
         coverage=coverage_table(read_parquet(CONFORMAL)),
         level=scores["conformal"]["level"],
     )
@@ -170,7 +165,7 @@ def write_texts(experiment: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY)
+    experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY_TABLE)
     intervals = interval_rows(experiment["scores"]["models"])
     shown = reliability if len(reliability) else None
     write_atomically(RUN_FIGURE, lambda temporary: plot_run(read_losses(), intervals, shown, temporary))

@@ -8,19 +8,13 @@ Why    one table of bars, adjusted for splits and dividends. Labels are made fro
        days, for indicators of other timescales.
 """
 
-from pathlib import Path
-
 import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Timescale, load_params
 from finscale.data.bars import adjust, get_freq_string, resample_ohlcv
 from finscale.storage import read_json, read_parquet, write_parquet
-
-RAW = Path("data/raw")
-VALIDATED = Path("metrics/validate.json")
-DAILY = Path("data/interim/daily.parquet")
-BARS = Path("data/interim/bars.parquet")
+from stages.paths import BARS, DAILY, RAW, VALIDATED
 
 
 class Params(Block):

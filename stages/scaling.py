@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import AssetTier, Block, FeatureTier, Horizon, Quality, Source, Task, Timescale, load_params
+from finscale.config import StudyAxes, load_params
 from finscale.data.walk_forward import EvaluationConfig
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import plot_scaling_curve
@@ -27,7 +27,7 @@ from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import read_ledger, study_name
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
-from finscale.scaling.settings import Settings, read_settings, settings_of_all_sources
+from finscale.scaling.settings import Settings, SettingsBlocks, read_settings, settings_of_all_sources
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 
 LEDGER = Path("results/ledger.csv")
@@ -42,27 +42,12 @@ SUMMARY = Path("reports/experiments.md")
 ALL_RESULTS = Path("results/all_results.csv")
 
 
-class Params(Block):
-    source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
-    task: Task
-    horizon: Horizon
+class Params(StudyAxes, SettingsBlocks):
     evaluation: EvaluationConfig
-    # As they stand there, to be compared with what other runs had: `configure` checks them.
-    data: dict[str, Any]
-    label: dict[str, Any]
-    dataset: dict[str, Any]
-    tune: dict[str, Any]
-    train: dict[str, Any]
-    calibrate: dict[str, Any]
 
     def axes(self) -> dict[str, Any]:
         """What the ledger calls a curve by."""
-        axes = self.model_dump(include={"source", "assets", "quality", "timescale", "tier", "task", "horizon"})
-        return axes | {"scheme": self.evaluation.identity(self.source)}
+        return self.model_dump(include=set(StudyAxes.model_fields)) | {"scheme": self.evaluation.identity(self.source)}
 
     def settings(self) -> Settings:
         """Those of the curves with plain names."""

@@ -15,16 +15,12 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import Block, Horizon, Task, is_binary, load_params
 from finscale.evaluation import trading
+from finscale.evaluation.bootstrap import horizon_sessions
 from finscale.evaluation.config import TradeConfig
-from finscale.evaluation.scoring import horizon_sessions
 from finscale.storage import read_json, read_parquet, write_csv, write_json
+from stages.paths import BARS, COMPARED, EQUITY_TABLE, EXPERIMENT, PREDICTIONS
 
-PREDICTIONS = Path("data/processed/predictions.parquet")
-BARS = Path("data/interim/bars.parquet")
-EXPERIMENT = Path("metrics/experiment.json")
-COMPARISON = Path("metrics/compare.json")
 METRICS = Path("metrics/trade.json")
-EQUITY = Path("plots/equity.csv")
 
 
 class Params(Block):
@@ -52,7 +48,7 @@ def measure(account: pd.DataFrame, scores: dict[str, Any], configurations: int) 
 def main() -> None:
     params = load_params(Params)
     predictions, scores = read_parquet(PREDICTIONS), read_json(EXPERIMENT)["scores"]
-    tried = read_json(COMPARISON)["configurations"]["on_these_labels"]
+    tried = read_json(COMPARED)["configurations"]["on_these_labels"]
     found = accounts(predictions[predictions["split"] == "test"], read_parquet(BARS), params)
     # Buy-and-hold was not picked from many: one configuration.
     told = {
@@ -61,7 +57,7 @@ def main() -> None:
     }
     write_json(METRICS, {"configurations": tried} | told)
     held = found["buy_and_hold"]["return"].rename("buy_and_hold")
-    write_csv(EQUITY, found["model"].join(held).rename_axis("date").reset_index())
+    write_csv(EQUITY_TABLE, found["model"].join(held).rename_axis("date").reset_index())
     for name, about in told.items():
         low, high = about["sharpe"]["low"], about["sharpe"]["high"]
         print(f"trade: {name.replace('_', ' ')}: {about['annual_return']:+.1%} a year after costs, "

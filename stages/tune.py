@@ -14,28 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from finscale.cli import run
-from finscale.config import (
-    AssetTier,
-    Block,
-    Budget,
-    FeatureTier,
-    Horizon,
-    Quality,
-    Source,
-    Task,
-    Timescale,
-    format_budget,
-    load_params,
-)
+from finscale.config import Budget, StudyAxes, format_budget, load_params
 from finscale.imports import import_closure
 from finscale.search.config import TuneConfig
 from finscale.search.space import load_search_space
 from finscale.storage import md5_of, write_text
 from finscale.training.config import TrainConfig
+from stages.paths import DEVELOPMENT, TUNED
 
-DEVELOPMENT = Path("data/processed/development.parquet")
 SPACES = Path("search_spaces")
-TUNED = Path("models/tune")
 
 # They decide how a study is run, not what its trials are worth: a study goes on when they change.
 _NOT_IN_KEY = {
@@ -44,14 +31,7 @@ _NOT_IN_KEY = {
 }
 
 
-class Params(Block):
-    source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
-    task: Task
-    horizon: Horizon
+class Params(StudyAxes):
     budget: Budget
     train: TrainConfig
     tune: TuneConfig
@@ -78,7 +58,7 @@ def search(params: Params) -> None:
     from finscale.search import session  # Optuna and torch take seconds to import, and most runs search nothing
     from finscale.search.results import write_results
     from finscale.training.interrupt import RunStoppedError
-    from finscale.training.resume import scratch_folder
+    from finscale.training.scratch import scratch_folder
 
     space = load_search_space(SPACES / f"{params.tune.space}.yaml")
     data = md5_of(DEVELOPMENT)

@@ -17,12 +17,10 @@ from finscale.config import Block, load_params
 from finscale.data.agreement import TOGETHER, validate_together
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
-from finscale.pages.coverage import plot_coverage
 from finscale.sources.config import DataConfig
 from finscale.storage import read_parquet, write_atomically, write_json, write_text
+from stages.paths import RAW, VALIDATED
 
-RAW = Path("data/raw")
-METRICS = Path("metrics/validate.json")
 REPORT = Path("reports/validation.md")
 FINDINGS = Path("reports/validation.json")
 _ANEW = "these answers are stored: set data.vintage to the day of today, and the servers are asked anew"
@@ -87,13 +85,16 @@ def main() -> None:
     manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
     kinds = dict(zip(manifest["series"], manifest["kind"], strict=True))
     series = {name: (kind, read_parquet(RAW / f"{name}.parquet")) for name, kind in kinds.items()}
-    findings = [
+    alone = [
         one for name, (kind, frame) in series.items() for one in validate(name, kind, frame, accepted.get(name, []))
     ]
-    together = validate_together(series) if not any(one.rule.severity == "error" for one in findings) else []
-    findings += together
-    stop_on_errors(findings, files(manifest), (manifest["source"] == "live").any())
-    write_json(METRICS, summary(manifest, findings))
+    stop_on_errors(alone, files(manifest), (manifest["source"] == "live").any())
+    together = validate_together(series)
+    stop_on_errors(together, files(manifest))
+    findings = alone + together
+    from finscale.pages.coverage import plot_coverage  # Matplotlib: what is found wrong is said before
+
+    write_json(VALIDATED, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
     write_atomically(COVERAGE, lambda temporary: plot_coverage(manifest, temporary))

@@ -26,7 +26,7 @@ from finscale.model.shape import solve
 from finscale.training.batch_size import device_memory
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
-from finscale.training.resume import scratch_folder
+from finscale.training.scratch import scratch_folder
 from finscale.training.thermal import hottest, read_machine
 from study.cost import planned, planned_folds
 from study.remote import check_mounted

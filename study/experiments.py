@@ -24,7 +24,7 @@ from finscale.scaling.settings import Settings, digest_of, settings_of
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
-                 "tune", "train", "calibrate", "evaluate")  # fmt: skip
+                 "baselines", "tune", "train", "predict", "calibrate", "evaluate")  # fmt: skip
 
 _EVERYTHING = "stages/everything.py"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")

@@ -1,7 +1,7 @@
 """A planted market through the stages themselves: how much of the skill that there is does the model find?
 
 The stages run in a workspace of their own with settings changed and nothing replaced: every stage's main(), in the
-order of the flow; `evaluate` in a process of its own, since nobody else may open the test split. On `source: simulated,
+order of the flow; those that open test rows in processes of their own, since nobody else may. On `source: simulated,
 market: planted` the chance of a rise tomorrow is known on every day: p[t] = Phi(signal * f(z[t])), by
 finscale/sources/simulated.py.
 """
@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 from scipy.special import ndtr
 
+from finscale.data.dataset import OPEN_TEST_FEATURES, OPEN_TEST_LABELS
 from finscale.errors import InputError
 from finscale.evaluation import metrics
 from finscale.evaluation.bootstrap import choose_block_length, resample
@@ -66,12 +67,17 @@ def run_stages(folder: Path, settings: dict[str, Any]) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False))
     with contextlib.chdir(folder), _silence():
-        for stage in RESULT_STAGES[:-1]:
-            importlib.import_module(f"stages.{stage}").main()
-    evaluate = [sys.executable, "-m", f"stages.{RESULT_STAGES[-1]}"]
-    done = subprocess.run(evaluate, cwd=folder, capture_output=True, text=True, check=False)
+        for stage in (f"stages.{name}" for name in RESULT_STAGES):
+            if stage in (*OPEN_TEST_FEATURES, *OPEN_TEST_LABELS):
+                _run_apart(stage)
+            else:
+                importlib.import_module(stage).main()
+
+
+def _run_apart(stage: str) -> None:
+    done = subprocess.run([sys.executable, "-m", stage], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(f"{folder}: evaluate stopped: {done.stderr.strip()}")
+        raise InputError(f"{Path.cwd()}: {stage} stopped: {done.stderr.strip()}")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from finscale.data.bars import adjust
 from finscale.data.labels import label
 from finscale.evaluation import metrics
 from finscale.evaluation.bootstrap import choose_block_length, resample, row_weights
+from finscale.evaluation.secondary import auc_score
 from finscale.sources.config import SimulatedConfig
 from finscale.sources.simulated import last_sessions, simulate
 
@@ -78,7 +79,7 @@ def verdicts(seed: int, horizon: int, test_days: int, kind: str = "past") -> dic
     return {
         "better": metrics.skill_score(loss, reference, *sample).low > 0,
         "information": excludes(metrics.mean_score(information, *sample), 0.0),
-        "auc": excludes(metrics.auc_score(truth, p, *sample), 0.5),
+        "auc": excludes(auc_score(truth, p, *sample), 0.5),
         "information, without blocks": excludes(one_by_one, 0.0),
     }
 
@@ -90,7 +91,7 @@ def short_block_verdicts(seed: int, horizon: int, test_days: int, kind: str = "p
     information = metrics.information_rows(truth, p, np.full(len(truth), rate))
     return {
         "information, short blocks": excludes(metrics.mean_score(information, *sample), 0.0),
-        "auc, short blocks": excludes(metrics.auc_score(truth, p, *sample), 0.5),
+        "auc, short blocks": excludes(auc_score(truth, p, *sample), 0.5),
     }
 
 

@@ -1,11 +1,12 @@
 """The dataset: features and labels joined, split, purged and z-scored; test rows kept apart.
 
-Rows are (asset, day), sorted; a row whose split is `none` has no label and serves as context.
-Development rows (train, validation and calibration) and test rows live in two files per fold, and
-only the stage `evaluate` can open the second.
+Rows are (asset, day), sorted; a row whose split is `none` has no label and serves as context. Each fold has three
+files: development rows (train, validation and calibration), the features of the test rows, and their labels. Whatever
+predicts may open test features and no test label, and what scores the predictions the other way round.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from finscale.errors import InputError
 from finscale.storage import read_parquet
 
 KEYS = ("date", "asset", "split", "label", "exit", "last_known")
+SCORED = ("date", "asset", "split", "label", "exit")  # what scoring a prediction takes
+
+# The stages that may open test rows, by the name of the process's main module.
+OPEN_TEST_FEATURES = ("stages.baselines", "stages.predict")
+OPEN_TEST_LABELS = ("stages.evaluate",)
 
 
 class DatasetConfig(Block):
@@ -132,17 +138,44 @@ def check_splits(summary: dict[str, dict[str, Any]], task: Task, config: Dataset
                 )
 
 
-def read_development(path: Path) -> pd.DataFrame:
-    """Train, validation and calibration rows (and the context rows among them)."""
-    rows = read_parquet(path)
+def divide(rows: pd.DataFrame, last_development_day: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Rows as three tables: development, the features of the later rows, and the labels of the test rows.
+
+    The features keep `exit`, a day of the calendar, and `last_known`, the newest label known at the day's close: a
+    baseline predicts with both, and `feature_names` shows neither to a model. The labels are SCORED.
+    """
+    later = rows["date"] > last_development_day
+    return (
+        rows[~later],
+        rows[later].drop(columns="label"),
+        rows.loc[later & (rows["split"] == "test"), list(SCORED)],
+    )
+
+
+def read_development(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Train, validation and calibration rows (and the context rows among them). columns: `split` among them."""
+    rows = read_parquet(path, columns)
     if "test" in set(rows["split"]):
         raise InputError(f"{path} holds test rows; make it again with `dvc repro -f dataset`")
     return rows
 
 
-def read_test(path: Path) -> pd.DataFrame:
-    """Test rows: for the stage `evaluate` alone, so that nothing can be chosen on them."""
-    caller = getattr(sys.modules["__main__"].__spec__, "name", "an interactive session")
-    if caller != "stages.evaluate":
-        raise PermissionError(f"only stages.evaluate may open the test split, not {caller}")
+def read_test_features(path: Path) -> pd.DataFrame:
+    """Test rows without labels: for the stages that predict, so that nothing else can be fitted to those days."""
+    _admit(OPEN_TEST_FEATURES, "test features")
+    rows = read_parquet(path)
+    if "label" in rows:
+        raise InputError(f"{path} holds labels beside the test features; make it again with `dvc repro -f dataset`")
+    return rows
+
+
+def read_test_labels(path: Path) -> pd.DataFrame:
+    """The labels of the test rows (SCORED): for the stage `evaluate` alone, so that nothing can be chosen by them."""
+    _admit(OPEN_TEST_LABELS, "test labels")
     return read_parquet(path)
+
+
+def _admit(stages: Sequence[str], what: str) -> None:
+    caller = getattr(sys.modules["__main__"].__spec__, "name", "an interactive session")
+    if caller not in stages:
+        raise PermissionError(f"only {' and '.join(stages)} may open {what}, not {caller}")

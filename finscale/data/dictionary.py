@@ -82,7 +82,7 @@ def _section(path: Path, origin: Origin, meanings: Mapping[str, Meaning], schema
         f"- md5: `{md5_of(path)}`",
     ]
     if schema_only:
-        told.append("- statistics: none; only `evaluate` opens these rows")
+        told.append("- statistics: none; only stages that predict or score open these rows")
     frame = None if schema_only else pd.read_parquet(path)
     if frame is not None and "date" in frame and len(frame):
         told.insert(3, f"- dates: {frame['date'].min():%Y-%m-%d} to {frame['date'].max():%Y-%m-%d}")

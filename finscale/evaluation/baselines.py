@@ -15,31 +15,42 @@ from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from finscale.data.dataset import KEYS
+from finscale.data.splits import UNUSED
 from finscale.evaluation.base_rate import base_rate
-from finscale.evaluation.garch import exceedance_probability
+from finscale.evaluation.config import BaselinesConfig
+from finscale.evaluation.garch import add_deviation, exceedance_probability
+from finscale.evaluation.rows import ROW, evaluated_rows
 
 _PATIENCE = 50  # trees
 _NO_FEATURE = (*KEYS, "deviation")
 
 
-def names_of(binary: bool) -> tuple[str, ...]:
-    """The baselines of a kind of task."""
-    own = ("volatility",) if binary else ("zero", "last_return")
-    return ("base_rate", "persistence", "logistic", "catboost", *own)
+def baseline_predictions(rows: pd.DataFrame, bars: pd.DataFrame, binary: bool, config: BaselinesConfig) -> pd.DataFrame:
+    """date, asset, split and every baseline, for one fold's validation, calibration and test rows.
+
+    rows: the fold's development rows and test features (dataset.KEYS, then features); labels are read of train and
+    validation rows alone. bars: closes that the volatility baseline may know.
+    """
+    used = rows[rows["split"] != UNUSED]
+    if binary:
+        used = add_deviation(bars, used)
+    train, validation = (used[used["split"] == split] for split in ("train", "validation"))
+    wanted = evaluated_rows(used.drop(columns="label"))
+    return wanted[ROW].assign(**fit_and_predict(train, validation, wanted, binary, config))
 
 
 def fit_and_predict(
-    train: pd.DataFrame, validation: pd.DataFrame, wanted: pd.DataFrame, binary: bool, iterations: int, seed: int
+    train: pd.DataFrame, validation: pd.DataFrame, wanted: pd.DataFrame, binary: bool, config: BaselinesConfig
 ) -> dict[str, np.ndarray]:
     """Predictions of every baseline for the `wanted` rows: probabilities, or returns.
 
-    All three frames are data set rows (dataset.KEYS, then features) with labels; those of a binary task have
-    `deviation` as well, of which the other baselines see nothing.
+    All three frames are data set rows (dataset.KEYS, then features), the first two with labels; those of a binary task
+    have `deviation` as well, of which the other baselines see nothing.
     """
     names = [name for name in train if name not in _NO_FEATURE]
     linear = LogisticRegression(max_iter=1000) if binary else Ridge()
     linear.fit(train[names], train["label"])
-    boosted = _catboost(train, validation, names, binary, iterations, seed)
+    boosted = _catboost(train, validation, names, binary, config)
     common = {
         "base_rate": np.full(len(wanted), base_rate(train)),
         "persistence": _persistence(train, wanted, binary),
@@ -68,11 +79,12 @@ def _persistence(train: pd.DataFrame, wanted: pd.DataFrame, binary: bool) -> np.
 
 
 def _catboost(
-    train: pd.DataFrame, validation: pd.DataFrame, names: list[str], binary: bool, iterations: int, seed: int
+    train: pd.DataFrame, validation: pd.DataFrame, names: list[str], binary: bool, config: BaselinesConfig
 ) -> CatBoostClassifier | CatBoostRegressor:
     kind = CatBoostClassifier if binary else CatBoostRegressor
     # One thread: sums in a fixed order, so that the same trees grow every time.
-    model = kind(iterations=iterations, random_seed=seed, thread_count=1, allow_writing_files=False, verbose=False)
+    settings = {"iterations": config.catboost_iterations, "random_seed": config.seed, "thread_count": 1}
+    model = kind(**settings, allow_writing_files=False, verbose=False)
     model.fit(
         Pool(train[names], train["label"]),
         eval_set=Pool(validation[names], validation["label"]),

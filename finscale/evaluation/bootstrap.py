@@ -18,12 +18,20 @@ import math
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import CircularBlockBootstrap, optimal_block_length
-from scipy import stats
+
+from finscale.config import Horizon
+
+# arch and scipy.stats take a second to import: they are, where something is drawn.
 
 MIN_BLOCKS = 3  # fewer tell nothing of their own scatter
+_WEEK = 5  # sessions: the longest exit of the weekly horizon
 _TEST_RULE = 1.3  # block of a test: 1.3 sqrt(days), Lazarus et al. (2018), eq. 3 ...
 _RULE_DEPENDENCE = 2 * 0.7 / (1 - 0.7**2)  # ... for a first-order autoregression of 0.7: sum |j| rho_j / sum rho_j
+
+
+def horizon_sessions(horizon: Horizon) -> int:
+    """Sessions over which a label's outcome is spread, at most."""
+    return _WEEK if horizon == "weekly" else horizon
 
 
 def choose_block_length(daily_loss: np.ndarray, horizon_days: int) -> int:
@@ -36,6 +44,8 @@ def choose_block_length(daily_loss: np.ndarray, horizon_days: int) -> int:
     overlap = (horizon_days**2 - 1) / (3 * horizon_days)
     block = _TEST_RULE * math.sqrt(days * max(1.0, overlap / _RULE_DEPENDENCE))
     if np.ptp(daily_loss) > 0:  # a constant series has no dependence to keep
+        from arch.bootstrap import optimal_block_length
+
         automatic = float(optimal_block_length(daily_loss)["circular"].iloc[0])
         block = max(block, automatic) if math.isfinite(automatic) else block
     return longest_block(math.ceil(block), days)
@@ -51,6 +61,8 @@ def enclosed_share(confidence: float, block_length: int, days: int) -> float:
     b = block_length / days
     if b >= 1:
         return 1.0
+    from scipy import stats
+
     quantile = stats.t.ppf((1 + confidence) / 2, 1.5 / b) / math.sqrt(1 - b)
     return float(1 - 2 * stats.norm.sf(quantile))
 
@@ -70,6 +82,8 @@ def row_weights(days: np.ndarray, block_length: int, resamples: int, seed: int) 
     days: one value per row; all rows of a day (several assets) are drawn together. The last day is
     followed by the first, so that days at the ends are drawn as often as those between.
     """
+    from arch.bootstrap import CircularBlockBootstrap
+
     unique, day_of_row = np.unique(days, return_inverse=True)
     positions = np.arange(len(unique))
     bootstrap = CircularBlockBootstrap(min(block_length, len(unique)), positions, seed=seed)

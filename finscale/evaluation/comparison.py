@@ -19,6 +19,7 @@ import pandas as pd
 from arch.bootstrap import MCS, SPA
 
 from finscale.evaluation import metrics
+from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.bootstrap import daily_means, resample
 
 _SEED = 0  # of the resampling, a part of the measurement
@@ -30,6 +31,17 @@ def daily_losses(test: pd.DataFrame, names: list[str], binary: bool) -> pd.DataF
     return pd.DataFrame(
         {name: daily_means(metrics.loss_rows(label, test[name].to_numpy(), binary), test["date"]) for name in names}
     )
+
+
+def losses_per_day(test: pd.DataFrame, binary: bool) -> pd.DataFrame:
+    """One row per test day, for the ledger: date, rows, then mean losses over the day's rows (metrics.loss_rows).
+
+    model is calibrated as the run was set, model_raw is not; a regression's are the same. The rest are the baselines.
+    """
+    raw = test["calibrated_none"] if binary else test["model"]
+    losses = daily_losses(test.assign(model_raw=raw), ["model", "model_raw", *names_of(binary)], binary)
+    losses.insert(0, "rows", test.groupby("date").size())
+    return losses.rename_axis("date").reset_index()
 
 
 def paired_differences(

@@ -1,4 +1,4 @@
-"""The typed arguments of the stages that calibrate, evaluate, compare and trade: one block each."""
+"""The typed arguments of the stages that fit baselines, calibrate, evaluate, compare and trade: one block each."""
 
 from typing import Annotated, Literal
 
@@ -11,6 +11,11 @@ Rule = Literal["long_flat", "long_short"]  # of trading
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
+class BaselinesConfig(Block):
+    catboost_iterations: PositiveInt
+    seed: int
+
+
 class CalibrateConfig(Block):
     method: Method
 
@@ -19,7 +24,6 @@ class EvaluateConfig(Block):
     resamples: Annotated[int, Field(ge=100)]
     confidence: Fraction
     block_length: PositiveInt | Literal["auto"]
-    catboost_iterations: PositiveInt
     conformal_level: Fraction
     conformal_step: PositiveFloat
 

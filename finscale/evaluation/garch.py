@@ -18,7 +18,7 @@ _PERCENT = 100.0  # arch's optimiser wants returns of the order of 1
 def add_deviation(bars: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with `deviation`: the forecast standard deviation of the log-return from a day to its label's exit.
 
-    bars: date, asset, close, for every session. rows: labelled data set rows; those whose split is `train` say
+    bars: date, asset, close, for every session. rows: data set rows of known exit; those whose split is `train` say
     where fitting ends. Raises InputError where a GARCH model does not fit.
     """
     fitted_until = rows.loc[rows["split"] == "train", "exit"].max()
@@ -47,7 +47,7 @@ def _deviation(close: pd.Series, rows: pd.DataFrame, fitted_until: pd.Timestamp,
     fitted = _garch(returns.loc[:fitted_until]).fit(disp="off", show_warning=False)
     if fitted.convergence_flag != 0:
         raise InputError(
-            f"evaluate: GARCH(1,1) does not converge on the training returns of {asset} ({fitted_until:%Y-%m-%d} "
+            f"baselines: GARCH(1,1) does not converge on the training returns of {asset} ({fitted_until:%Y-%m-%d} "
             "and before); give it a longer training split (dataset.split)"
         )
     mu, omega, alpha, beta = (fitted.params[name] for name in ("mu", "omega", "alpha[1]", "beta[1]"))

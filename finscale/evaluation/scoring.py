@@ -12,12 +12,20 @@ import pandas as pd
 
 from finscale.config import Horizon
 from finscale.errors import InputError
-from finscale.evaluation import baselines, metrics
-from finscale.evaluation.bootstrap import MIN_BLOCKS, choose_block_length, daily_means, enclosed_share, row_weights
+from finscale.evaluation import metrics
+from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.bootstrap import (
+    MIN_BLOCKS,
+    choose_block_length,
+    daily_means,
+    enclosed_share,
+    horizon_sessions,
+    row_weights,
+)
 from finscale.evaluation.calibration import METHODS, calibration_error
 from finscale.evaluation.config import EvaluateConfig
+from finscale.evaluation.secondary import secondary_scores
 
-_WEEK = 5  # sessions: the longest exit of the weekly horizon
 _SEED = 0  # the resampling is part of the measurement, not of the experiment: its seed never varies
 
 
@@ -38,11 +46,6 @@ class Resampling:
             "confidence": self.confidence,
             "enclosed": self.enclosed,
         }
-
-
-def horizon_sessions(horizon: Horizon) -> int:
-    """Sessions over which a label's outcome is spread, at most."""
-    return _WEEK if horizon == "weekly" else horizon
 
 
 def resampling(test: pd.DataFrame, horizon: Horizon, binary: bool, config: EvaluateConfig) -> Resampling:
@@ -70,7 +73,7 @@ def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]
     information: the Clark-West statistic, above 0 where predictions know something that the base rate does not.
     """
     label, prediction = test["label"].to_numpy(), test["model"].to_numpy()
-    names = ("model", *baselines.names_of(binary))
+    names = ("model", *names_of(binary))
     loss = {name: metrics.loss_rows(label, test[name].to_numpy(), binary) for name in names}
     base = test["base_rate"].to_numpy()
     sample = (drawn.weights, drawn.enclosed)
@@ -85,7 +88,7 @@ def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]
     }
     return drawn.describe() | {
         "models": {name: _as_dicts(scores) for name, scores in models.items()},
-        "other": _as_dicts(metrics.secondary_scores(label, prediction, binary, *sample)),
+        "other": _as_dicts(secondary_scores(label, prediction, binary, *sample)),
         "calibration": calibration_scores(test, drawn) if binary else {},
     }
 

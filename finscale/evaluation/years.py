@@ -7,6 +7,7 @@ import pandas as pd
 
 from finscale.evaluation import metrics
 from finscale.evaluation.bootstrap import resample
+from finscale.evaluation.secondary import auc_score
 
 _SEED = 0  # of the resampling, a part of the measurement
 
@@ -39,7 +40,7 @@ def _one(
     }
     if binary:
         both = np.ptp(label) > 0
-        scores["auc"] = metrics.auc_score(label, prediction, *sample) if both else metrics.Score(*[np.nan] * 3)
+        scores["auc"] = auc_score(label, prediction, *sample) if both else metrics.Score(*[np.nan] * 3)
     told = {"year": year, "days": rows["date"].nunique(), "rows": len(rows)}
     told |= {"label_mean": float(label.mean()), "base_rate": float(base.mean())}
     for name, score in scores.items():

@@ -7,10 +7,9 @@ import pandas as pd
 
 from finscale.config import Horizon
 from finscale.evaluation import metrics
-from finscale.evaluation.bootstrap import choose_block_length, daily_means, resample
+from finscale.evaluation.bootstrap import choose_block_length, daily_means, horizon_sessions, resample
 from finscale.evaluation.comparison import daily_losses, paired_differences
 from finscale.evaluation.config import EvaluateConfig
-from finscale.evaluation.scoring import horizon_sessions
 from finscale.meta.boosting import BASE_RATE
 
 _SEED = 0  # of the resampling, a part of the measurement

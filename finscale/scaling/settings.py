@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from finscale.config import Source
+from finscale.config import Block, Source
 from finscale.errors import InputError
 from finscale.scaling.ledger import AXES, SINGLE, study_name
 from finscale.storage import read_json
@@ -25,14 +25,26 @@ SETTINGS_FILE = "settings.json"  # beside the ledger: {digest: settings}
 
 Settings = dict[str, Any]  # dotted key -> value, {"train.epochs": 30}
 
+
+class SettingsBlocks(Block):
+    """The blocks of params.yaml that `settings_of` looks into, as they stand there: `configure` checks them."""
+
+    data: dict[str, Any]
+    label: dict[str, Any]
+    dataset: dict[str, Any]
+    tune: dict[str, Any]
+    train: dict[str, Any]
+    calibrate: dict[str, Any]
+
+
 # Blocks and keys of params.yaml that no test loss depends on, or that the ledger tells in a column of its own.
 NOT_SETTINGS = (
     *AXES,
     "evaluation",  # the column `scheme`
-    "evaluate", "compare", "trade", "meta",  # they measure and draw what is there
+    "baselines", "evaluate", "compare", "trade", "meta",  # they measure and draw what is there
     "data.directory", "data.vintage",  # a place and a day; the column `data` has the hash of what came from there
     "data.accepted", "dataset.min_rows", "dataset.min_positives",  # they refuse a run, and change none
-    "train.checkpoint", "train.thermal", "train.tracking",  # as in stages/train.py
+    "train.checkpoint", "train.thermal", "train.tracking",  # as in finscale/training/run.py
     # How the same sums are computed. Large models need them set otherwise than small ones on the same curve.
     "train.device", "train.threads", "train.micro_batch", "train.recompute", "train.compile",
     "tune.storage", "tune.heartbeat_seconds",

@@ -1,7 +1,16 @@
-"""python -m finscale.sources.directory FOLDER: what each file of a user's folder is taken for.
+"""directory: a user's own folder of files, as vendors and programs write them.
 
-Per file: its format, its days, which column is taken for what, what is ignored; or the one error that stops a run.
-Exit status 1 where a file cannot be read.
+    <directory>/ohlcv/SPY.csv        daily bars: date, open, high, low, close, volume [, adj_close]
+    <directory>/ohlcv/VIX.csv        daily bars, no volume needed
+    <directory>/fred/DGS10.csv       date and value
+    <directory>/sentiment/<any>.csv  date and value
+    <directory>/trends/<any>.csv     Google Trends' own weekly exports of the term below, five years each, or one table
+
+A file is named by its symbol (SPY.csv, spy.us.txt, ^VIX.csv, BRK.B.csv.gz). Which formats are read: files.py; which
+names of columns: spellings.py; how days and numbers may be written: cells.py. Prices without an adjusted close count as
+adjusted already. Nothing is guessed: what is not understood is an error or named as ignored.
+
+    python -m finscale.sources.directory FOLDER    # what each file is taken for
 """
 
 import argparse
@@ -9,11 +18,97 @@ import os
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from finscale.cli import run
 from finscale.errors import InputError
-from finscale.sources.files import stem_of
-from finscale.sources.folder import FOLDERS, read_series, require, symbol_of, tables_in
-from finscale.sources.tables import Wanted
+from finscale.sources.columns import Read, read_bars, read_interest, read_value
+from finscale.sources.files import SUFFIXES, read_table, stem_of
+from finscale.sources.search_trends import TERM, join_exports
+from finscale.sources.tables import COLUMNS, Kind, Wanted
+
+FOLDERS: dict[Kind, str] = {
+    "prices": "ohlcv", "volatility": "ohlcv", "economic": "fred", "sentiment": "sentiment", "trends": "trends",
+}  # fmt: skip
+_OPTIONAL = ("SOFR",)  # LIBOR's successor: without it the 3-month rate ends with LIBOR, and says so
+_EXPORT = (
+    f"export {TERM!r} at trends.google.com (United States, at most five years a file, sharing a year with the next) "
+    "into that folder, or choose quality a to c"
+)
+
+
+def present(directory: str, series: list[Wanted]) -> list[Wanted]:
+    """The wanted series that the folder has. Raises InputError, naming the folder, where it is none."""
+    require(directory)
+    return [one for one in series if one.name not in _OPTIONAL or files_of(directory, one)]
+
+
+def has(directory: str, series: Wanted) -> bool:
+    return bool(files_of(directory, series))
+
+
+def files_of(directory: str, series: Wanted) -> list[Path]:
+    """The files that a series is read from, in order of their names; none where it is absent."""
+    wanted = None if series.kind in ("sentiment", "trends") else symbol_of(series.name)
+    files = tables_in(Path(directory) / FOLDERS[series.kind])
+    return [path for path in files if wanted is None or symbol_of(stem_of(path)) == wanted]
+
+
+def symbol_of(name: str) -> str:
+    """One spelling for a symbol, whoever wrote the name: '^VIX' -> 'VIX', 'brk.b.us' -> 'BRK-B'."""
+    return name.upper().lstrip("^").removesuffix(".US").replace(".", "-").replace("_", "-").replace("/", "-")
+
+
+def fetch(directory: str, series: Wanted) -> tuple[pd.DataFrame, str, list[str]]:
+    """One series with the columns of its kind, the name of its file inside the folder, and what a reader should know.
+
+    Raises InputError naming the file, the row and the column of what cannot be read.
+    """
+    require(directory)
+    files = files_of(directory, series)
+    if not files or (len(files) > 1 and series.kind != "trends"):
+        raise _not_one(directory, series, files)
+    read = [read_series(path, series) for path in files]
+    frame = join_exports([one.frame for one in read]) if series.kind == "trends" else read[0].frame
+    names = [path.relative_to(directory).as_posix() for path in files]
+    notes = [f"{name}: {note}" for name, one in zip(names, read, strict=True) for note in one.notes]
+    return frame[list(COLUMNS[series.kind])], ", ".join(names), notes
+
+
+def read_series(path: Path, series: Wanted) -> Read:
+    table = read_table(path)
+    if series.kind == "prices":
+        return read_bars(table, series.name)
+    if series.kind == "volatility":
+        return read_bars(table, series.name, volume=False)
+    return read_interest(table, TERM) if series.kind == "trends" else read_value(table, series.name)
+
+
+def require(directory: str) -> None:
+    if not Path(directory).is_dir():
+        hint = "; set FINSCALE_DATA to your folder" if directory.startswith("$") else ""
+        raise InputError(f"params.yaml: data.directory = {directory}: no such folder{hint}")
+
+
+def tables_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(SUFFIXES))
+
+
+def _not_one(directory: str, series: Wanted, files: list[Path]) -> InputError:
+    folder = Path(directory) / FOLDERS[series.kind]
+    if files:
+        return InputError(
+            f"{folder}: expected one file for {series.name}, found {', '.join(path.name for path in files)}; keep one"
+        )
+    if series.kind == "trends":
+        return InputError(f"{folder}: no file with search interest; {_EXPORT}")
+    there = ", ".join(path.name for path in tables_in(folder)[:10]) or "no file"
+    return InputError(
+        f"{folder}: expected one file for {series.name}, found none but {there}; name it {series.name}.csv "
+        f"(or {', '.join(SUFFIXES[3:])})"
+    )
 
 
 def describe(directory: str) -> tuple[list[str], bool]:

@@ -1,7 +1,7 @@
 """live: Yahoo Finance, FRED and the San Francisco Fed, through the raw store.
 
 The three modules know how to ask; this one knows how answers of different days are put together. Google answers no
-program reliably: search trends are exported by hand and read from the user's folder (folder.py).
+program reliably: search trends are exported by hand and read from the user's folder (directory.py).
 """
 
 from datetime import date

@@ -14,7 +14,7 @@ from finscale.errors import InputError
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape
-from finscale.storage import read_json, write_atomically, write_json
+from finscale.storage import md5_of, read_json, write_atomically, write_json
 from finscale.training.device import Compute, choose_compute, is_available
 from finscale.training.target import Target
 
@@ -49,6 +49,7 @@ def save(checkpoint: Checkpoint, weights: Path, description: Path) -> None:
                 "threads": checkpoint.compute.threads,
                 "torch": torch.__version__,
             },
+            "weights_md5": md5_of(weights),
             "run": checkpoint.run,
         },
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from finscale.config import Block
+from finscale.config import Block, Budget, Task
 from finscale.model.config import ModelConfig
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -62,3 +62,12 @@ class TrainConfig(Block):
     checkpoint: CheckpointConfig = CheckpointConfig()
     thermal: ThermalConfig = ThermalConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+
+class RunSettings(Block):
+    """All of params.yaml that decides what a run of training makes of its rows."""
+
+    task: Task
+    budget: Budget
+    seed: int
+    train: TrainConfig

@@ -1,7 +1,7 @@
 """Copies of a run's record in MLflow and Weights & Biases, both imported only when switched on.
 
 A mirrored run leaves its id under <folder>/mirrored/<md5 of the weights>.json, so that `evaluate`, which knows
-the weights alone, adds the test metrics to the run that made them.
+no more of the run than its model, adds the test metrics to the run that made it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a model says of windows: all that calibrating and evaluating need of training."""
+"""What a model says of windows."""
 
 import numpy as np
 import torch
@@ -16,6 +16,12 @@ def mean_loss(model: PatchTST, windows: Windows, target: Target, compute: Comput
     """The loss over all windows, in training units."""
     outputs = torch.from_numpy(predict(model, windows, compute))
     return float(target.loss(outputs, windows.label.cpu()))
+
+
+def outputs_in_units(model: PatchTST, windows: Windows, target: Target, compute: Compute) -> np.ndarray:
+    """One output per window in order, as float64: a logit, or a return in the label's own units."""
+    output = predict(model, windows, compute).astype(float)
+    return output if target.binary else output * target.std + target.mean
 
 
 @torch.no_grad()

@@ -33,19 +33,6 @@ _ORPHANED_AFTER = 30 * 24 * 3600  # seconds without a save after which nobody co
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
 
-def scratch_folder(environment: dict[str, str], workspace: Path) -> Path:
-    """$FINSCALE_SCRATCH, else .dvc/tmp/training of the repository, also from DVC's temporary workspaces.
-
-    DVC runs `--temp` and queued experiments in <repository>/.dvc/tmp/exps/<name>, which goes away with them.
-    """
-    if folder := environment.get("FINSCALE_SCRATCH"):
-        return Path(folder)
-    for parent in workspace.parents:
-        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
-            return parent.parent / "training"
-    return workspace / ".dvc/tmp/training"
-
-
 def run_key(params: dict[str, Any], files: dict[str, str]) -> str:
     """Hash of all that decides a run's result: its settings, and its inputs and code by name and content hash."""
     told = json.dumps({"params": params, "files": files}, sort_keys=True, default=str)

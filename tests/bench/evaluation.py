@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import expit
 from tabulate import tabulate
 
-from finscale.evaluation import baselines
+from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.calibration import METHODS
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.scoring import resampling, score
@@ -23,7 +23,7 @@ def table(rows: int, binary: bool) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     logit = rng.normal(size=rows)
     label = (rng.random(rows) < expit(logit)).astype(float) if binary else 0.01 * logit
-    columns = ["model", *baselines.names_of(binary), *(f"calibrated_{method}" for method in METHODS if binary)]
+    columns = ["model", *names_of(binary), *(f"calibrated_{method}" for method in METHODS if binary)]
     noisy = {name: logit + rng.normal(size=rows) for name in columns}
     return pd.DataFrame({"date": pd.bdate_range("2000-01-03", periods=rows), "label": label} | {
         name: expit(values) if binary else 0.01 * values for name, values in noisy.items()
@@ -41,7 +41,7 @@ def seconds(measure: Callable[[], object], repeats: int) -> float:
 
 def main(resamples: int = 2000, rows: int = 3000, repeats: int = 5) -> None:
     config = EvaluateConfig(
-        resamples=resamples, confidence=0.95, block_length="auto", catboost_iterations=1, conformal_level=0.9,
+        resamples=resamples, confidence=0.95, block_length="auto", conformal_level=0.9,
         conformal_step=0.02,
     )  # fmt: skip
     results = []
@@ -50,7 +50,7 @@ def main(resamples: int = 2000, rows: int = 3000, repeats: int = 5) -> None:
         drawn = resampling(test, 5, binary, config)
         drawing = seconds(lambda test=test, binary=binary: resampling(test, 5, binary, config), repeats)
         scoring = seconds(lambda test=test, binary=binary, drawn=drawn: score(test, binary, drawn), repeats)
-        models = 1 + len(baselines.names_of(binary))
+        models = 1 + len(names_of(binary))
         results.append([kind, models, rows, resamples, drawing, scoring, drawing + scoring])
     names = ["task", "models", "rows", "resamples", "drawing", "all metrics", "together"]
     print(tabulate(results, names, floatfmt=".2f"))

@@ -9,7 +9,9 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
+from finscale.data.folds import folder_of_later
 from finscale.imports import import_closure
+from stages.paths import FOLDS, PER_FOLD
 from study.experiments import RESULT_STAGES, read_workspace
 
 DVC = yaml.safe_load(Path("dvc.yaml").read_text())
@@ -21,8 +23,10 @@ FLOW = list(STAGES)
 
 
 def paths_of(stage: ModuleType) -> set[str]:
-    """The file constants of a stage."""
-    return {value.as_posix() for name, value in vars(stage).items() if name.isupper() and isinstance(value, Path)}
+    """The file constants of a stage, and where it goes over all folds the folders of the later ones."""
+    named = {value for name, value in vars(stage).items() if name.isupper() and isinstance(value, Path)}
+    later = {folder_of_later(path) for path in named & set(PER_FOLD)} if FOLDS in named else set()
+    return {path.as_posix() for path in named | later}
 
 
 def outputs(stage: dict) -> list[str]:

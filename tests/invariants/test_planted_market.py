@@ -22,7 +22,7 @@ def found(folder: Path, sessions: int, signal: float, budget: str, train: dict[s
     folder.mkdir(exist_ok=True)
     market = {"market": "planted", "sessions": sessions, "signal": signal}
     axes = {"source": "simulated", "task": "direction", "horizon": 1, "budget": budget}
-    run_stages(folder, axes | {"data": {"simulated": market}, "train": train, "evaluate": {"catboost_iterations": 20}})
+    run_stages(folder, axes | {"data": {"simulated": market}, "train": train, "baselines": {"catboost_iterations": 20}})
     return measure(folder)
 
 

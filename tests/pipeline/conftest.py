@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 SMALL = {
     "budget": "10K",
     "train": {"epochs": 2},
-    "evaluate": {"resamples": 200, "catboost_iterations": 20},
+    "baselines": {"catboost_iterations": 20},
+    "evaluate": {"resamples": 200},
 }
 
 

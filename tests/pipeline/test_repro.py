@@ -32,7 +32,7 @@ def test_one_run_makes_every_result(finished: Workspace) -> None:
 
 def test_no_day_of_a_split_is_without_a_prediction(finished: Workspace) -> None:
     predictions = pd.read_parquet(finished.path / "data/processed/predictions.parquet")
-    test = pd.read_parquet(finished.path / "data/processed/test.parquet")
+    test = pd.read_parquet(finished.path / "data/processed/test_labels.parquet")
     development = pd.read_parquet(finished.path / "data/processed/development.parquet")
     for split, rows in (("validation", development), ("test", test)):
         wanted = rows[rows["split"] == split]
@@ -63,6 +63,7 @@ def test_a_changed_learning_rate_recomputes_no_feature(clone: Workspace) -> None
     told = clone.run("dvc", "repro", "--dry")
     running = [line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")]
     assert running[:3] == ["configure", "tune", "train"]  # the search is off, and says so again
+    assert "baselines" not in running
 
 
 @pytest.mark.slow

@@ -34,7 +34,8 @@ class Workspace:
         params["evaluation"] = {"scheme": "walk_forward", "walk_forward": params["evaluation"]["walk_forward"] | WALK}
         params["train"] |= {"epochs": 2, "learning_rate": 0.003}
         params["train"]["checkpoint"] = {"every_epochs": 5, "every_steps": 2, "keep": 3}
-        params["evaluate"] |= {"resamples": 100, "catboost_iterations": 10}
+        params["evaluate"] |= {"resamples": 100}
+        params["baselines"] |= {"catboost_iterations": 10}
         (path / "params.yaml").write_text(yaml.safe_dump(params))
         for name, table in tables.items():
             file = path / f"data/{name}.parquet"
@@ -100,7 +101,7 @@ def tables(bars: pd.DataFrame) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def finished(tables: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("straight"), tables)
-    workspace.run("dataset", "train", "calibrate", "evaluate")
+    workspace.run("dataset", "baselines", "train", "predict", "calibrate", "evaluate")
     return workspace
 
 
@@ -156,7 +157,7 @@ def test_killed_within_and_between_folds_it_goes_on_with_the_same_bytes(
     assert gone_on[:2] == steps[:2]  # these folds were over: not one step was repeated
     assert 0 < gone_on[2] < steps[2]
     assert not workspace.states()
-    workspace.run("calibrate", "evaluate")
+    workspace.run("baselines", "predict", "calibrate", "evaluate")
     assert workspace.results() == finished.results()
 
 
@@ -174,7 +175,7 @@ def test_a_fold_s_model_does_not_know_what_came_after_it(
             moved.loc[later, column] = rng.permutation(moved.loc[later, column].to_numpy())
         scrambled[name] = moved
     workspace = Workspace(tmp_path, scrambled)
-    workspace.run("dataset", "train", "calibrate")
+    workspace.run("dataset", "train", "predict", "calibrate")
     for file in ("models/model.safetensors", "models/model.json", "models/calibration.json"):
         assert workspace.read(file) == finished.read(file)
     last = "models/calibration_folds/2018.json"  # fitted on days that were scrambled
@@ -190,6 +191,6 @@ def test_back_to_a_single_split_nothing_of_the_folds_is_left(
     params = yaml.safe_load(workspace.read("params.yaml"))
     params["evaluation"]["scheme"] = "single"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    workspace.run("dataset", "train", "calibrate", "evaluate")
+    workspace.run("dataset", "baselines", "train", "predict", "calibrate", "evaluate")
     assert not [name for name in workspace.results() if "folds/" in name and not name.endswith("README")]
     assert "fold" not in pd.read_parquet(tmp_path / "data/processed/predictions.parquet")

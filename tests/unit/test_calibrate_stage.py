@@ -11,17 +11,23 @@ import pytest
 import torch
 import yaml
 
-from finscale.data.dataset import feature_names
+from finscale.data.dataset import SCORED, feature_names
+from finscale.data.folds import StoredFold
+from finscale.data.windows import Windows
 from finscale.evaluation.base_rate import base_rate
+from finscale.evaluation.baselines import baseline_predictions
 from finscale.evaluation.bootstrap import enclosed_share, row_weights
 from finscale.evaluation.calibration import METHODS
-from finscale.evaluation.predictions import all_predictions
+from finscale.evaluation.config import BaselinesConfig
+from finscale.evaluation.predictions import predictions_of
+from finscale.evaluation.rows import EVALUATED
 from finscale.evaluation.scoring import Resampling, calibration_scores
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape
-from finscale.training import checkpoint
+from finscale.storage import write_parquet
 from finscale.training.device import choose_compute
+from finscale.training.prediction import outputs_in_units
 from finscale.training.target import Target
 from stages import calibrate
 from study.calibrations import with_shrinkage
@@ -31,6 +37,7 @@ MODEL = ModelConfig(context_length=16, patch_length=8, patch_stride=4, dropout=0
 SHAPE = Shape(d_model=16, n_layers=1, n_heads=4, ffn_dim=32)
 COMPUTE = choose_compute("cpu", "fp32", 1)
 Predict = Callable[[pd.DataFrame, dict[str, Any]], pd.DataFrame]
+ONLY = StoredFold("", 0, 1, None)
 PARAMS = {"task": "threshold_1pct", "calibrate": {"method": "shrinkage"}}
 
 
@@ -42,19 +49,22 @@ def divided(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def model(divided: pd.DataFrame) -> checkpoint.Checkpoint:
-    """A network that has learnt nothing: its logits are unrelated to the labels."""
+def outputs(divided: pd.DataFrame) -> pd.DataFrame:
+    """What the stage `predict` leaves of a network that has learnt nothing: logits unrelated to the labels."""
     torch.manual_seed(0)
-    names = feature_names(divided)
-    network = PatchTST(SHAPE, MODEL, len(names))
-    return checkpoint.Checkpoint(network, SHAPE, MODEL, names, Target(binary=True), COMPUTE, {})
+    network, made = PatchTST(SHAPE, MODEL, len(feature_names(divided))), []
+    for split in EVALUATED:
+        windows = Windows(divided, split, MODEL.context_length, COMPUTE.device)
+        output = outputs_in_units(network, windows, Target(binary=True), COMPUTE)
+        made.append(windows.keys.assign(split=split, output=output))
+    return pd.concat(made, ignore_index=True)
 
 
-def run_stage(folder: Path, rows: pd.DataFrame, model: checkpoint.Checkpoint) -> dict[str, Any]:
-    """What the stage writes when it runs in `folder`, which holds the development rows alone."""
+def run_stage(folder: Path, rows: pd.DataFrame, outputs: pd.DataFrame) -> dict[str, Any]:
+    """What the stage writes when it runs in `folder`, which holds the development rows and the outputs alone."""
     write_development(folder, rows[rows["split"] != "test"].reset_index(drop=True))
     (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-    checkpoint.save(model, folder / calibrate.WEIGHTS, folder / calibrate.MODEL)
+    write_parquet(folder / calibrate.MODEL_PREDICTIONS, outputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         calibrate.main()
@@ -62,10 +72,8 @@ def run_stage(folder: Path, rows: pd.DataFrame, model: checkpoint.Checkpoint) ->
 
 
 @pytest.fixture(scope="module")
-def found(
-    divided: pd.DataFrame, model: checkpoint.Checkpoint, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    return run_stage(tmp_path_factory.mktemp("calibrate"), divided, model)
+def found(divided: pd.DataFrame, outputs: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run_stage(tmp_path_factory.mktemp("calibrate"), divided, outputs)
 
 
 def flipped(rows: pd.DataFrame, *splits: str) -> pd.DataFrame:
@@ -83,27 +91,27 @@ def test_the_stage_anchors_shrinkage_to_the_base_rate_of_the_training_rows(
 
 
 def test_labels_of_validation_and_test_rows_change_nothing(
-    divided: pd.DataFrame, model: checkpoint.Checkpoint, found: dict[str, Any], tmp_path: Path
+    divided: pd.DataFrame, outputs: pd.DataFrame, found: dict[str, Any], tmp_path: Path
 ) -> None:
     moved = flipped(divided, "validation", "test")
-    assert run_stage(tmp_path, moved, model) == found
+    assert run_stage(tmp_path, moved, outputs) == found
     assert base_rate(moved) == base_rate(divided)  # also where test rows are at hand, as they are to the baselines
 
 
 def test_labels_of_calibration_rows_change_the_temperature_and_not_the_base_rate(
-    divided: pd.DataFrame, model: checkpoint.Checkpoint, found: dict[str, Any], tmp_path: Path
+    divided: pd.DataFrame, outputs: pd.DataFrame, found: dict[str, Any], tmp_path: Path
 ) -> None:
     before, after = (
-        told["fitted"]["shrinkage"] for told in (found, run_stage(tmp_path, flipped(divided, "calibration"), model))
+        told["fitted"]["shrinkage"] for told in (found, run_stage(tmp_path, flipped(divided, "calibration"), outputs))
     )
     assert after["base_rate"] == before["base_rate"]
     assert after["temperature"] != pytest.approx(before["temperature"], rel=0.01)
 
 
 def test_labels_of_training_rows_change_shrinkage_alone(
-    divided: pd.DataFrame, model: checkpoint.Checkpoint, found: dict[str, Any], tmp_path: Path
+    divided: pd.DataFrame, outputs: pd.DataFrame, found: dict[str, Any], tmp_path: Path
 ) -> None:
-    moved = run_stage(tmp_path, flipped(divided, "train"), model)["fitted"]
+    moved = run_stage(tmp_path, flipped(divided, "train"), outputs)["fitted"]
     assert moved["shrinkage"]["base_rate"] == pytest.approx(1 - found["fitted"]["shrinkage"]["base_rate"])
     assert [name for name in METHODS if moved[name] != found["fitted"][name]] == ["shrinkage"]
 
@@ -115,10 +123,15 @@ def without_shrinkage(found: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def predict(bars: pd.DataFrame, model: checkpoint.Checkpoint) -> Predict:
-    """What `evaluate` predicts of rows with a stored calibration."""
-    priced = bars.reset_index().assign(asset="SP500")
-    return lambda rows, calibration: all_predictions(rows, priced, model, calibration, iterations=2, seed=0)
+def predict(bars: pd.DataFrame, outputs: pd.DataFrame) -> Predict:
+    """What `evaluate` makes of rows with a stored calibration."""
+    priced, config = bars.reset_index().assign(asset="SP500"), BaselinesConfig(catboost_iterations=2, seed=0)
+
+    def predict(rows: pd.DataFrame, calibration: dict[str, Any]) -> pd.DataFrame:
+        baselines = baseline_predictions(rows, priced, True, config)
+        return predictions_of(rows[list(SCORED)], outputs, baselines, calibration, ONLY)
+
+    return predict
 
 
 @pytest.fixture(scope="module")
@@ -157,10 +170,10 @@ def test_a_calibration_stored_before_shrinkage_is_read_as_it_always_was(
 
 
 def test_the_study_shrinks_older_predictions_as_the_stage_does_fold_by_fold(
-    divided: pd.DataFrame, model: checkpoint.Checkpoint, predict: Predict, predictions: pd.DataFrame, tmp_path: Path
+    divided: pd.DataFrame, outputs: pd.DataFrame, predict: Predict, predictions: pd.DataFrame, tmp_path: Path
 ) -> None:
     opposite = flipped(divided, "train", "calibration")
-    second = predict(opposite, run_stage(tmp_path, opposite, model))
+    second = predict(opposite, run_stage(tmp_path, opposite, outputs))
     made = pd.concat([predictions.assign(fold="1"), second.assign(fold="2")], ignore_index=True)
     for told in (predictions, made):
         again = with_shrinkage(told.drop(columns="calibrated_shrinkage"))

@@ -15,8 +15,8 @@ from finscale.data.series import on_sessions
 from finscale.data.splits import SplitDates
 from finscale.data.validation import validate
 from finscale.indicators.quality import features_of_series
-from finscale.sources import fetch
 from finscale.sources.config import DataConfig
+from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
 from stages.features import Params, write_features
 from tests.unit.test_sources import MARKET, needs_market

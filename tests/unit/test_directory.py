@@ -12,7 +12,7 @@ import pytest
 
 from finscale.calendar import sessions
 from finscale.errors import InputError
-from finscale.sources import folder
+from finscale.sources import directory
 from finscale.sources.tables import Wanted
 from tests.unit.vendor_files import ADJUSTED, BARS, ISO, LAYOUTS, NEW_YORK, THREE_LINES, P, csv, parquet
 
@@ -30,7 +30,7 @@ def read(
     root: Path, content: str | bytes, series: Wanted = SPY, path: str = "ohlcv/SPY.csv"
 ) -> tuple[pd.DataFrame, list[str]]:
     put(root, path, content)
-    frame, _, notes = folder.fetch(str(root), series)
+    frame, _, notes = directory.fetch(str(root), series)
     return frame, notes
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.sources import fetch, folder, inputs_of
+from finscale.sources import directory
 from finscale.sources.config import DataConfig
+from finscale.sources.fetch import fetch, inputs_of
 from finscale.sources.spellings import normal
 from finscale.sources.store import RawStore
 from finscale.sources.tables import Wanted
@@ -34,17 +35,17 @@ SPY, VIX = Wanted("SPY", "prices"), Wanted("VIX", "volatility")
 )
 def test_a_file_is_found_by_its_symbol_however_that_is_written(file: str, symbol: str, tmp_path: Path) -> None:
     put(tmp_path, f"ohlcv/{file}", csv(ISO))
-    assert [path.name for path in folder.files_of(str(tmp_path), Wanted(symbol, "prices"))] == [file]
+    assert [path.name for path in directory.files_of(str(tmp_path), Wanted(symbol, "prices"))] == [file]
 
 
 def test_a_file_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
     put(tmp_path, "ohlcv/IWM.csv", csv(ISO))
     with pytest.raises(InputError, match=r"expected one file for SPY, found none but IWM\.csv; name it SPY\.csv"):
-        folder.fetch(str(tmp_path), SPY)
+        directory.fetch(str(tmp_path), SPY)
     put(tmp_path, "ohlcv/spy.csv", csv(ISO))
     put(tmp_path, "ohlcv/SPY.parquet", parquet(BARS))
     with pytest.raises(InputError, match=r"expected one file for SPY, found SPY\.parquet, spy\.csv; keep one"):
-        folder.fetch(str(tmp_path), SPY)
+        directory.fetch(str(tmp_path), SPY)
 
 
 def test_the_volatility_index_with_the_exchange_s_title_line(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_google_s_own_export_is_read_week_by_week(tmp_path: Path) -> None:
 def test_exports_that_share_a_year_come_to_one_scale(tmp_path: Path) -> None:
     put(tmp_path, "trends/b.csv", google("2012-01-01", "2016-12-25", interest))
     put(tmp_path, "trends/a.csv", google("2016-01-03", "2020-12-27", interest))
-    frame, origin, _ = folder.fetch(str(tmp_path), SEARCHES)
+    frame, origin, _ = directory.fetch(str(tmp_path), SEARCHES)
     ratio = frame["value"].to_numpy() / interest(pd.DatetimeIndex(frame["date"]))
     assert np.abs(ratio / np.median(ratio) - 1).max() < 0.05  # Google rounds to whole percents
     assert frame["date"].is_monotonic_increasing
@@ -134,10 +135,10 @@ def test_exports_that_do_not_agree_or_are_not_weekly_are_refused(tmp_path: Path)
     noise = np.random.default_rng(0)
     put(tmp_path, "trends/b.csv", google("2016-01-03", "2020-12-27", lambda weeks: noise.uniform(1, 100, len(weeks))))
     with pytest.raises(InputError, match="exports around 2016-01-03 do not agree in the 52 weeks they share"):
-        folder.fetch(str(tmp_path), SEARCHES)
+        directory.fetch(str(tmp_path), SEARCHES)
     put(tmp_path, "trends/b.csv", google("2016-01-03", "2020-12-27", interest, period="Month"))
     with pytest.raises(InputError, match=r"b\.csv: has a column Month; export weekly values"):
-        folder.fetch(str(tmp_path), SEARCHES)
+        directory.fetch(str(tmp_path), SEARCHES)
 
 
 def config(root: Path) -> DataConfig:
@@ -149,7 +150,7 @@ def test_live_takes_search_interest_from_the_user_s_exports_or_says_how_to_make_
     with pytest.raises(
         InputError, match=r"trends: no file with search interest; export 'stock market' at trends\.google"
     ):
-        folder.fetch(str(tmp_path), SEARCHES)
+        directory.fetch(str(tmp_path), SEARCHES)
     assert inputs_of("live", "A", "d", config(tmp_path)) == []
     made = put(tmp_path, "trends/export.csv", google("2019-06-02", "2020-03-01", interest))
     assert inputs_of("live", "A", "d", config(tmp_path)) == [made]

@@ -8,16 +8,10 @@ from sklearn import metrics as sklearn_metrics
 from finscale.errors import InputError
 from finscale.evaluation.bootstrap import choose_block_length, enclosed_share, longest_block, resample, row_weights
 from finscale.evaluation.config import EvaluateConfig
-from finscale.evaluation.metrics import (
-    auc_score,
-    information_rows,
-    log_loss_rows,
-    mean_score,
-    secondary_scores,
-    skill_score,
-)
+from finscale.evaluation.metrics import information_rows, log_loss_rows, mean_score, skill_score
 from finscale.evaluation.ranking import weighted_auc
 from finscale.evaluation.scoring import resampling
+from finscale.evaluation.secondary import auc_score, secondary_scores
 
 RNG = np.random.default_rng(0)
 LOGIT = RNG.normal(size=600)
@@ -87,7 +81,7 @@ def test_intervals_of_independent_days_hold_whatever_the_blocks() -> None:
 
 
 def test_a_block_that_leaves_fewer_than_three_is_refused() -> None:
-    settings = {"resamples": 100, "confidence": 0.95, "catboost_iterations": 1, "conformal_level": 0.9}
+    settings = {"resamples": 100, "confidence": 0.95, "conformal_level": 0.9}
     config = EvaluateConfig(**settings, conformal_step=0.02, block_length=201)
     test = pd.DataFrame({"date": pd.bdate_range("2020-01-01", periods=600), "label": LABEL, "model": expit(LOGIT)})
     with pytest.raises(InputError, match=r"block_length = 201, but 600 test days hold fewer than 3 .* at most 200"):

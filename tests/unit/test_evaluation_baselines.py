@@ -6,6 +6,8 @@ import pytest
 
 from finscale.data.splits import UNUSED
 from finscale.evaluation import baselines
+from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.config import BaselinesConfig
 from finscale.evaluation.garch import add_deviation
 from finscale.evaluation.metrics import log_loss_rows
 
@@ -21,12 +23,13 @@ def parts(rows: pd.DataFrame, priced: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def fitted(parts: dict[str, pd.DataFrame], binary: bool, iterations: int = 30) -> dict[str, np.ndarray]:
-    return baselines.fit_and_predict(parts["train"], parts["validation"], parts["test"], binary, iterations, seed=0)
+    config = BaselinesConfig(catboost_iterations=iterations, seed=0)
+    return baselines.fit_and_predict(parts["train"], parts["validation"], parts["test"], binary, config)
 
 
 def test_every_baseline_predicts_every_row(parts: dict[str, pd.DataFrame]) -> None:
     found = fitted(parts, binary=True)
-    assert tuple(found) == baselines.names_of(True)
+    assert tuple(found) == names_of(True)
     for name, values in found.items():
         assert len(values) == len(parts["test"]), name
         assert ((values > 0) & (values < 1)).all(), name
@@ -44,7 +47,7 @@ def test_only_the_volatility_model_sees_the_forecast_of_volatility(parts: dict[s
         for split, part in parts.items()
     }
     found, other = fitted(parts, True, 5), fitted(shuffled, True, 5)
-    for name in baselines.names_of(True):
+    for name in names_of(True):
         assert np.array_equal(found[name], other[name]) == (name != "volatility"), name
 
 
@@ -54,7 +57,7 @@ def test_baselines_of_a_regression_predict_returns(parts: dict[str, pd.DataFrame
         for split, part in parts.items()
     }
     found = fitted(returns, binary=False)
-    assert tuple(found) == baselines.names_of(False)
+    assert tuple(found) == names_of(False)
     for name, values in found.items():
         assert np.isfinite(values).all(), name
     assert abs(found["catboost"]).max() < 0.05

@@ -17,7 +17,7 @@ from finscale.meta.inputs import Inputs, join
 from finscale.meta.leaks import check_relations
 from tests.unit.meta_market import CONFIG, bars, base_run, features, labels, out_of_sample, predictions
 
-JUDGED = EvaluateConfig(resamples=400, confidence=0.95, block_length="auto", catboost_iterations=1,
+JUDGED = EvaluateConfig(resamples=400, confidence=0.95, block_length="auto",
                         conformal_level=0.9, conformal_step=0.02)  # fmt: skip
 
 

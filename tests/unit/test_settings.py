@@ -28,8 +28,8 @@ from finscale.scaling.settings import (
     settings_of_all_sources,
 )
 from finscale.storage import write_csv, write_json
+from finscale.training.run import NO_RESULT
 from stages.scaling import Params
-from stages.train import NO_RESULT
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -86,6 +86,7 @@ def test_a_setting_that_can_change_the_test_loss_parts_runs(key: str, value: obj
         ("train.thermal.critical", 90),
         ("train.micro_batch", "auto"),
         ("evaluate.resamples", 100),
+        ("baselines.seed", 1),
         ("trade.cost_bps", 5.0),
         ("meta.depth", 3),
     ],

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.sources import bundled, fetch
-from finscale.sources import folder as user_folder
+from finscale.sources import bundled, directory
 from finscale.sources.config import DataConfig
+from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
 from finscale.sources.tables import Wanted, symbols, wanted
 from study.backup import copy_store
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_prices_without_an_adjusted_close_count_as_adjusted(folder: Path) -> None:
-    frame, origin, _ = user_folder.fetch(str(folder), Wanted("SPY", "prices"))
+    frame, origin, _ = directory.fetch(str(folder), Wanted("SPY", "prices"))
     assert (frame["adj_close"] == frame["close"]).all()
     assert origin == "ohlcv/SPY.csv"
 
@@ -65,16 +65,16 @@ def test_parquet_is_read_as_well(folder: Path) -> None:
     frame = pd.read_csv(path, parse_dates=["Date"])
     path.unlink()
     frame.assign(adj_close=5.0).to_parquet(folder / "ohlcv/SPY.parquet")
-    assert (user_folder.fetch(str(folder), Wanted("SPY", "prices"))[0]["adj_close"] == 5.0).all()
+    assert (directory.fetch(str(folder), Wanted("SPY", "prices"))[0]["adj_close"] == 5.0).all()
 
 
 def test_bad_files_are_named(folder: Path) -> None:
     spy = Wanted("SPY", "prices")
     with pytest.raises(InputError, match=r"expected one file for DIA, found none but SPY"):
-        user_folder.fetch(str(folder), Wanted("DIA", "prices"))
+        directory.fetch(str(folder), Wanted("DIA", "prices"))
     (folder / "ohlcv/SPY.parquet").touch()
     with pytest.raises(InputError, match=r"found SPY.csv, SPY.parquet"):
-        user_folder.fetch(str(folder), spy)
+        directory.fetch(str(folder), spy)
     (folder / "ohlcv/SPY.parquet").unlink()
     with pytest.raises(InputError, match=r"data.directory = nowhere: no such folder"):
         fetch("directory", "A", "a", config(Path("nowhere")), RawStore(folder))

@@ -10,7 +10,8 @@ import torch
 
 from finscale.training import interrupt
 from finscale.training.interrupt import stop_on_signals
-from finscale.training.resume import SavedRun, claim, collect_orphans, run_key, scratch_folder
+from finscale.training.resume import SavedRun, claim, collect_orphans, run_key
+from finscale.training.scratch import scratch_folder
 
 
 def saved(folder: Path, steps: range, best: int = 1) -> SavedRun:

@@ -7,7 +7,7 @@ import pytest
 
 from finscale.data.agreement import validate_together
 from finscale.data.validation import RULES, validate
-from finscale.sources import folder
+from finscale.sources import directory
 from finscale.sources.tables import Wanted, wanted
 from tests.unit.test_sources import MARKET, needs_market
 
@@ -171,7 +171,7 @@ def test_a_column_that_is_absent_or_no_number_is_an_error(raw: pd.DataFrame) -> 
 @needs_market
 @pytest.mark.parametrize("series", [one for one in wanted("E", "d") if one.name != "SOFR"], ids=lambda one: one.name)
 def test_real_series_have_no_errors_and_known_dirt_is_a_warning(series: Wanted) -> None:
-    frame = folder.fetch(str(MARKET), series)[0]
+    frame = directory.fetch(str(MARKET), series)[0]
     frame = frame[frame["date"] >= "1990-01-01"].reset_index(drop=True)
     findings = validate(series.name, series.kind, frame)
     assert [str(finding) for finding in findings if finding.rule.severity == "error"] == []
@@ -183,7 +183,7 @@ def test_real_series_have_no_errors_and_known_dirt_is_a_warning(series: Wanted) 
 
 @needs_market
 def test_an_index_without_opening_prices_is_listed_by_year() -> None:
-    frame = folder.fetch(str(MARKET), Wanted("GSPC", "prices"))[0]
+    frame = directory.fetch(str(MARKET), Wanted("GSPC", "prices"))[0]
     early = frame[frame["date"] < "1990-01-01"]
     rule = next(rule for rule in RULES if rule.name.startswith("open equals"))
     assert "1970" in rule.check(early.reset_index(drop=True))

@@ -1,0 +1,90 @@
+"""The raw series of a data set, from the source that params.yaml names."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from finscale.config import AssetTier, Quality, Source
+from finscale.errors import InputError
+from finscale.sources import bundled, directory, live
+from finscale.sources.config import DataConfig
+from finscale.sources.store import RawStore
+from finscale.sources.tables import COLUMNS, Wanted, wanted
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One series, and where it came from."""
+
+    wanted: Wanted
+    frame: pd.DataFrame
+    origin: str  # a file, a package or a server
+    retrieved: str = ""  # when, for what a server may revise
+    notes: list[str] = field(default_factory=list)
+
+
+def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfig, store: RawStore) -> list[Fetched]:
+    """The raw series of a data set, from `config.start` to `config.end`.
+
+    Raises InputError where the source does not offer a series, cannot be reached, or answers with
+    something else than what was asked for. Only `live` uses the store.
+    """
+    if source == "bundled":
+        return [_bundled(symbol, config) for symbol in bundled.symbols(assets, quality)]
+    if source == "simulated":
+        return _simulated(assets, quality, config)
+    if source == "directory":
+        return [_directory(series, config) for series in directory.present(config.directory, wanted(assets, quality))]
+    return [_live(series, config, store) for series in wanted(assets, quality)]
+
+
+def inputs_of(source: Source, assets: AssetTier, quality: Quality, config: DataConfig) -> list[Path]:
+    """The user's own files that `fetch` will read, in a fixed order: what a download depends on besides its settings.
+
+    Empty for sources that read none. A file that is absent is no input; `fetch` says that it is missed.
+    """
+    if source not in ("directory", "live"):
+        return []
+    series = [one for one in wanted(assets, quality) if source == "directory" or _saved_by_hand(one)]
+    return [path for one in series for path in directory.files_of(config.directory, one)]
+
+
+def _bundled(symbol: str, config: DataConfig) -> Fetched:
+    return Fetched(Wanted(symbol, "prices"), _between(bundled.fetch(symbol), config), bundled.ORIGIN)
+
+
+def _simulated(assets: AssetTier, quality: Quality, config: DataConfig) -> list[Fetched]:
+    from finscale.sources import simulated  # its laws need SciPy, which takes half a second
+
+    days = simulated.last_sessions(config.start, config.end, config.simulated.sessions)
+    frame, origin = simulated.simulate(config.simulated, days), simulated.origin(config.simulated)
+    return [Fetched(Wanted(symbol, "prices"), frame, origin) for symbol in simulated.symbols(assets, quality)]
+
+
+def _directory(series: Wanted, config: DataConfig) -> Fetched:
+    frame, path, notes = directory.fetch(config.directory, series)
+    return Fetched(series, _checked(_between(frame, config), series, f" in {path}"), path, notes=notes)
+
+
+def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
+    if _saved_by_hand(series) and (series.kind == "trends" or directory.has(config.directory, series)):
+        return _directory(series, config)
+    frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
+    return Fetched(series, _checked(_between(frame, config), series), live.SOURCES[series.kind], retrieved, notes)
+
+
+def _saved_by_hand(series: Wanted) -> bool:
+    """Series of `live` for which a file of the user stands in: Google answers no program, FRED serves no LIBOR."""
+    return series.kind == "trends" or series.name == "USD3MTD156N"
+
+
+def _between(frame: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
+    inside = frame["date"].between(pd.Timestamp(config.start), pd.Timestamp(config.end) + pd.Timedelta(hours=23))
+    return frame[inside].reset_index(drop=True)
+
+
+def _checked(frame: pd.DataFrame, series: Wanted, where: str = "") -> pd.DataFrame:
+    if frame.empty:
+        raise InputError(f"{series.name}: no rows between data.start and data.end{where}; change them in params.yaml")
+    return frame[list(COLUMNS[series.kind])]

@@ -1,0 +1,202 @@
+"""One run of training, from a fold's rows to a model on the disk and the record of how it was made.
+
+    rows -> windows -> the model, built from its seed -> trained, or gone on with -> weights, description, log
+
+States of a run that is not complete lie in <scratch>/<key>/ (finscale.training.resume), claimed by one process. Under
+torchrun every process runs this; the first alone writes.
+"""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from finscale.config import is_binary
+from finscale.data.dataset import feature_names, read_development
+from finscale.data.windows import Windows
+from finscale.model.patchtst import PatchTST
+from finscale.model.shape import Shape, solve
+from finscale.storage import md5_of
+from finscale.training import batch_size, checkpoint, sharding
+from finscale.training.checkpoint import Checkpoint
+from finscale.training.config import RunSettings
+from finscale.training.device import Compute
+from finscale.training.initial import initial_model
+from finscale.training.interrupt import RunStoppedError, stop_on_signals
+from finscale.training.loop import DivergedError, Epoch, FitResult, Trainer
+from finscale.training.mirrors import Record
+from finscale.training.record import describe_run
+from finscale.training.resume import SavedRun, claim
+from finscale.training.target import Target
+from finscale.training.thermal import ThermalGuard, thermal_reader
+from finscale.training.tracking import Tracker, sample_predictions
+
+NO_RESULT = {"checkpoint", "thermal", "tracking"}  # how often saved, how hot, where mirrored: they decide no result
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a run finds its rows, and where it leaves the model and its log."""
+
+    development: Path
+    weights: Path
+    model: Path
+    log: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be trained. key: the hash of all that decides its result; name: for people."""
+
+    key: str
+    name: str
+    settings: RunSettings
+    compute: Compute
+    files: Files
+    scratch: Path
+    shape: Shape | None = None  # None: solved for the budget
+    found_by: dict[str, Any] = field(default_factory=dict)  # the search's trial that settings and shape are of
+    kept: bool = False  # the final state stays until all folds are trained
+
+    def claimed(self) -> AbstractContextManager[Path]:
+        """The folder of its saved states, held by the first process."""
+        return claim(self.scratch, self.key) if sharding.is_main() else nullcontext(self.scratch / self.key)
+
+    def told(self) -> dict[str, Any]:
+        """Settings as the log has them."""
+        settings = self.settings.model_dump(mode="json", exclude={"train": NO_RESULT})
+        return settings | settings.pop("train") | {"data_md5": md5_of(self.files.development)}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that is complete: under which key its state lies, and what was measured."""
+
+    key: str
+    windows_seen: int
+    seconds: float
+    thermal_pauses: int
+    use: dict[str, float]  # micro-batch and device use of the last start; empty for processes that keep no record
+
+    def measured(self) -> dict[str, Any]:
+        speed = {
+            "train_seconds": round(self.seconds, 3),
+            "windows_per_second": round(self.windows_seen / self.seconds, 1),
+        }
+        return speed | {"thermal_pauses": self.thermal_pauses} | self.use
+
+
+def train(run: Run) -> Trained:
+    """Train the run's model, or go on with it, or find that it is trained already; write it."""
+    rows, settings = read_development(run.files.development), run.settings
+    model, device = settings.train.model, run.compute.device
+    data = {split: Windows(rows, split, model.context_length, device) for split in ("train", "validation")}
+    target = Target.of(data["train"], is_binary(settings.task))
+    shape = run.shape or solve(settings.budget, model, data["train"].channels)
+    with run.claimed() as folder:
+        trainer = prepare(run, shape, data, target)
+        trainer.saved = SavedRun(folder, settings.train.checkpoint.keep)
+        tracker = start_tracker(run)
+        result = fit(trainer, tracker)
+        if run.kept:
+            keep_until_all_are_trained(trainer)
+        done = measure(run.key, trainer, tracker, result)
+        network = PatchTST(shape, model, data["train"].channels).to(device)
+        network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
+        if tracker:
+            about = describe_run(network, shape, model, data["train"], result)
+            about |= {"tuned": run.found_by} if run.found_by else {}
+            made = Checkpoint(network, shape, model, feature_names(rows), target, run.compute, about)
+            write(made, run.files, done, tracker, data["validation"])
+    return done
+
+
+def prepare(run: Run, shape: Shape, data: dict[str, Windows], target: Target) -> Trainer:
+    """The model on its device, sharded where there are several processes, and what trains it."""
+    config, seed, compute = run.settings.train, run.settings.seed, run.compute
+    network = initial_model(shape, config, run.settings.budget, data["train"], target, seed)
+    network.to(compute.device)
+    if sharding.is_main():
+        print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
+    micro_batch = sharding.smallest(choose_micro_batch(run, network, shape, data["train"]))
+    sharding.shard(network, network.layers)
+    trainer = Trainer(network, data["train"], data["validation"], target, config, compute, seed)
+    trainer.micro_batch = micro_batch
+    if read := thermal_reader(config.thermal.sensor, compute.device):
+        trainer.guard = ThermalGuard(config.thermal, read)
+    return trainer
+
+
+def choose_micro_batch(run: Run, network: PatchTST, shape: Shape, windows: Windows) -> int:
+    """Windows of one pass: what was set, or for `auto` as many of a batch as memory takes."""
+    config, compute = run.settings.train, run.compute
+    asked, limit = config.micro_batch, config.batch_size
+    if asked != "auto":
+        return asked or limit
+    model, recompute = config.model, config.recompute
+    if compute.device.type == "cuda":
+        fits = batch_size.fits_on_cuda(
+            network, lambda size: windows.gather(torch.arange(size) % len(windows))[0], compute
+        )
+    else:
+        fits = batch_size.fits_in_host_memory(shape, model, windows.channels, recompute, compute.precision)
+    key = batch_size.memory_key(shape, model, windows.channels, recompute, compute) | {"limit": limit}
+    known = run.scratch / "batch_sizes.json"
+    found = batch_size.remembered(known, key, lambda: batch_size.find_batch_size(fits, limit))
+    print(f"train: {found} windows of a batch of {limit} in one pass")
+    return found
+
+
+def start_tracker(run: Run) -> Tracker | None:
+    """The log and its mirrors; of several processes the first alone writes."""
+    if not sharding.is_main():
+        return None
+    tracking = run.settings.train.tracking
+    return Tracker(run.files.log, run.name, run.told(), tracking, run.scratch / "tracking", run.compute.device)
+
+
+def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
+    """Train, showing progress and logging every epoch; exits with a message where the run is stopped."""
+    with tqdm(total=trainer.config.epochs, desc="train", unit="epoch", mininterval=2, disable=tracker is None) as bar:
+
+        def log(epoch: Epoch) -> None:
+            if tracker:
+                tracker.log(epoch)
+            bar.update()
+            bar.set_postfix(train=f"{epoch.train_loss:.5g}", validation=f"{epoch.validation_loss:.5g}")
+
+        try:
+            with stop_on_signals() as trainer.stop:
+                return trainer.fit(log)
+        except (RunStoppedError, DivergedError) as ended:
+            if tracker:
+                tracker.stop(failed=isinstance(ended, DivergedError))
+            if isinstance(ended, DivergedError):
+                raise
+            sys.exit(str(ended))
+
+
+def keep_until_all_are_trained(trainer: Trainer) -> None:
+    """Save the state at the end of training, in place of all earlier ones: resumed from it, a run is over at once."""
+    assert trainer.saved is not None
+    trainer.saved = SavedRun(trainer.saved.folder, keep=1)
+    trainer.save()
+
+
+def measure(key: str, trainer: Trainer, tracker: Tracker | None, result: FitResult) -> Trained:
+    pauses = trainer.guard.pauses if trainer.guard else 0
+    use = {"micro_batch": trainer.micro_batch} | tracker.use.whole() if tracker else {}
+    return Trained(key, result.windows_seen, trainer.progress.seconds, pauses, use)
+
+
+def write(made: Checkpoint, files: Files, done: Trained, tracker: Tracker, validation: Windows) -> None:
+    """The model, and the record of how it was made."""
+    checkpoint.save(made, files.weights, files.model)
+    best = {"epoch": made.run["best_epoch"], "validation_loss": made.run["validation_loss"]}
+    best |= {"file": files.weights.as_posix(), "md5": md5_of(files.weights)}
+    sample = sample_predictions(made.network, validation, made.target, made.compute)
+    tracker.finish(Record(made.run | done.measured(), best, sample))
