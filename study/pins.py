@@ -149,22 +149,25 @@ def _told(found: Outcome, pure: dict[str, bool]) -> str:
     return ", ".join(parts)
 
 
-def main() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(_BEGIN)
+def around_the_table() -> tuple[str, str]:
+    """The page before and after the table. Raises InputError where its marks are gone."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):
         raise InputError(f"{PAGE}: the marks {_BEGIN.strip()} and {_END.strip()} are gone; put them back")
+    return before + begin, end + after
+
+
+def main() -> None:
+    around_the_table()
     outcomes = {}
     for platform in PLATFORMS:
         for python in PYTHONS:
             outcomes[platform.name, python] = found = ask(platform, python)
-            print(
-                f"{platform.name}, Python {python}: {found.wheels} wheels; none for {found.without or 'none'}",
-                flush=True,
-            )
+            print(f"{platform.name}, Python {python}: {found.wheels} wheels; without one: {found.without}", flush=True)
     pure = {pin: is_pure(pin) for pin in sorted({pin for found in outcomes.values() for pin in found.without})}
-    write_text(PAGE, before + begin + "\n" + table(outcomes, pure) + "\n" + end + after)
+    before, after = around_the_table()  # it may have been edited in these minutes
+    write_text(PAGE, f"{before}\n{table(outcomes, pure)}\n{after}")
     if not all(pure.values()):
         sys.exit(f"pins that need a compiler somewhere: {', '.join(pin for pin in pure if not pure[pin])}; see {PAGE}")
 
