@@ -7,7 +7,7 @@ import pandas as pd
 
 from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
-from finscale.sources import bundled, directory, live
+from finscale.sources import bundled, directory
 from finscale.sources.config import DataConfig
 from finscale.sources.store import RawStore
 from finscale.sources.tables import COLUMNS, Wanted, wanted
@@ -68,6 +68,8 @@ def _directory(series: Wanted, config: DataConfig) -> Fetched:
 
 
 def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
+    from finscale.sources import live  # what asks servers is imported where one is asked
+
     if _saved_by_hand(series) and (series.kind == "trends" or directory.has(config.directory, series)):
         return _directory(series, config)
     frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
