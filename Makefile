@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install install-dev repro check test test-slow deps doctor pins transfer bench controls pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install install-dev repro check test test-slow doctor pins transfer bench gpu controls pilot phase collect show dictionary backup verify-backup push pull
 
 # What a run needs; and, on top of it in the same environment, what tests and checks need.
 install: $(INSTALLED)
@@ -41,9 +41,6 @@ test: check
 test-slow: install-dev
 	$(BIN)/python -m pytest -m slow
 
-deps: install
-	$(BIN)/python -m study.dependencies
-
 doctor: install
 	@$(BIN)/python -m study.doctor
 
@@ -61,6 +58,11 @@ bench: install-dev
 	$(BIN)/python -m tests.bench.evaluation
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.laws
+
+# make gpu PACK=DIR: tests, bench and a pack on CUDA, each with its time limit (docs/gpu.md).
+GPU_OUT ?= gpu-results
+gpu: install-dev
+	$(BIN)/python -m tests.gpu.run $(GPU_OUT) $(if $(PACK),--pack $(PACK))
 
 # Planted markets through every stage; a row that results/controls.csv holds is not measured again.
 controls: install

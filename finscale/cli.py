@@ -1,15 +1,19 @@
-"""How a stage runs: bad input becomes one clear message and exit status 1, never a traceback."""
+"""How a stage runs: bad input becomes one clear message and exit status 1, never a traceback, and costs no output."""
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from finscale.errors import InputError
+from finscale.outputs import kept_on_failure, running_stage
 
 
 def run(main: Callable[[], None]) -> None:
     """Call a stage's main(). Only InputError is caught: anything else is a defect and shows."""
+    stage = running_stage()
     try:
-        main()
+        with kept_on_failure(stage) if stage else nullcontext():
+            main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -28,6 +28,8 @@ Task = Literal[
     "threshold_3pct",
     "threshold_5pct",
     "regression",
+    "volatility",
+    "surprise",
 ]
 Horizon = Literal[1, 2, 3, 5, "weekly"]
 
@@ -93,7 +95,8 @@ P = TypeVar("P", bound=Block)
 
 
 def is_binary(task: Task) -> bool:
-    return task != "regression"
+    """Whether labels are 0 or 1 and predictions probabilities; else numbers, judged by their squared error."""
+    return task not in ("regression", "volatility")
 
 
 def load_params(model: type[P], path: Path = Path("params.yaml")) -> P:

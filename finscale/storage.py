@@ -1,17 +1,19 @@
 """Reading and writing of artefacts. Every write is atomic: a failed stage leaves the old file."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import pyarrow.parquet as pq
-from pyarrow import feather
+from typing import TYPE_CHECKING, Any
 
 from finscale.errors import InputError
+
+if TYPE_CHECKING:  # half a second to import, and the first stages, which always run, hold no table
+    import pandas as pd
+    import pyarrow.parquet as pq
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -50,11 +52,15 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
 
 def write_arrow(path: Path, frame: pd.DataFrame) -> None:
     """An uncompressed Arrow file, for passing a large table on to another process without parsing it."""
+    from pyarrow import feather
+
     write_atomically(path, lambda temporary: feather.write_feather(frame, temporary, compression="uncompressed"))
 
 
 def join_arrow(path: Path, parts: Iterable[Path]) -> None:
     """Arrow files of one schema to one snappy parquet file, a row group each; only one is in memory at a time."""
+    import pyarrow.parquet as pq
+    from pyarrow import feather
 
     def write(temporary: Path) -> None:
         writer: pq.ParquetWriter | None = None
@@ -72,6 +78,8 @@ def join_arrow(path: Path, parts: Iterable[Path]) -> None:
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A table; with `columns` nothing but these is read."""
+    import pandas as pd
+
     _require(path)
     return pd.read_parquet(path, columns=None if columns is None else list(columns))
 
@@ -82,6 +90,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 def read_csv(path: Path, text: Sequence[str], dates: Sequence[str]) -> pd.DataFrame:
     """A small table; `text` columns stay as written, `dates` become datetimes."""
+    import pandas as pd
+
     _require(path)
     return pd.read_csv(path, dtype=dict.fromkeys(text, str), parse_dates=list(dates))
 

@@ -13,12 +13,12 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from finscale.cli import run
-from finscale.config import Block, Task, is_binary, load_params
+from finscale.config import Block, Task, load_params
 from finscale.data.dataset import read_development, read_test_features
 from finscale.data.folds import StoredFold, read_folds
 from finscale.evaluation.baselines import baseline_predictions
 from finscale.evaluation.config import BaselinesConfig
-from finscale.evaluation.rows import labelled_fold
+from finscale.evaluation.rows import of_fold
 from finscale.storage import read_parquet, write_parquet
 from stages.paths import BARS, BASELINE_PREDICTIONS, DEVELOPMENT, FOLDS, TEST
 
@@ -33,7 +33,7 @@ def predict_fold(params: Params, bars: pd.DataFrame, fold: StoredFold) -> pd.Dat
     rows = rows.sort_values(["asset", "date"], ignore_index=True)
     # A rolling fold has forgotten what lies before its rows, the volatility baseline too.
     known = bars if fold.begins is None else bars[bars["date"] >= rows["date"].min()]
-    return labelled_fold([baseline_predictions(rows, known, is_binary(params.task), params.baselines)], fold)
+    return of_fold([baseline_predictions(rows, known, params.task, params.baselines)], fold)
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ class Params(SettingsBlocks):
 
 
 def compare(test: pd.DataFrame, params: Params, block_length: int, confidence: float) -> dict[str, Any]:
-    config, names = params.compare, ["model", *names_of(is_binary(params.task))]
+    config, names = params.compare, ["model", *names_of(params.task)]
     losses = comparison.daily_losses(test, names, is_binary(params.task))
     resampling = (block_length, config.resamples)
     return {

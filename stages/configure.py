@@ -1,22 +1,30 @@
-"""configure: params.yaml -> nothing, or one clear error
+"""configure: params.yaml -> what the stages do that depends on more than settings, or one clear error
 
 Reads  params.yaml
-Why    every stage checks its own keys; this one checks the whole file, so that a misspelt key, which
-       no stage would read, cannot be ignored in silence.
+       the source's files or stored answers on this machine, by size, times and, where these are new, content
+Writes data/inputs.json    what `download` will read, by content (finscale/sources/inputs.py)
+       models/search.json  what `tune` searches for; no settings where `tune.trials` is 0, so that it has nothing to do
+Why    every stage checks its own keys; this one checks the whole file, so that a misspelt key, which no stage would
+       read, cannot be ignored in silence. It runs every time: DVC sees no file outside the repository.
 """
 
+import os
 from pathlib import Path
+from typing import Any
 
 from finscale.cli import run
 from finscale.config import Axes, check_params, read_yaml
-from finscale.data.dataset import DatasetConfig
-from finscale.data.labels import LabelConfig
-from finscale.data.walk_forward import EvaluationConfig
+from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
 from finscale.evaluation.config import BaselinesConfig, CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
+from finscale.indicators.config import FeaturesConfig
 from finscale.meta.config import MetaConfig
-from finscale.search.config import TuneConfig
+from finscale.search.config import SearchParams, TuneConfig
 from finscale.sources.config import DataConfig
+from finscale.sources.inputs import HashMemo, inputs_of
+from finscale.storage import write_json
 from finscale.training.config import TrainConfig
+from finscale.training.scratch import scratch_folder
+from stages.paths import INPUTS, SEARCH
 
 PARAMS = Path("params.yaml")
 
@@ -25,6 +33,7 @@ class Params(Axes):
     """All of params.yaml: the axes, then one block per stage."""
 
     data: DataConfig
+    features: FeaturesConfig
     label: LabelConfig
     dataset: DatasetConfig
     evaluation: EvaluationConfig
@@ -38,12 +47,24 @@ class Params(Axes):
     meta: MetaConfig
 
 
-def configure() -> Params:
-    return check_params(Params, read_yaml(PARAMS), PARAMS)
+def inputs(params: Params) -> dict[str, Any]:
+    memo = HashMemo(scratch_folder(dict(os.environ), Path.cwd()) / "input_hashes.json")
+    found = inputs_of(params.source, params.assets, params.quality, params.data.expanded(), memo)
+    memo.save()
+    return found
+
+
+def search(params: Params, values: dict[str, Any]) -> dict[str, Any]:
+    """values: params.yaml as it stands."""
+    settings = {key: values[key] for key in SearchParams.model_fields} if params.tune.trials else None
+    return {"space": params.tune.space, "settings": settings}
 
 
 def main() -> None:
-    params = configure()
+    values = read_yaml(PARAMS)
+    params = check_params(Params, values, PARAMS)
+    write_json(INPUTS, inputs(params))
+    write_json(SEARCH, search(params, values))
     print(f"configure: {len(type(params).model_fields)} keys of {PARAMS} are valid")
 
 

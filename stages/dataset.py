@@ -8,7 +8,7 @@ Writes data/processed/development.parquet  train, validation and calibration row
                                            walk_forward)
        data/processed/folds.csv            first and last day of each fold's splits
        data/processed/scaler.csv           feature, mean, std of the training rows
-       metrics/dataset.json                rows, days and positives per split
+       data/processed/dataset.json         rows, days and positives per split
 Why    one place joins, splits, purges and normalises, so that no later stage can do it otherwise.
 """
 
@@ -19,9 +19,9 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Source, Task, load_params
+from finscale.data.config import DatasetConfig, EvaluationConfig
 from finscale.data.dataset import (
     KEYS,
-    DatasetConfig,
     check_splits,
     describe,
     divide,
@@ -34,12 +34,12 @@ from finscale.data.dataset import (
 )
 from finscale.data.folds import StoredFold, fold_table, read_folds, remove_others
 from finscale.data.splits import Fold, single_fold
-from finscale.data.walk_forward import EvaluationConfig, walk_forward_folds
+from finscale.data.walk_forward import walk_forward_folds
 from finscale.storage import read_parquet, write_csv, write_json, write_parquet
 from stages.paths import DEVELOPMENT, FEATURES, FOLDS, LABELS, TEST, TEST_LABELS
 
 SCALER = Path("data/processed/scaler.csv")
-METRICS = Path("metrics/dataset.json")
+METRICS = Path("data/processed/dataset.json")
 
 
 class Params(Block):

@@ -12,10 +12,11 @@ import yaml
 
 from finscale.cli import run
 from finscale.config import FeatureAxes, load_params
-from finscale.data.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.data.series import PUBLICATION
 from finscale.indicators.catalogue import features_of
+from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
+from finscale.pages.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.storage import read_parquet, write_csv, write_text
 from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 
@@ -35,7 +36,7 @@ _COLUMNS = {
     "volume": Meaning("volume", "shares traded"),
     "value": Meaning("observation", "as published"),
     "week_end": Meaning("key", "last day of the week that the value is of"),
-    "label": Meaning("label", "what is predicted: 0 or 1, or the return"),
+    "label": Meaning("label", "what is predicted: 0 or 1, the return, or the log volatility"),
     "exit": Meaning("label", "the day whose close decides the label"),
     "last_known": Meaning("label", "newest label known at the close of the day; for the persistence baseline"),
     "split": Meaning("key", "train, validation, calibration, test, or none: context only"),
@@ -45,6 +46,8 @@ _COLUMNS = {
 
 class Params(FeatureAxes):
     """What decides which columns there are."""
+
+    features: FeaturesConfig = FeaturesConfig()
 
 
 def meanings(params: Params) -> dict[str, Meaning]:
@@ -56,7 +59,7 @@ def meanings(params: Params) -> dict[str, Meaning]:
     features = {
         feature.name: Meaning(feature.category, feature.description)
         for feature in (
-            *features_of(params.tier, params.timescale),
+            *features_of(params.tier, params.timescale, params.features.levels),
             *features_of_series(params.assets, params.quality),
         )
     }
@@ -69,7 +72,7 @@ def lineage() -> dict[str, Origin]:
     for name, stage in yaml.safe_load(PIPELINE.read_text())["stages"].items():
         inputs = [path for path in stage["deps"] if path.startswith("data/")]
         for out in stage.get("outs", []):
-            path = next(iter(out))
+            path = out if isinstance(out, str) else next(iter(out))  # settings of an output make it a mapping
             if path.startswith("data/") and path != str(SAMPLES):
                 origins[path] = Origin(name, inputs)
     return origins

@@ -1,6 +1,7 @@
 """download: source -> data/raw
 
 Reads  the source that params.yaml names; `live` through the raw store, so that no server is asked twice
+       data/inputs.json           what the source will read, by content (of `configure`): new content, new run
 Writes data/raw/<series>.parquet  as published, nothing repaired (columns: finscale/sources/tables.py)
        data/raw/manifest.csv      one row per file: series, kind, source, origin, first, last, rows, columns, md5,
                                   retrieved, notes
@@ -8,17 +9,15 @@ Why    raw data are fetched once and never changed; everything else can be made 
 """
 
 import os
-from datetime import date
-from pathlib import Path
 
 import pandas as pd
-from platformdirs import user_data_path
 
 from finscale.cli import run
 from finscale.config import AssetTier, Block, Quality, Source, load_params
 from finscale.data.series import rate_3m_note
 from finscale.sources.config import DataConfig
 from finscale.sources.fetch import Fetched, fetch
+from finscale.sources.inputs import store_folder
 from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_csv, write_parquet
 from stages.paths import RAW
@@ -29,11 +28,6 @@ class Params(Block):
     assets: AssetTier
     quality: Quality
     data: DataConfig
-
-
-def store(vintage: date | None = None) -> RawStore:
-    """Outside the repository, so that every clone and every experiment shares it."""
-    return RawStore(Path(os.environ.get("FINSCALE_STORE") or user_data_path("finscale") / "raw"), vintage)
 
 
 def manifest_row(source: Source, series: Fetched) -> dict[str, object]:
@@ -64,8 +58,8 @@ def with_join_note(found: list[Fetched]) -> list[Fetched]:
 
 def main() -> None:
     params = load_params(Params)
-    data = params.data.model_copy(update={"directory": os.path.expandvars(params.data.directory)})
-    found = with_join_note(fetch(params.source, params.assets, params.quality, data, store(data.vintage)))
+    store = RawStore(store_folder(os.environ), params.data.vintage)
+    found = with_join_note(fetch(params.source, params.assets, params.quality, params.data.expanded(), store))
     for one in found:
         write_parquet(RAW / f"{one.wanted.name}.parquet", one.frame)
     for stale in set(RAW.glob("*.parquet")) - {RAW / f"{one.wanted.name}.parquet" for one in found}:

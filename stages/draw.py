@@ -1,7 +1,9 @@
-"""draw: the evaluation's tables -> pictures
+"""draw: the tables of data and evaluation -> pictures
 
-Reads  data/processed/{predictions,conformal}.parquet, metrics/experiment.json, plots/{reliability,equity,by_year}.csv
-Writes plots/reliability.png  predicted against observed rates (a regression: predicted against realised returns)
+Reads  data/raw/manifest.csv
+       data/processed/{predictions,conformal}.parquet, metrics/experiment.json, plots/{reliability,equity,by_year}.csv
+Writes plots/coverage.png     which series there are, from when to when
+       plots/reliability.png  predicted against observed rates (a regression: predicted against realised returns)
        plots/ranking.png      ROC and precision-recall curves, of the model and the baselines
        plots/equity.png       hypothetical equity with drawdown and position
        plots/conformal.png    coverage and width over time
@@ -15,11 +17,16 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Task, is_binary, load_params
-from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.baseline_names import names_in
+from finscale.evaluation.ranking import wanted_first
 from finscale.pages import run_figures
+from finscale.pages.data_figures import plot_coverage
+from finscale.pages.run_tables import rankings
 from finscale.storage import read_json, read_parquet, write_atomically
 from stages.paths import BY_YEAR_TABLE, CONFORMAL, EQUITY_TABLE, EXPERIMENT, PREDICTIONS, RELIABILITY_TABLE
 
+MANIFEST = Path("data/raw/manifest.csv")
+SERIES_FIGURE = Path("plots/coverage.png")
 RELIABILITY = Path("plots/reliability.png")
 RANKING = Path("plots/ranking.png")
 EQUITY = Path("plots/equity.png")
@@ -31,27 +38,28 @@ class Params(Block):
     task: Task
 
 
-def draw(path: Path, panels: int, picture: run_figures.Draw, stacked: bool = False) -> None:
-    write_atomically(path, lambda temporary: run_figures.save(temporary, panels, picture, stacked))
-
-
 def main() -> None:
-    params = load_params(Params)
-    binary = is_binary(params.task)
-    predictions = read_parquet(PREDICTIONS)
+    task = load_params(Params).task
+    binary = is_binary(task)
+    predictions, scores = read_parquet(PREDICTIONS), read_json(EXPERIMENT)["scores"]
     test = predictions[predictions["split"] == "test"]
-    # What predicts one constant ranks nothing.
-    names = [name for name in ("model", *names_of(binary)) if test[name].nunique() > 1]
-    level = read_json(EXPERIMENT)["scores"]["conformal"]["level"]
-    bins = (
-        run_figures.reliability_picture(pd.read_csv(RELIABILITY_TABLE)) if binary else run_figures.scatter_picture(test)
-    )
-    draw(RELIABILITY, 1, bins)
-    draw(RANKING, 2, run_figures.ranking_picture(test, names, (test["label"] > 0).to_numpy(dtype=float)))
-    draw(EQUITY, 3, run_figures.equity_picture(pd.read_csv(EQUITY_TABLE)), stacked=True)
-    draw(COVERAGE, 2, run_figures.coverage_picture(read_parquet(CONFORMAL), level, binary), stacked=True)
-    draw(BY_YEAR, 1, run_figures.by_year_picture(pd.read_csv(BY_YEAR_TABLE)))
-    print(f"draw: {', '.join(str(path) for path in (RELIABILITY, RANKING, EQUITY, COVERAGE, BY_YEAR))}")
+    ranked = test.assign(label=wanted_first(test, task))
+    found, share = rankings(ranked, ["model", *names_in(test)]), float(ranked["label"].mean())
+    pictures = {
+        SERIES_FIGURE: lambda path: plot_coverage(pd.read_csv(MANIFEST), path),
+        RELIABILITY: lambda path: (
+            run_figures.plot_reliability(pd.read_csv(RELIABILITY_TABLE), path)
+            if binary
+            else run_figures.plot_scatter(test, path)
+        ),
+        RANKING: lambda path: run_figures.plot_ranking(found, scores["other"].get("auc"), share, path),
+        EQUITY: lambda path: run_figures.plot_equity(pd.read_csv(EQUITY_TABLE), path),
+        COVERAGE: lambda path: run_figures.plot_conformal(read_parquet(CONFORMAL), scores["conformal"], binary, path),
+        BY_YEAR: lambda path: run_figures.plot_by_year(pd.read_csv(BY_YEAR_TABLE), path),
+    }
+    for path, draw in pictures.items():
+        write_atomically(path, draw)
+    print(f"draw: {', '.join(map(str, pictures))}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ Reads  data/processed/{model,baseline}_predictions.parquet, models/calibration.j
 Writes data/processed/predictions.parquet  date, asset, split, label, exit, model, the model as each calibration method
                                            leaves it, and baselines; all folds, told apart by `fold`
        data/processed/conformal.parquet    per test row: was the label in the set, and how wide was it
-       metrics/evaluate.json      what `dvc exp show` compares
+       metrics/headline.json      the few numbers that `dvc exp show` has columns for
+       metrics/evaluate.json      the headline with all that belongs to it
        metrics/experiment.json    all that the ledger keeps of this run
        metrics/daily_losses.parquet  per test day: rows and mean losses, of the model calibrated and not, and baselines
        plots/reliability.csv      predicted against observed rates on the test split
@@ -28,9 +29,9 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Axes, format_budget, is_binary, load_params
+from finscale.data.config import EvaluationConfig
 from finscale.data.dataset import SCORED, read_development, read_test_labels
 from finscale.data.folds import StoredFold, read_folds
-from finscale.data.walk_forward import EvaluationConfig
 from finscale.evaluation import scoring
 from finscale.evaluation.calibration import reliability
 from finscale.evaluation.comparison import losses_per_day
@@ -39,6 +40,7 @@ from finscale.evaluation.conformal import conform
 from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import predictions_of
 from finscale.evaluation.years import as_records, by_year
+from finscale.scaling.ledger import study_name
 from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import mirrors
 from finscale.training.scratch import scratch_folder
@@ -57,6 +59,7 @@ from stages.paths import (
     TEST_LABELS,
 )
 
+HEADLINE = Path("metrics/headline.json")
 METRICS = Path("metrics/evaluate.json")
 DAILY_LOSSES = Path("metrics/daily_losses.parquet")
 SCALING_POINT = Path("plots/scaling_point.csv")
@@ -112,7 +115,8 @@ def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resamp
         curve = pd.DataFrame(columns=["predicted", "observed", "rows", "low", "high"])
     write_csv(RELIABILITY_TABLE, curve)
     point = {"params": found["params_counted"], "test_loss": found["test_loss"], "budget": format_budget(params.budget)}
-    write_csv(SCALING_POINT, pd.DataFrame([point | {"seed": params.seed}]))
+    curve = {"seed": params.seed, "experiment": study_name(params.axes())}
+    write_csv(SCALING_POINT, pd.DataFrame([point | curve]))
 
 
 def main() -> None:
@@ -123,7 +127,7 @@ def main() -> None:
     conformal = pd.concat([conform_fold(rows, params) for rows in joined], ignore_index=True)
     test = predictions[predictions["split"] == "test"]
     drawn = scoring.resampling(test, params.horizon, params.binary, config)
-    scores = scoring.score(test, params.binary, drawn)
+    scores = scoring.score(test, params.task, drawn)
     scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
     told = experiment(params, models, scores, test)
     found = scoring.headline(scores, told["run"], test, params.binary)
@@ -131,6 +135,7 @@ def main() -> None:
     write_parquet(PREDICTIONS, predictions)
     write_parquet(CONFORMAL, conformal)
     write_parquet(DAILY_LOSSES, losses_per_day(test, params.binary))
+    write_json(HEADLINE, scoring.columns(found))
     write_json(METRICS, found)
     write_json(EXPERIMENT, told | {"by_year": as_records(years)})
     write_csv(BY_YEAR_TABLE, years)

@@ -1,6 +1,6 @@
 """feature_report: features -> reports/features.md
 
-Reads  data/interim/features.parquet, metrics/features.json
+Reads  data/interim/features.parquet, data/interim/features.json
 Writes reports/features.md            families and counts, first usable days, correlation map, drift
        reports/features.csv           every feature: family, description, warm-up, drift
        plots/feature_correlation.png  correlation of the features on the training rows
@@ -13,14 +13,16 @@ from pathlib import Path
 
 from finscale.cli import run
 from finscale.config import FeatureAxes, Source, load_params
-from finscale.data.dataset import DatasetConfig
+from finscale.data.config import DatasetConfig
 from finscale.indicators.catalogue import features_of
+from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
-from finscale.pages.feature_page import drift, page, plot_correlation, plot_drift, training_sample
+from finscale.pages.data_figures import plot_correlation, plot_drift
+from finscale.pages.features import drift, page, training_sample
 from finscale.storage import read_json, read_parquet, write_atomically, write_csv, write_text
 from stages.paths import FEATURES
 
-METRICS = Path("metrics/features.json")
+METRICS = Path("data/interim/features.json")
 PAGE = Path("reports/features.md")
 TABLE = Path("reports/features.csv")
 CORRELATION = Path("plots/feature_correlation.png")
@@ -30,11 +32,13 @@ DRIFT = Path("plots/feature_drift.png")
 class Params(FeatureAxes):
     source: Source
     dataset: DatasetConfig
+    features: FeaturesConfig = FeaturesConfig()
 
 
 def main() -> None:
     params = load_params(Params)
-    described = [*features_of(params.tier, params.timescale), *features_of_series(params.assets, params.quality)]
+    own = features_of(params.tier, params.timescale, params.features.levels)
+    described = [*own, *features_of_series(params.assets, params.quality)]
     features, ends = read_parquet(FEATURES), params.dataset.split.of(params.source)
     table = drift(features, ends, described)
     sample = training_sample(features, ends)

@@ -3,7 +3,7 @@
 Reads  data/interim/daily.parquet
        data/interim/series.parquet    sentiment, VIX, search interest, interest rates: where the data set has them
 Writes data/interim/features.parquet  date, asset and one column per feature, one row per bar of the timescale
-       metrics/features.json          first usable day per asset and tier
+       data/interim/features.json          first usable day per asset and tier
 Why    everything a model sees, computed from the past alone; warm-up rows are dropped, never filled.
 """
 
@@ -21,22 +21,28 @@ from finscale.cli import run
 from finscale.config import FeatureAxes, load_params
 from finscale.errors import InputError
 from finscale.indicators.catalogue import NoUsableRowError, compute, drop_warmup, first_usable
+from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import economic_features, quality_features
 from finscale.storage import join_arrow, read_parquet, write_arrow, write_json
 from stages.paths import DAILY, FEATURES, SERIES
 
-METRICS = Path("metrics/features.json")
+METRICS = Path("data/interim/features.json")
 WORKERS = 2  # assets at a time; each takes about 0.4 GB at tier a2000
 
 
 class Params(FeatureAxes):
     """What decides the features, and nothing else."""
 
+    features: FeaturesConfig = FeaturesConfig()
+
 
 def features(daily: pd.DataFrame, series: pd.DataFrame, start: pd.Timestamp, params: Params) -> pd.DataFrame:
     """Features of one asset on its own calendar, warm-up included. daily, series: indexed by date."""
     known = series.loc[: daily.index[-1]]
-    tables = [compute(daily, params.tier, params.timescale, start), quality_features(known, params.quality)]
+    tables = [
+        compute(daily, params.tier, params.timescale, start, params.features.levels),
+        quality_features(known, params.quality),
+    ]
     if params.assets == "E":
         tables.append(economic_features(known))
     return pd.concat([table.reindex(tables[0].index) for table in tables], axis=1)

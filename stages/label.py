@@ -9,7 +9,8 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Horizon, Task, Timescale, load_params
-from finscale.data.labels import LabelConfig, horizon_on
+from finscale.data.config import LabelConfig
+from finscale.data.labels import horizon_on
 from finscale.data.labels import label as label_asset
 from finscale.storage import read_parquet, write_parquet
 from stages.paths import BARS, LABELS

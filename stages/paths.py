@@ -6,6 +6,7 @@ code of all of them.
 
 from pathlib import Path
 
+INPUTS = Path("data/inputs.json")
 RAW = Path("data/raw")
 VALIDATED = Path("metrics/validate.json")
 DAILY = Path("data/interim/daily.parquet")
@@ -20,6 +21,7 @@ TEST = Path("data/processed/test.parquet")
 TEST_LABELS = Path("data/processed/test_labels.parquet")
 
 BASELINE_PREDICTIONS = Path("data/processed/baseline_predictions.parquet")
+SEARCH = Path("models/search.json")
 TUNED = Path("models/tune")
 WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")

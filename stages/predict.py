@@ -15,7 +15,7 @@ from finscale.cli import run
 from finscale.data.dataset import feature_names, read_development, read_test_features
 from finscale.data.folds import StoredFold, read_folds
 from finscale.data.windows import Windows
-from finscale.evaluation.rows import EVALUATED, labelled_fold
+from finscale.evaluation.rows import EVALUATED, of_fold
 from finscale.storage import write_parquet
 from finscale.training import checkpoint
 from finscale.training.prediction import outputs_in_units
@@ -31,14 +31,14 @@ def predict_fold(fold: StoredFold) -> pd.DataFrame:
         windows = Windows(rows, split, trained.model.context_length, trained.compute.device)
         output = outputs_in_units(trained.network, windows, trained.target, trained.compute)
         made.append(windows.keys.assign(split=split, output=output))
-    return labelled_fold(made, fold)
+    return of_fold(made, fold)
 
 
 def main() -> None:
     predictions = pd.concat([predict_fold(fold) for fold in read_folds(FOLDS)], ignore_index=True)
     write_parquet(MODEL_PREDICTIONS, predictions)
-    print("predict: " + ", ".join(f"{count} {split}" for split, count in predictions["split"].value_counts().items())
-          + " rows")  # fmt: skip
+    counts = predictions["split"].value_counts()
+    print("predict: " + ", ".join(f"{split} {count} rows" for split, count in counts.items()))
 
 
 if __name__ == "__main__":

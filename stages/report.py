@@ -1,10 +1,11 @@
 """report: all results -> reports/index.html, reports/report.md, and one screen of result
 
-Reads  metrics/{dataset,evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
+       data/processed/dataset.json
        data/processed/{predictions,conformal}.parquet, plots/equity.csv   the curves of this run
        plots/*.png, models/tune/   what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
-       finscale/page.html, .dvc/plots/offline.html   the page's template, and the page that holds Vega
+       .dvc/plots/offline.html   the page that holds Vega
 Writes reports/index.html    everything on one page that opens without a network
        reports/report.md     the result with its tables and figures
        reports/summary.txt   the same as one screen, also printed
@@ -18,25 +19,28 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.pages.page import render
-from finscale.pages.run_curves import RunCurves, coverage_table, equity_table, precision_recall_table, roc_table
-from finscale.pages.run_summary import (
-    Table,
+from finscale.evaluation.ranking import wanted_first
+from finscale.pages.page import Results, page_text
+from finscale.pages.run_figures import plot_run
+from finscale.pages.run_tables import (
+    coverage_table,
+    equity_table,
     headline,
-    markdown,
-    plot_run,
+    rankings,
+    report_text,
     scaling_sentence,
+    score_rows,
     score_table,
     split_table,
     summary_text,
     year_table,
 )
-from finscale.pages.study_page import Results, build_page
+from finscale.pages.style import loss_unit
 from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 from stages.paths import COMPARED, CONFORMAL, EQUITY_TABLE, EXPERIMENT, LOG, PREDICTIONS, RELIABILITY_TABLE, TUNED
 
-DATASET_METRICS = Path("metrics/dataset.json")
+DATASET_METRICS = Path("data/processed/dataset.json")
 METRICS = Path("metrics/evaluate.json")
 TRADED = Path("metrics/trade.json")
 SCALING_METRICS = Path("metrics/scaling.json")
@@ -44,7 +48,6 @@ SCALING_REPORTS = Path("reports/scaling.json")
 ALL_RESULTS = Path("results/all_results.csv")
 SCALING_FIGURES = Path("plots/scaling")
 MANIFEST = Path("data/raw/manifest.csv")
-TEMPLATE = Path("finscale/page.html")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")
@@ -64,8 +67,16 @@ _TEXT = ("budget", "key", "code", "data", "commit", "settings")  # columns of AL
 
 # Everything that decides a number on the page, for its provenance.
 _INPUTS = (
-    DATASET_METRICS, METRICS, EXPERIMENT, COMPARED, TRADED, SCALING_REPORTS, ALL_RESULTS, RELIABILITY_TABLE, MANIFEST,
-)  # fmt: skip
+    DATASET_METRICS,
+    METRICS,
+    EXPERIMENT,
+    COMPARED,
+    TRADED,
+    SCALING_REPORTS,
+    ALL_RESULTS,
+    RELIABILITY_TABLE,
+    MANIFEST,
+)
 
 
 def read_losses() -> pd.DataFrame:
@@ -74,14 +85,6 @@ def read_losses() -> pd.DataFrame:
         split: pd.read_csv(LOG / f"plots/metrics/{split}/loss.tsv", sep="\t") for split in ("train", "validation")
     }
     return pd.DataFrame({"epoch": curves["train"]["step"]} | {name: curve["loss"] for name, curve in curves.items()})
-
-
-def interval_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
-    rows = [
-        {"name": name, "loss": score["loss"]["value"], "low": score["loss"]["low"], "high": score["loss"]["high"]}
-        for name, score in scores.items()
-    ]
-    return sorted(rows, key=lambda row: row["loss"])
 
 
 def notes(experiment: dict[str, Any]) -> list[str]:
@@ -114,23 +117,10 @@ def figures(binary: bool) -> dict[str, Path]:
     return ({} if binary else {"predicted against realised returns": RELIABILITY_FIGURE}) | FIGURES | searched
 
 
-def run_curves(experiment: dict[str, Any]) -> RunCurves:
-    """The test days of this run: ranking of the model and each baseline, equity, coverage."""
-    predictions, scores = read_parquet(PREDICTIONS), experiment["scores"]
-    test = predictions[predictions["split"] == "test"]
-    positive = (test["label"] > 0).to_numpy(dtype=float)
-    names = [name for name in scores["models"] if test[name].nunique() > 1]  # what predicts one constant ranks nothing
-    return RunCurves(
-        roc=roc_table(test, names, positive),
-        precision_recall=precision_recall_table(test, names, positive),
-        equity=equity_table(pd.read_csv(EQUITY_TABLE)),
-        coverage=coverage_table(read_parquet(CONFORMAL)),
-        level=scores["conformal"]["level"],
-    )
-
-
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
-    reports = read_json(SCALING_REPORTS)
+    reports, predictions = read_json(SCALING_REPORTS), read_parquet(PREDICTIONS)
+    test = predictions[predictions["split"] == "test"]
+    ranked = test.assign(label=wanted_first(test, experiment["axes"]["task"]))
     return Results(
         experiment=experiment,
         evaluated=read_json(METRICS),
@@ -143,9 +133,12 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         reliability=reliability,
         losses=read_losses(),
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),
-        pictures=pictures(several=len(reports) > 1),
-        figures=figures(binary=len(reliability) > 0),
-        curves=run_curves(experiment),
+        rankings=rankings(ranked, list(experiment["scores"]["models"])),
+        share=float(ranked["label"].mean()),
+        equity=equity_table(pd.read_csv(EQUITY_TABLE)),
+        coverage=coverage_table(read_parquet(CONFORMAL)),
+        figures=pictures(several=len(reports) > 1),
+        own_figures=figures(binary=len(reliability) > 0),
         isoflop=read_json(SCALING_METRICS)["isoflop"],
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment),
@@ -158,7 +151,7 @@ def write_texts(experiment: dict[str, Any]) -> None:
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
     by_year = [*tables, year_table(experiment)]
     scaling, figures = scaling_sentence(read_json(SCALING_METRICS)), [RUN_FIGURE, SCALING_FIGURE]
-    write_text(REPORT, markdown(lines, by_year, scaling, figures, notes(experiment)))
+    write_text(REPORT, report_text(lines, by_year, scaling, figures, notes(experiment)))
     summary = summary_text(lines, tables, scaling, [*figures, PAGE])
     write_text(SUMMARY, summary)
     print(summary)
@@ -166,11 +159,10 @@ def write_texts(experiment: dict[str, Any]) -> None:
 
 def main() -> None:
     experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY_TABLE)
-    intervals = interval_rows(experiment["scores"]["models"])
+    scores, unit = score_rows(experiment), loss_unit(experiment["axes"]["task"])
     shown = reliability if len(reliability) else None
-    write_atomically(RUN_FIGURE, lambda temporary: plot_run(read_losses(), intervals, shown, temporary))
-    page = build_page(page_results(experiment, reliability))
-    write_text(PAGE, render(page, TEMPLATE, PLOTS_PAGE))
+    write_atomically(RUN_FIGURE, lambda temporary: plot_run(read_losses(), scores, shown, unit, temporary))
+    write_text(PAGE, page_text(page_results(experiment, reliability), PLOTS_PAGE))
     write_texts(experiment)
 
 

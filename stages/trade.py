@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Block, Horizon, Task, is_binary, load_params
+from finscale.config import Block, Horizon, Task, load_params
 from finscale.evaluation import trading
 from finscale.evaluation.bootstrap import horizon_sessions
 from finscale.evaluation.config import TradeConfig
@@ -31,7 +31,7 @@ class Params(Block):
 
 def accounts(test: pd.DataFrame, bars: pd.DataFrame, params: Params) -> dict[str, pd.DataFrame]:
     """Daily accounts of the model's positions and of buy-and-hold on the same days."""
-    signal = trading.signals(test, is_binary(params.task), params.trade.rule)
+    signal = trading.signals(test, params.task, params.trade.rule)
     earned = trading.next_open_returns(bars[bars["asset"].isin(signal.columns)], pd.DatetimeIndex(signal.index))
     position = trading.positions(signal, horizon_sessions(params.horizon))
     return {

@@ -8,7 +8,7 @@ Writes models/model.safetensors  the best epoch's weights
        models/model_folds/       both of each fold after the first
        dvclive/                  settings, loss curves and learning rate per epoch, best checkpoint, sample predictions;
                                  dvclive/folds/ those of later folds
-       metrics/runtime.json      seconds, speed, device use and machine: the one output that differs between repeats
+       models/runtime.json       seconds, speed, device use and machine: the one output that differs between repeats
 Why    one seeded run per fold whose size is counted, never labelled. Interrupted, it goes on where it stopped: states
        lie outside the workspace under each fold's key (finscale.training.resume) until all folds are trained.
 """
@@ -33,7 +33,7 @@ from finscale.config import (
     load_params,
 )  # fmt: skip
 from finscale.data.folds import StoredFold, read_folds, remove_others
-from finscale.imports import import_closure
+from finscale.imports import import_closure, read_sources
 from finscale.search.tuned import Tuned, load_tuned
 from finscale.storage import md5_of, write_json
 from finscale.training import sharding
@@ -44,7 +44,7 @@ from finscale.training.run import NO_RESULT, Files, Run, Trained, train
 from finscale.training.scratch import scratch_folder
 from stages.paths import DEVELOPMENT, FOLDS, LOG, MODEL, TUNED, WEIGHTS
 
-RUNTIME = Path("metrics/runtime.json")
+RUNTIME = Path("models/runtime.json")
 
 
 # Axes that made the rows: they are told in the log, and a run's key has the rows' hash.
@@ -76,7 +76,7 @@ def key_of(params: Params, tuned: Tuned | None, development: Path) -> str:
     settings = params.model_dump(exclude={"train": NO_RESULT} | dict.fromkeys(IN_DATA, True))
     if tuned:
         settings["shape"] = asdict(tuned.shape)
-    code = import_closure("stages.train", lambda path: Path(path).read_text() if Path(path).is_file() else None)
+    code = import_closure("stages.train", read_sources())
     return run_key(settings | {"torch": torch.__version__}, code | {DEVELOPMENT.as_posix(): md5_of(development)})
 
 

@@ -1,6 +1,7 @@
 """tune: development rows -> models/tune/: the best hyper-parameters of this experiment's budget
 
 Reads  data/processed/development.parquet  train and validation rows; the test split is out of reach
+       models/search.json                  what is searched for, from `configure`; nothing where `tune.trials` is 0
        search_spaces/                      what is varied; `tune.space` names the file
 Writes models/tune/  {budget}_best.json, trials.csv, history.png, importance.png, parallel_coordinates.png;
                      an empty trials.csv where `tune.trials` is 0, the default: then nothing is searched
@@ -14,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from finscale.cli import run
-from finscale.config import Budget, StudyAxes, format_budget, load_params
-from finscale.imports import import_closure
-from finscale.search.config import TuneConfig
+from finscale.config import check_params, format_budget
+from finscale.imports import import_closure, read_sources
+from finscale.search.config import SearchParams
 from finscale.search.space import load_search_space
-from finscale.storage import md5_of, write_text
-from finscale.training.config import TrainConfig
-from stages.paths import DEVELOPMENT, TUNED
+from finscale.storage import md5_of, read_json, write_text
+from stages.paths import DEVELOPMENT, SEARCH, TUNED
 
 SPACES = Path("search_spaces")
 
@@ -31,20 +31,14 @@ _NOT_IN_KEY = {
 }
 
 
-class Params(StudyAxes):
-    budget: Budget
-    train: TrainConfig
-    tune: TuneConfig
-
-
 def main() -> None:
-    params = load_params(Params)
-    load_search_space(SPACES / f"{params.tune.space}.yaml")  # a wrong file is an error before it is needed
-    if params.tune.trials == 0:
+    asked = read_json(SEARCH)
+    load_search_space(SPACES / f"{asked['space']}.yaml")  # a wrong file is an error before it is needed
+    if asked["settings"] is None:
         write_nothing()
         print("tune: off (tune.trials = 0)")
     else:
-        search(params)
+        search(check_params(SearchParams, asked["settings"], SEARCH))
 
 
 def write_nothing() -> None:
@@ -53,7 +47,7 @@ def write_nothing() -> None:
     write_text(TUNED / "trials.csv", "trial,state,value\n")
 
 
-def search(params: Params) -> None:
+def search(params: SearchParams) -> None:
     """Run the study to its end and write what it found."""
     from finscale.search import session  # Optuna and torch take seconds to import, and most runs search nothing
     from finscale.search.results import write_results
@@ -62,7 +56,7 @@ def search(params: Params) -> None:
 
     space = load_search_space(SPACES / f"{params.tune.space}.yaml")
     data = md5_of(DEVELOPMENT)
-    code = import_closure("stages.tune", lambda path: Path(path).read_text() if Path(path).is_file() else None)
+    code = import_closure("stages.tune", read_sources())
     settings = params.model_dump(mode="json", exclude=_NOT_IN_KEY)
     key = session.study_key(settings, space, code | {DEVELOPMENT.as_posix(): data})
     scratch = scratch_folder(dict(os.environ), Path.cwd())
@@ -80,7 +74,7 @@ def search(params: Params) -> None:
     print(f"tune: {len(study.trials)} trials; best validation loss {study.best_value:.6g}, in {path}")
 
 
-def axes(params: Params) -> dict[str, Any]:
+def axes(params: SearchParams) -> dict[str, Any]:
     """The experiment that was searched for."""
     return params.model_dump(exclude={"train", "tune", "budget"})
 

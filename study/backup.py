@@ -8,6 +8,7 @@ Why    a backup that nobody has read back is a hope: `python -m study.backup ver
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,9 @@ from dvc.repo import Repo
 
 from finscale.cli import run
 from finscale.errors import InputError
-from finscale.sources.store import MANIFEST, RawStore, place_of
+from finscale.sources.inputs import MANIFEST, place_of, store_folder
+from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_atomically, write_csv
-from stages.download import store as local_store
 from study.remote import check_mounted, remote_folder
 
 RAW_STORE = "raw-store"
@@ -34,9 +35,9 @@ def copy_store(source: RawStore, target: RawStore) -> None:
         raise InputError("the raw store itself is damaged, nothing was copied:\n" + "\n".join(problems))
     wanted, held = source.manifest(), target.manifest()
     for row in wanted.to_dict("records"):
-        there = target.path_of(row)
+        there, here = (store.root / place_of(store.root, row) for store in (target, source))
         if not (there.exists() and md5_of(there) == row["md5"]):
-            write_atomically(target.root / place_of(row), partial(shutil.copyfile, source.path_of(row)))
+            write_atomically(there, partial(shutil.copyfile, here))
     together = pd.concat([held, wanted]) if len(held) else wanted
     if len(together := together.drop_duplicates()) > len(held):
         write_csv(target.root / MANIFEST, together)
@@ -64,7 +65,7 @@ def damaged(folder: Path) -> list[str]:
             problems.append(f"{name}: missing ({path})")
         elif md5_of(path) != md5.removesuffix(".dir"):
             problems.append(f"{name}: damaged ({path})")
-    backed_up, kept = RawStore(folder / RAW_STORE), local_store().manifest()
+    backed_up, kept = RawStore(folder / RAW_STORE), RawStore(store_folder(os.environ)).manifest()
     absent = kept.merge(backed_up.manifest(), how="left", indicator=True)
     absent = absent[absent["_merge"] == "left_only"]
     problems += [
@@ -93,7 +94,7 @@ def main() -> None:
         remove_damaged(folder)
         if subprocess.run(["dvc", "push", "--run-cache"], check=False).returncode:
             raise InputError("dvc push failed, see above; what was stored before is untouched")
-        copy_store(local_store(), RawStore(folder / RAW_STORE))
+        copy_store(RawStore(store_folder(os.environ)), RawStore(folder / RAW_STORE))
     verify(folder)
 
 

@@ -16,10 +16,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import dvc.api
 import pandas as pd
 import yaml
-from dvc.exceptions import DvcException
 
 from finscale.cli import run
 from finscale.config import is_binary
@@ -29,6 +27,7 @@ from finscale.meta.made_on import check_made_on, made_on
 from finscale.scaling.settings import Settings
 from finscale.storage import write_json, write_parquet
 from study.experiments import commits_of, read_commit
+from study.pinned import locked, read_pinned
 
 BASE_RUNS = Path("results/base_runs")
 PREDICTIONS = "data/processed/predictions.parquet"
@@ -38,7 +37,7 @@ EXPERIMENT = "metrics/experiment.json"
 def take(name: str, column: str | None) -> dict[str, Any]:
     """Extract one experiment's predictions and write both files; returns what the second one says."""
     commit = commit_of(name)
-    told = read_commit(commit)(EXPERIMENT)
+    told = read_commit(commit).get(EXPERIMENT)
     if told is None:
         raise InputError(f"experiment {name} has no {EXPERIMENT}: it did not finish; run it again")
     axes, content = json.loads(told)["axes"], read_predictions(commit, name)
@@ -66,7 +65,7 @@ def take(name: str, column: str | None) -> dict[str, Any]:
 
 def made_on_of(name: str) -> Settings:
     """What a finished experiment was made on, as its own params.yaml says."""
-    return made_on(yaml.safe_load(read_commit(commit_of(name))("params.yaml") or "{}"))
+    return made_on(yaml.safe_load(read_commit(commit_of(name))["params.yaml"]))
 
 
 def check_alike(names: list[str]) -> None:
@@ -88,13 +87,7 @@ def commit_of(name: str) -> str:
 
 def read_predictions(commit: str, name: str) -> bytes:
     """The file as that commit's dvc.lock pins it, from the cache or else the remote."""
-    try:
-        with dvc.api.open(PREDICTIONS, rev=commit, mode="rb") as file:
-            return file.read()
-    except (DvcException, OSError) as error:
-        raise InputError(
-            f"experiment {name}: {PREDICTIONS} is neither in the DVC cache nor in a remote ({error}); run it again"
-        ) from None
+    return read_pinned(commit, PREDICTIONS, locked(read_commit(commit).get("dvc.lock"), "evaluate", PREDICTIONS), name)
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ BASELINES = ("base_rate", "persistence", "logistic", "catboost", "volatility")
 
 def measure(name: str, commit: str, source: str) -> dict[str, Any] | None:
     """One run's test losses by method and baseline; None for other sources and for tasks without probabilities."""
-    told = json.loads(read_commit(commit)(EXPERIMENT) or "null")
+    told = json.loads(read_commit(commit).get(EXPERIMENT, "null"))
     if told is None or told["axes"]["source"] != source or not is_binary(told["axes"]["task"]):
         return None
     predictions = with_shrinkage(pd.read_parquet(io.BytesIO(read_predictions(commit, name))))

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from finscale.cli import run
 from finscale.evaluation.metrics import Score
+from finscale.imports import read_sources
+from finscale.pages.render import render
 from finscale.sources.config import SimulatedConfig
 from finscale.storage import write_csv, write_text
-from study.experiments import code_hash, read_workspace
+from study.experiments import code_hash
 from study.planted import Found, measure, run_stages, share_after_instance_norm
 
 TABLE = Path("results/controls.csv")
@@ -58,29 +59,6 @@ GRID = (
     *(Control(sessions, complexity=2) for sessions in (4000, 8000)),
     Control(4000, tier="a50"),
 )
-
-HEAD = """# Controls: does the pipeline find what is there?
-
-Made by `python -m study.controls` from [results/controls.csv](../results/controls.csv). Every row is one run of all
-stages on `source: simulated, data.simulated.market: planted`: tomorrow's chance of a rise follows from today's return
-by a known law, so that the best log-loss is one integral. Task `direction`, horizon 1, signal {signal:g}; all that the
-table does not name is as in params.yaml. One seed per row, and a market of its own for each length.
-
-- **bound**: the best mean log-loss of any forecast (nats; 0.6931 knows nothing).
-- **above the law**: test loss minus that of the law itself on the same days, 95 % by block bootstrap. An interval
-  below 0 would be a leak.
-- **share**: skill of the model over the skill there is, in expectation over each next day's draw; 1 at the bound, 0 at
-  the base rate.
-
-"""
-
-NORM = """
-## What instance norm costs here
-
-The law depends on the size of today's return against its own fixed scale. Instance norm takes mean and scale out of
-each window, and the window's own estimates of them are noisy: the newest return alone then holds, at best, this share.
-
-"""
 
 
 def interval(score: Score) -> str:
@@ -123,16 +101,13 @@ def normed(complexity: int) -> dict[str, str]:
 
 def page(rows: list[dict[str, str]]) -> str:
     shown = [{name: value for name, value in row.items() if name not in ("code", "sessions")} for row in rows]
-    tables = [
-        tabulate(table, headers="keys", tablefmt="github", disable_numparse=True)
-        for table in (shown, [normed(complexity) for complexity in (1, 2)])
-    ]
-    return HEAD.format(signal=SIGNAL) + tables[0] + "\n" + NORM + tables[1] + "\n"
+    norm = [normed(complexity) for complexity in (1, 2)]
+    return render("controls.md.j2", signal=f"{SIGNAL:g}", runs=shown, norm=norm)
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    code = code_hash(read_workspace)
+    code = code_hash(read_sources())
     rows = known()
     for control in GRID:
         key = (*control.told().values(), code)

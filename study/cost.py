@@ -13,10 +13,10 @@ import pandas as pd
 
 from finscale.calendar import sessions
 from finscale.config import Block, Budget, FeatureTier, Source, check_params, parse_budget
-from finscale.data.dataset import DatasetConfig
+from finscale.data.config import DatasetConfig, EvaluationConfig
 from finscale.data.splits import Fold, single_fold
-from finscale.data.walk_forward import EvaluationConfig, walk_forward_folds
-from finscale.indicators.catalogue import TIERS
+from finscale.data.walk_forward import walk_forward_folds
+from finscale.indicators.catalogue import COUNTS
 from finscale.model.shape import count, flops_per_window, solve
 from finscale.scaling.ledger import read_ledger
 from finscale.sources import bundled
@@ -27,7 +27,7 @@ from study.experiments import params_with
 
 PARAMS = Path("params.yaml")
 LEDGER = Path("results/ledger.csv")
-DATASET_METRICS = Path("metrics/dataset.json")
+DATASET_METRICS = Path("data/processed/dataset.json")
 
 _BYTES_PER_PARAMETER = 20  # fp32 weights, gradients, two moments, and the best epoch's copy
 
@@ -68,7 +68,7 @@ def estimate(settings: Mapping[str, Any]) -> Cost:
     the data. Raises InputError for settings that are not allowed, and for folds that do not fit between the days.
     """
     run = planned(settings)
-    config, channels, windows = run.train, len(TIERS[run.tier]), train_windows(run, read_json(DATASET_METRICS))
+    config, channels, windows = run.train, COUNTS[run.tier], train_windows(run, read_json(DATASET_METRICS))
     shape = solve(parse_budget(run.budget), config.model, channels)
     parameters, per_window = count(shape, config.model, channels).total, flops_per_window(shape, config.model, channels)
     flops = 3.0 * per_window * sum(windows) * config.epochs
@@ -83,7 +83,7 @@ def planned_folds(run: Planned) -> list[Fold]:
 
 
 def train_windows(run: Planned, measured: Mapping[str, Mapping[str, Any]]) -> list[int]:
-    """Training windows of each fold. measured: metrics/dataset.json of the last run here."""
+    """Training windows of each fold. measured: data/processed/dataset.json of the last run here."""
     days, test = _days(run), measured["test"]
     # Test days belong to one fold each: those of training are counted once per fold that has them.
     rows_per_session = test["rows"] / len(sessions(pd.Timestamp(test["first"]), pd.Timestamp(test["last"])))

@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,22 @@ from typing import Any
 import yaml
 
 from finscale.errors import InputError
-from finscale.imports import import_closure
+from finscale.imports import PROJECT_PACKAGES, as_text, import_closure
 from finscale.scaling.ledger import experiment_key, make_row
 from finscale.scaling.settings import Settings, digest_of, settings_of
+from study.pinned import locked, read_pinned
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
                  "baselines", "tune", "train", "predict", "calibrate", "evaluate")  # fmt: skip
 
+RUNTIME = "models/runtime.json"
+
 _EVERYTHING = "stages/everything.py"
+_DRAWING = "finscale/pages/"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
-Read = Callable[[str], str | None]
+Files = Mapping[str, str]
 
 _code_of_trees: dict[str, str] = {}
 
@@ -39,30 +43,31 @@ def read_workspace(path: str) -> str | None:
     return Path(path).read_text() if Path(path).is_file() else None
 
 
-def read_commit(commit: str) -> Read:
-    """A reader of the files of one commit, which are fetched at once: a process per file would take minutes."""
+def read_commit(commit: str) -> Files:
+    """The texts of one commit by path, fetched at once: a process per file would take minutes."""
     packed = subprocess.run(["git", "archive", "--format=tar", commit], capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        files = {member.name: archive.extractfile(member) for member in archive.getmembers() if member.isfile()}
-        wanted = (".py", ".json", ".yaml", ".lock")
-        texts = {name: file.read().decode() for name, file in files.items() if file and name.endswith(wanted)}
-    return texts.get
+        files = {member.name: archive.extractfile(member) for member in archive.getmembers() if _is_text(member)}
+        return {name: as_text(file.read()) for name, file in files.items() if file}
 
 
-def code_hash(read: Read) -> str:
-    """Hash of every project file that the result stages execute."""
+def _is_text(member: tarfile.TarInfo) -> bool:
+    inside = member.name.startswith(tuple(f"{package}/" for package in PROJECT_PACKAGES))
+    return member.isfile() and (inside or member.name.endswith((".json", ".yaml", ".lock")))
+
+
+def code_hash(sources: Files) -> str:
+    """Hash of every project file that the result stages execute or read. What draws decides no result."""
     # One module that imports them all: their closures overlap, and each file is parsed once.
     everything = "\n".join(f"import stages.{stage}" for stage in RESULT_STAGES)
-    files = import_closure("stages.everything", lambda path: everything if path == _EVERYTHING else read(path))
-    del files[_EVERYTHING]
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+    files = import_closure("stages.everything", {**sources, _EVERYTHING: everything})
+    decisive = {path: text for path, text in files.items() if path != _EVERYTHING and not path.startswith(_DRAWING)}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def data_hash(read: Read) -> str:
-    """DVC's hash of data/raw, as the lock file records it; empty before the first run."""
-    lock = yaml.safe_load(read("dvc.lock") or "{}") or {}
-    outs = lock.get("stages", {}).get("download", {}).get("outs", [])
-    return next((str(out["md5"]) for out in outs if out["path"] == "data/raw"), "")
+def data_hash(lock: str | None) -> str:
+    """The identity of the raw data. lock: the text of dvc.lock."""
+    return locked(lock, "download", "data/raw")
 
 
 def params_with(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,22 +114,31 @@ def commits_of() -> Iterator[tuple[str, str]]:
 @cache
 def _row(name: str, commit: str) -> tuple[dict[str, Any], Settings] | None:
     """Read once per process: a commit never changes, and `phase` collects after each of hundreds of runs."""
-    read = read_commit(commit)
-    experiment, runtime = read("metrics/experiment.json"), read("metrics/runtime.json")
-    if experiment is None or runtime is None:
+    files = read_commit(commit)
+    experiment = files.get("metrics/experiment.json")
+    if experiment is None:
         return None
     # Experiments of one code version share their trees: the closure is taken once for all of them.
     trees = _git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
     if trees not in _code_of_trees:
-        _code_of_trees[trees] = code_hash(read)
-    code, data = _code_of_trees[trees], data_hash(read)
-    params = yaml.safe_load(read("params.yaml") or "{}")
+        _code_of_trees[trees] = code_hash(files)
+    code, data = _code_of_trees[trees], data_hash(files.get("dvc.lock"))
+    params = yaml.safe_load(files["params.yaml"])
     settings = settings_of(params)
     baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()
     provenance = {"name": name, "commit": baseline[:12], "code": code, "data": data, "timestamp": timestamp}
     provenance |= {"settings": digest_of(settings)}
-    row = make_row(experiment_key(params, code, data), provenance, json.loads(experiment), json.loads(runtime))
+    runtime = _runtime(name, commit, files)
+    row = make_row(experiment_key(params, code, data), provenance, json.loads(experiment), runtime)
     return row, settings
+
+
+def _runtime(name: str, commit: str, files: Files) -> dict[str, Any]:
+    """What training measured: in DVC's cache, or in the commit itself where that is of before November 2026."""
+    if (told := files.get("metrics/runtime.json")) is None:
+        told = read_pinned(commit, RUNTIME, locked(files.get("dvc.lock"), "train", RUNTIME), name).decode()
+    runtime: dict[str, Any] = json.loads(told)
+    return runtime
 
 
 def _git(*arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 Reads  phases.yaml, params.yaml, results/ledger.csv
 Writes results/ledger.csv after every finished run
+       results/refused.csv  runs that the data refused, and why
 Why    a grid of a hundred runs is interrupted more often than not: what is finished is never run again,
        what failed is, and `--dry` says beforehand what it will cost on this machine.
 
@@ -18,23 +19,30 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 from tabulate import tabulate
 
 from finscale.cli import run
+from finscale.data.config import EvaluationConfig
 from finscale.errors import InputError
+from finscale.imports import read_sources
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, load_phase
-from study.collect import LEDGER, collect
+from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
+from finscale.scaling.settings import digest_of, settings_of
+from finscale.storage import write_csv
+from study.collect import LEDGER, LOCK, collect
 from study.cost import estimate
-from study.experiments import code_hash, planned_keys, read_workspace
-from study.workers import LOGS, Run, reasons, work_off
+from study.experiments import code_hash, params_with, planned_keys, read_workspace
+from study.workers import LOGS, Run, reason, reasons, work_off
 
 PHASES = Path("phases.yaml")
+REFUSED = Path("results/refused.csv")
 
 
 def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
     """The rows whose key the ledger does not hold, whatever state of the raw data it was run on."""
-    ledger, code = read_ledger(LEDGER), code_hash(read_workspace)
+    ledger, code = read_ledger(LEDGER), code_hash(read_sources())
     known, data = set(ledger["key"]), sorted(set(ledger.get("data", [])))
     return [row for row in rows if not known & set(planned_keys(dict(row.axes) | settings, code, data))]
 
@@ -42,7 +50,7 @@ def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
 def as_run(row: Row, settings: dict[str, Any]) -> Run:
     """A name that changes with settings and code, so that a new result never replaces an old one."""
     told = json.dumps(
-        [dict(row.axes), settings, code_hash(read_workspace), read_workspace("params.yaml")], sort_keys=True
+        [dict(row.axes), settings, code_hash(read_sources()), read_workspace("params.yaml")], sort_keys=True
     )
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     return Run(f"{row.run_name}-{digest}", dict(row.axes) | settings)
@@ -71,6 +79,19 @@ def parse_settings(words: list[str]) -> dict[str, Any]:
         raise InputError(f"--set takes KEY=VALUE, not {[word for word in words if '=' not in word]}")
     read = {key: yaml.safe_load(value) for key, value in pairs.items()}
     return {key: value.isoformat() if isinstance(value, date) else value for key, value in read.items()}
+
+
+def record_refusals(failed: list[Run]) -> None:
+    """Those of the failed runs that failed for want of data go on record: a figure then says so."""
+    rows = []
+    for one in failed:
+        if is_refusal(words := reason(one)):
+            params = params_with(one.settings)
+            scheme = EvaluationConfig.model_validate(params["evaluation"]).identity(params["source"])
+            rows.append(refusal(params, scheme, digest_of(settings_of(params)), words))
+    if rows:
+        with FileLock(LOCK):
+            write_csv(REFUSED, add_refused(read_refused(REFUSED), rows))
 
 
 def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:
@@ -107,6 +128,7 @@ def main() -> None:
         return
     print(f"phase: {len(todo)} of {len(rows)} runs to do, {asked.jobs} side by side; logs in {LOGS}")
     failed = work_off([as_run(row, settings) for row in todo], asked.jobs, lambda: collect(quiet=True))
+    record_refusals(failed)
     if failed:
         raise InputError(
             f"{len(failed)} of {len(todo)} runs failed; the same command tries them again, {LOGS} has their logs\n"

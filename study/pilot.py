@@ -17,6 +17,7 @@ from dvc.repo import Repo
 
 from finscale.cli import run
 from finscale.errors import InputError
+from finscale.imports import read_sources
 from finscale.scaling.ledger import read_ledger
 from study.collect import LEDGER, collect
 from study.experiments import code_hash, data_hash, planned_keys, read_workspace
@@ -34,7 +35,7 @@ _WAITING = ("Queued", "Running")
 def missing(budgets: tuple[str, ...], seeds: tuple[int, ...]) -> list[tuple[str, str, int]]:
     """(name, budget, seed) of the runs that the ledger lacks, largest first so that the last one is short."""
     known = set(read_ledger(LEDGER)["key"])
-    code, data = code_hash(read_workspace), [data_hash(read_workspace)]
+    code, data = code_hash(read_sources()), [data_hash(read_workspace("dvc.lock"))]
     planned = {
         planned_keys({"budget": budget, "seed": seed}, code, data)[0]: (budget, seed)
         for budget, seed in product(budgets, seeds)

@@ -119,7 +119,7 @@ def measure(folder: Path) -> Found:
         share=float((naive - expected) / (naive - least)),
         law_loss=float(law_loss.mean()),
         bound=best_log_loss(config),
-        seconds=read_json(folder / "metrics/runtime.json")["train_seconds"],
+        seconds=read_json(folder / "models/runtime.json")["train_seconds"],
     )
 
 

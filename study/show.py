@@ -1,12 +1,12 @@
-"""show: every experiment that DVC knows, as a table a person can read
+"""show: every finished experiment, as a table a person can read
 
-Reads  `dvc exp show --all-commits --csv`
-Why    DVC's own table has a column for each of a hundred files and settings. This one keeps the settings
+Reads  refs/exps: params.yaml and metrics/evaluate.json of each experiment's commit, through one `git cat-file`
+Why    DVC's own table has a column for each of a hundred settings and files. This one keeps the settings
        that vary, the counted size, the losses and the skill. Rows are in order of what was asked for,
        never of the test loss, which nobody should choose by.
 """
 
-import io
+import json
 import subprocess
 
 import pandas as pd
@@ -16,46 +16,68 @@ from tabulate import tabulate
 from finscale.cli import run
 from finscale.config import parse_budget
 from finscale.errors import InputError
-from study.experiments import read_workspace
+from study.experiments import commits_of
 
-RESULTS = ("params_counted", "validation_loss", "test_loss", "test_skill")
-
-
-def read_experiments() -> pd.DataFrame:
-    shown = subprocess.run(
-        ["dvc", "exp", "show", "--all-commits", "--csv"], capture_output=True, text=True, check=False
-    )
-    if shown.returncode:
-        raise InputError(f"dvc exp show failed:\n{shown.stderr.strip()}")
-    return pd.read_csv(io.StringIO(shown.stdout), dtype={"budget": str, "horizon": str, "seed": "Int64"})
+METRICS, PARAMS = "metrics/evaluate.json", "params.yaml"
+INTERVALS = ("test_loss", "test_skill")
 
 
-def comparison(experiments: pd.DataFrame, settings: list[str]) -> pd.DataFrame:
-    """One row per finished experiment: its name, the settings that vary, and the results with intervals."""
-    finished = experiments.dropna(subset=["Experiment", *RESULTS])
-    varying = [name for name in settings if name in finished and finished[name].nunique(dropna=False) > 1]
-    order = [name for name in varying if name != "budget"]
-    size = finished["budget"].map(parse_budget)
-    finished = finished.assign(size=size).sort_values([*(n for n in order if n != "seed"), "size", "Experiment"])
-    table = finished[["Experiment", *varying]].assign(params=finished["params_counted"].map("{:,.0f}".format))
-    table["validation loss"] = finished["validation_loss"].map("{:.5f}".format)
-    for name in ("test_loss", "test_skill"):
+def read_experiments() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Settings (axes first, blocks with dots) and metrics of every experiment that recorded a result, by its name."""
+    found = list(commits_of())
+    texts = read_objects([f"{commit}:{path}" for _, commit in found for path in (METRICS, PARAMS)])
+    read = zip((name for name, _ in found), texts[::2], texts[1::2], strict=True)
+    finished = [(name, metrics, params) for name, metrics, params in read if metrics and params]
+    names = [name for name, _, _ in finished]
+    settings = pd.json_normalize([yaml.load(params, yaml.CSafeLoader) for _, _, params in finished])
+    return settings.set_axis(names), pd.DataFrame([json.loads(metrics) for _, metrics, _ in finished], names)
+
+
+def read_objects(names: list[str]) -> list[bytes | None]:
+    """The contents of git objects such as `<commit>:params.yaml`, in one process; None for what is not there."""
+    asked = "".join(f"{name}\n" for name in names).encode()
+    told = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True).stdout
+    contents: list[bytes | None] = []
+    at = 0
+    for _ in names:
+        end = told.index(b"\n", at)
+        header = told[at:end].split()  # <object> <type> <size>, or <name> missing
+        if header[-1] == b"missing":
+            contents.append(None)
+            at = end + 1
+            continue
+        size = int(header[-1])
+        contents.append(told[end + 1 : end + 1 + size])
+        at = end + 1 + size + 1
+    return contents
+
+
+def comparison(settings: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """One row per experiment: its name, the settings that vary, and the results with intervals."""
+    told = settings.astype(str)
+    varying = [name for name in told if told[name].nunique() > 1]
+    sizes, seeds = settings["budget"].map(parse_budget), settings["seed"]
+    keys = told[[name for name in varying if name not in ("budget", "seed")]].assign(size=sizes, seed=seeds)
+    order = keys.assign(name=keys.index).sort_values([*keys, "name"]).index
+    metrics = metrics.loc[order]
+    table = told.loc[order, varying].assign(params=metrics["params_counted"].map("{:,.0f}".format))
+    table["validation loss"] = metrics["validation_loss"].map("{:.5f}".format)
+    for name in INTERVALS:
         table[name.replace("_", " ")] = [
             f"{value:.4f} ({low:.4f} to {high:.4f})"
-            for value, low, high in finished[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
+            for value, low, high in metrics[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
         ]
-    return table
-
-
-def settings() -> list[str]:
-    """The names of all settings in params.yaml, axes first, blocks with dots."""
-    return list(pd.json_normalize(yaml.safe_load(read_workspace("params.yaml") or "{}")).columns)
+    return table.rename_axis("experiment").reset_index()
 
 
 def main() -> None:
-    table = comparison(read_experiments(), settings())
-    if table.empty:
-        raise InputError("no finished experiment yet: `dvc exp run -S budget=300K` makes one")
+    settings, metrics = read_experiments()
+    if metrics.empty:
+        raise InputError(
+            "no finished experiment here: `dvc exp run -S budget=300K` makes one, and `dvc exp pull -A origin` fetches "
+            "those of the repository that this is a clone of (a clone comes without them)"
+        )
+    table = comparison(settings, metrics)
     print(tabulate(table.to_dict("records"), headers="keys", disable_numparse=True, stralign="right"))
 
 

@@ -5,23 +5,23 @@ Writes docs/hyperparameter_transfer.md, docs/hyperparameter_transfer.png
 Why    numbers and verdict of the page are computed from the table, so that neither can say more than was run.
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from tabulate import tabulate
 
 from finscale.cli import run
 from finscale.config import parse_budget
 from finscale.errors import InputError
-from finscale.pages import style
+from finscale.pages.figure import panels, save
+from finscale.pages.render import Rows, render
+from finscale.pages.style import SERIES
 from study.transfer import TABLE
 
 PAGE = Path("docs/hyperparameter_transfer.md")
 FIGURE = Path("docs/hyperparameter_transfer.png")
-TEXT = Path("study/transfer_page.md")
 
 CURVE = ["source", "task", "parametrization", "budget"]
 _ALIKE = ["data", "settings", "epochs", "precision"]  # what the runs of one figure have to share
@@ -110,10 +110,10 @@ def verdict(row: pd.Series, loss: str, spread: float) -> str:
     )
 
 
-def table_of(runs: pd.DataFrame) -> str:
+def table_of(runs: pd.DataFrame) -> Rows:
     """Best rates by training and by validation loss, side by side."""
     train, validation = (curves(runs, loss) for loss in LOSSES)
-    rows = [
+    return [
         {
             "source": a["source"], "budget": a["budget"], "d_model x layers": f"{a['d_model']} x {a['n_layers']}",
             "": a["parametrization"], "seeds": a["seeds"], "best rate, training": _rate(a),
@@ -122,7 +122,6 @@ def table_of(runs: pd.DataFrame) -> str:
         }
         for (_, a), (_, b) in zip(train.iterrows(), validation.iterrows(), strict=True)
     ]  # fmt: skip
-    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def _rate(curve: pd.Series) -> str:
@@ -133,21 +132,19 @@ def _rate(curve: pd.Series) -> str:
 
 def draw(runs: pd.DataFrame, path: Path) -> None:
     """Training loss against the learning rate: a row per source, a column per parametrization, a line per budget."""
-    sources, kinds = runs["source"].unique(), ("sp", "mup")
-    size = (9.5, 3.6 * len(sources))
-    figure, grid = plt.subplots(len(sources), 2, figsize=size, squeeze=False, sharey="row", layout="constrained")
-    for line, source in zip(grid, sources, strict=True):
-        for axes, kind in zip(line, kinds, strict=True):
-            draw_curves(axes, runs[(runs["source"] == source) & (runs["parametrization"] == kind)])
-            style.set_title(axes, f"{kind}, {source} market")
-            style.clean(axes)
-        line[0].set_ylabel("training loss of the last epoch (nats)")
-    grid[0, 0].legend(title="budget", frameon=False, fontsize=8)
-    style.save(figure, path)
+    sources, kinds = list(runs["source"].unique()), ("sp", "mup")
+    figure, grid = panels(len(sources), len(kinds), 9.5, 3.6 * len(sources), sharey="row")
+    for axes, (source, kind) in zip(grid, product(sources, kinds), strict=True):
+        draw_curves(axes, runs[(runs["source"] == source) & (runs["parametrization"] == kind)])
+        axes.set_title(f"{kind}, {source} market")
+        if kind == kinds[0]:
+            axes.set_ylabel("training loss of the last epoch (nats)")
+    grid[0].legend(title="budget", fontsize=8)
+    save(figure, path)
 
 
 def draw_curves(axes: Axes, runs: pd.DataFrame) -> None:
-    for color, (budget, curve) in zip(style.SERIES, runs.groupby("budget", sort=False), strict=False):
+    for color, (budget, curve) in zip(SERIES, runs.groupby("budget", sort=False), strict=False):
         means = curve.groupby("learning_rate")["train_loss"].mean()
         axes.plot(means.index, means, color=color, label=budget, linewidth=1.6)
         axes.plot(curve["learning_rate"], curve["train_loss"], ".", color=color, markersize=4)
@@ -158,26 +155,20 @@ def draw_curves(axes: Axes, runs: pd.DataFrame) -> None:
     axes.set_xlabel("peak learning rate (circle: best)")
 
 
-def page(runs: pd.DataFrame, text: str) -> str:
-    """The page: its written part with the computed parts in their places."""
-    found = []
-    for loss in LOSSES:
-        spread, _ = seed_spread(runs, loss)
-        found += [verdict(row, loss, spread) for _, row in transfer(runs, loss).iterrows()]
+def page(runs: pd.DataFrame) -> str:
+    """The page: its written part (templates/transfer.md.j2) with the computed parts in their places."""
     spreads = {loss: seed_spread(runs, loss) for loss in LOSSES}
+    found = [verdict(row, loss, spreads[loss][0]) for loss in LOSSES for _, row in transfer(runs, loss).iterrows()]
     noise = " and ".join(
         f"{spread:.4f} nats of {LOSSES[loss]} ({freedom} degrees of freedom)"
         for loss, (spread, freedom) in spreads.items()
     )
-    computed = {"TABLE": table_of(runs), "VERDICT": "\n".join(found), "NOISE": noise, "RUNS": str(len(runs))}
-    for name, value in computed.items():
-        text = text.replace("{" + name + "}", value)
-    return text
+    return render("transfer.md.j2", verdict="\n".join(found), rows=table_of(runs), noise=noise, runs=len(runs))
 
 
 def main() -> None:
     runs = read_runs(TABLE)
-    PAGE.write_text(page(runs, TEXT.read_text()))
+    PAGE.write_text(page(runs))
     draw(runs, FIGURE)
     print(f"transfer_report: {len(runs)} runs -> {PAGE}, {FIGURE}")
 

@@ -46,15 +46,18 @@ def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[
     return failed
 
 
+def reason(run: Run) -> str:
+    """Why a run failed, by what its log says last."""
+    lines = (LOGS / f"{run.name}.log").read_text().strip().splitlines() or ["its log is empty"]
+    said = [line for line in lines if line.startswith("error: ")]  # a stage's own words; DVC's repeat that it failed
+    return (said or lines)[-1].removeprefix("error: ")
+
+
 def reasons(failed: list[Run]) -> str:
-    """Why runs failed, by what their logs say last, each reason once with the runs that it stopped."""
+    """Each reason once, with the runs that it stopped."""
     by_reason: dict[str, list[str]] = {}
     for run in failed:
-        lines = (LOGS / f"{run.name}.log").read_text().strip().splitlines() or ["its log is empty"]
-        said = [
-            line for line in lines if line.startswith("error: ")
-        ]  # a stage's own words; DVC's repeat that it failed
-        by_reason.setdefault((said or lines)[-1].removeprefix("error: "), []).append(run.name)
+        by_reason.setdefault(reason(run), []).append(run.name)
     return "\n".join(f"  {reason}\n    {', '.join(names)}" for reason, names in by_reason.items())
 
 

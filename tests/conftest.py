@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from finscale.data.bars import adjust
+from finscale.data.config import SplitDates
 from finscale.data.dataset import assemble
 from finscale.data.folds import fold_table
 from finscale.data.labels import label
-from finscale.data.splits import SplitDates, single_fold
+from finscale.data.splits import single_fold
 from finscale.indicators.catalogue import compute, drop_warmup
 from finscale.sources import bundled
 from finscale.storage import write_csv

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import PositiveInt
 
-from finscale.config import Block, Task, is_binary
-from finscale.data.splits import SPLITS, UNUSED, Fold, SplitConfig, SplitDates, assign_splits, single_fold
+from finscale.config import Task, is_binary
+from finscale.data.config import DatasetConfig, SplitDates
+from finscale.data.splits import SPLITS, UNUSED, Fold, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.storage import read_parquet
 
@@ -25,13 +25,6 @@ SCORED = ("date", "asset", "split", "label", "exit")  # what scoring a predictio
 # The stages that may open test rows, by the name of the process's main module.
 OPEN_TEST_FEATURES = ("stages.baselines", "stages.predict")
 OPEN_TEST_LABELS = ("stages.evaluate",)
-
-
-class DatasetConfig(Block):
-    context_reserve: PositiveInt
-    min_rows: PositiveInt
-    min_positives: PositiveInt
-    split: SplitConfig
 
 
 def assemble(

@@ -5,6 +5,9 @@ The label of day t looks from its entry (the close of t) to its exit, h sessions
     return       r = close[exit] / close[t] - 1
     threshold    r > theta            (label.price: close)
                  max(high[t+1 .. exit]) / close[t] - 1 >= theta   (label.price: high)
+    volatility   log of the root of the mean squared log return of the bars t+1 .. exit, that root at least FLOOR
+    surprise     |log(close[exit] / close[t])| > s[t] sqrt(h), s[t] the standard deviation of the PAST log returns up to
+                 t: a move that is large for this symbol at this time, so that no symbol is the answer by itself
 
 The horizon `weekly` exits at the close of the first trading week that ends after t: one to
 five sessions later, and five on the last session of a full week.
@@ -16,8 +19,9 @@ import numpy as np
 import pandas as pd
 
 from finscale.calendar import week_end
-from finscale.config import Block, Horizon, Task, Timescale
+from finscale.config import Horizon, Task, Timescale
 from finscale.errors import InputError
+from finscale.indicators.arrays import rolling_std
 
 THRESHOLDS: dict[Task, float] = {
     "direction": 0.0,
@@ -27,17 +31,16 @@ THRESHOLDS: dict[Task, float] = {
     "threshold_5pct": 0.05,
 }
 
-
-class LabelConfig(Block):
-    price: Literal["close", "high"] = "close"
+FLOOR = 1e-4  # of a realised volatility per bar: a bar without a move has no logarithm
+PAST = 60  # log returns that a surprise is measured against
 
 
 def label(bars: pd.DataFrame, task: Task, horizon: Horizon, price: Literal["close", "high"] = "close") -> pd.DataFrame:
     """Label every day of one asset whose exit is in the data.
 
     bars: date-indexed open, high, low, close, volume, one row per session. Returns date, label
-    (0/1, or the return for task regression), exit (date), and last_known: the newest label that
-    was known at the close of `date`, NaN before there is one.
+    (0/1; the return for task regression, the log volatility for volatility), exit (date), and last_known: the newest
+    label that was known at the close of `date`, NaN before there is one. The first PAST days have no surprise.
     """
     if price == "high" and not task.startswith("threshold"):
         raise InputError(f"params.yaml: label.price = high is for threshold tasks only, not for task = {task}")
@@ -45,17 +48,46 @@ def label(bars: pd.DataFrame, task: Task, horizon: Horizon, price: Literal["clos
     exit_row = _exit_rows(dates, horizon)
     day = np.flatnonzero(exit_row < len(dates))
     exits = exit_row[day]
+    labels = pd.DataFrame({"date": dates[day], "label": _values(bars, task, price, day, exits), "exit": dates[exits]})
+    labels = labels.dropna(subset=["label"], ignore_index=True)
+    return labels.assign(last_known=_last_known(labels))
+
+
+def _values(
+    bars: pd.DataFrame, task: Task, price: Literal["close", "high"], day: np.ndarray, exits: np.ndarray
+) -> np.ndarray:
+    """Labels of the rows `day` with their exits' rows; NaN where the past that a label needs is too short."""
     close = bars["close"].to_numpy()
+    if task == "volatility":
+        return log_volatility(close, day + 1, exits + 1)
+    if task == "surprise":
+        move = np.abs(np.log(close[exits] / close[day]))
+        usual = past_deviation(close)[day] * np.sqrt(exits - day)
+        return np.where(np.isnan(usual), np.nan, move > usual)
     forward_return = close[exits] / close[day] - 1
     if task == "regression":
-        values = forward_return
-    elif price == "high":
+        return forward_return
+    if price == "high":
         peak = np.array([bars["high"].to_numpy()[t + 1 : e + 1].max() for t, e in zip(day, exits, strict=True)])
-        values = (peak / close[day] - 1 >= THRESHOLDS[task]).astype(float)
-    else:
-        values = (forward_return > THRESHOLDS[task]).astype(float)
-    labels = pd.DataFrame({"date": dates[day], "label": values, "exit": dates[exits]})
-    return labels.assign(last_known=_last_known(labels))
+        return (peak / close[day] - 1 >= THRESHOLDS[task]).astype(float)
+    return (forward_return > THRESHOLDS[task]).astype(float)
+
+
+def log_volatility(close: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Log realised volatility per bar of the rows first[i] .. end[i] - 1 (Andersen & Bollerslev 1998), floored.
+
+    close: prices, ascending in time. A row's log return is that from the row before; row 0 has none, so 1 <= first.
+    """
+    squares, count = np.diff(np.log(close), prepend=np.nan) ** 2, end - first
+    total = np.zeros(len(first))
+    for bar in range(int(count.max(initial=0))):  # term by term: a running sum would carry its rounding along
+        total += np.where(bar < count, squares[np.minimum(first + bar, end - 1)], 0.0)
+    return np.log(np.maximum(np.sqrt(total / count), FLOOR))
+
+
+def past_deviation(close: np.ndarray) -> np.ndarray:
+    """Standard deviation of the PAST log returns up to each row; NaN before there are as many."""
+    return rolling_std(np.diff(np.log(close), prepend=np.nan), PAST, ddof=1)
 
 
 def horizon_on(timescale: Timescale, horizon: Horizon) -> Horizon:

@@ -7,55 +7,16 @@ A fold is one such division: a single split is one fold, walk-forward (finscale.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import model_validator
 
-from finscale.config import Block, Source
+from finscale.data.config import SplitDates
 
 Split = Literal["train", "validation", "calibration", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
 UNUSED = "none"  # no label, purged, or outside every split: such a row serves as context only
-
-
-class SplitDates(Block):
-    """The last day of each period, included, and the first day of calibration.
-
-    test_end null: the test split ends with the data. calibration_start null: calibration takes the second half of the
-    validation period.
-    """
-
-    train_end: date
-    calibration_start: date | None = None
-    validation_end: date
-    test_end: date | None = None
-
-    @model_validator(mode="after")
-    def _ascending(self) -> "SplitDates":
-        ends = [self.train_end, self.selection_end, self.validation_end, *([self.test_end] if self.test_end else [])]
-        if any(a >= b for a, b in pairwise(ends)):
-            raise ValueError("train_end, calibration_start, validation_end and test_end must follow each other")
-        return self
-
-    @property
-    def selection_end(self) -> date:
-        """The last day that chooses the model."""
-        if self.calibration_start:
-            return self.calibration_start - timedelta(days=1)
-        return self.train_end + (self.validation_end - self.train_end) // 2
-
-
-class SplitConfig(Block):
-    bundled: SplitDates
-    live: SplitDates
-
-    def of(self, source: Source) -> SplitDates:
-        """The bundled series end in 2018 and have dates of their own; all others use those of live data."""
-        return self.bundled if source == "bundled" else self.live
 
 
 @dataclass(frozen=True)

@@ -13,61 +13,14 @@ out would leave days untested. The other use of an embargo, after a test block t
 on (Lopez de Prado 2018, chapter 7), does not arise: no fold trains on a day after its test.
 """
 
-from typing import Literal
-
 import pandas as pd
-from pydantic import NonNegativeInt, PositiveInt
 
-from finscale.config import Block, Source
+from finscale.config import Source
+from finscale.data.config import WalkForwardConfig
 from finscale.data.splits import SPLITS, Fold, Period, Split
 from finscale.errors import InputError
 
-Scheme = Literal["single", "walk_forward"]
-
 _LATEST_START = pd.Timedelta(days=31)  # a year may begin with a holiday, and its first monthly bar closes in January
-
-
-class FirstTest(Block):
-    """The first test year. A setting, not found from the data: else each feature tier would be tested on other days."""
-
-    bundled: PositiveInt
-    live: PositiveInt
-
-    def of(self, source: Source) -> int:
-        return self.bundled if source == "bundled" else self.live
-
-
-class WalkForwardConfig(Block):
-    """Lengths of a fold's periods in years. Test periods follow each other: test_years is also the step."""
-
-    window: Literal["rolling", "expanding"]
-    train_years: PositiveInt
-    validation_years: PositiveInt
-    calibration_years: PositiveInt
-    test_years: PositiveInt
-    embargo: NonNegativeInt
-    first_test: FirstTest
-
-    @property
-    def years_before_test(self) -> int:
-        return self.train_years + self.validation_years + self.calibration_years
-
-
-class EvaluationConfig(Block):
-    scheme: Scheme
-    walk_forward: WalkForwardConfig
-
-    def identity(self, source: Source) -> str:
-        """One word for the days that a run is trained and tested on: runs of another one belong to another curve.
-
-        'single', or such as 'rolling-10+1+1+1y-embargo5-from2013' (train, validation, calibration and test years).
-        """
-        if self.scheme == "single":
-            return "single"
-        config = self.walk_forward
-        years = (config.train_years, config.validation_years, config.calibration_years, config.test_years)
-        lengths = "+".join(map(str, years))
-        return f"{config.window}-{lengths}y-embargo{config.embargo}-from{config.first_test.of(source)}"
 
 
 def walk_forward_folds(days: pd.DatetimeIndex, source: Source, config: WalkForwardConfig) -> list[Fold]:

@@ -19,7 +19,7 @@ import pandas as pd
 from arch.bootstrap import MCS, SPA
 
 from finscale.evaluation import metrics
-from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.baseline_names import names_in
 from finscale.evaluation.bootstrap import daily_means, resample
 
 _SEED = 0  # of the resampling, a part of the measurement
@@ -39,7 +39,7 @@ def losses_per_day(test: pd.DataFrame, binary: bool) -> pd.DataFrame:
     model is calibrated as the run was set, model_raw is not; a regression's are the same. The rest are the baselines.
     """
     raw = test["calibrated_none"] if binary else test["model"]
-    losses = daily_losses(test.assign(model_raw=raw), ["model", "model_raw", *names_of(binary)], binary)
+    losses = daily_losses(test.assign(model_raw=raw), ["model", "model_raw", *names_in(test)], binary)
     losses.insert(0, "rows", test.groupby("date").size())
     return losses.rename_axis("date").reset_index()
 

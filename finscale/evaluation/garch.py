@@ -11,6 +11,7 @@ from arch.univariate.base import ARCHModel
 from sklearn.linear_model import LogisticRegression
 
 from finscale.errors import InputError
+from finscale.evaluation.har import least_squares
 
 _PERCENT = 100.0  # arch's optimiser wants returns of the order of 1
 
@@ -29,17 +30,33 @@ def add_deviation(bars: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).loc[rows.index]
 
 
-def exceedance_probability(train: pd.DataFrame, wanted: pd.DataFrame) -> np.ndarray:
+def exceedance_probability(train: pd.DataFrame, wanted: pd.DataFrame, relative: bool = False) -> np.ndarray:
     """P(label) of the wanted rows from `deviation` alone, learnt on the training rows.
 
     For a normal return of mean m, P(r > theta) = Phi((m - theta) / s): linear in 1 / s on the probit scale. The
     logit stands in for it, with intercept and slope fitted, which serves every threshold, both label prices and fat
-    tails alike.
+    tails alike. relative: the threshold is the row's own, usual * sqrt(bars) (har.add_past), as that of a surprise.
     """
-    inverse, wanted_inverse = 1 / train[["deviation"]].to_numpy(), 1 / wanted[["deviation"]].to_numpy()
+    inverse, wanted_inverse = (_threshold(rows, relative) / rows[["deviation"]].to_numpy() for rows in (train, wanted))
     centre, scale = inverse.mean(), inverse.std()
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit((inverse - centre) / scale, train["label"])
     return np.asarray(fitted.predict_proba((wanted_inverse - centre) / scale)[:, 1])
+
+
+def log_forecast(train: pd.DataFrame, wanted: pd.DataFrame) -> np.ndarray:
+    """The forecast of task `volatility` for the wanted rows; all rows with `deviation`, and `bars` of har.add_past.
+
+    A mean of variances lies above the mean of their logs that is asked for: intercept and slope are fitted (Mincer &
+    Zarnowitz 1969).
+    """
+    log_train, log_wanted = (
+        np.log(rows[["deviation"]].to_numpy() / np.sqrt(rows[["bars"]].to_numpy())) for rows in (train, wanted)
+    )
+    return least_squares(log_train, train["label"].to_numpy(), log_wanted)
+
+
+def _threshold(rows: pd.DataFrame, relative: bool) -> np.ndarray | float:
+    return rows[["usual"]].to_numpy() * np.sqrt(rows[["bars"]].to_numpy()) if relative else 1.0
 
 
 def _deviation(close: pd.Series, rows: pd.DataFrame, fitted_until: pd.Timestamp, asset: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 from finscale.data.dataset import SCORED
 from finscale.data.folds import StoredFold
 from finscale.evaluation.calibration import METHODS, calibrated
-from finscale.evaluation.rows import attach, evaluated_rows, labelled_fold
+from finscale.evaluation.rows import attach, evaluated_rows, of_fold
 
 
 def of_model(output: pd.Series, calibration: dict[str, Any]) -> pd.DataFrame:
@@ -31,4 +31,4 @@ def predictions_of(
     wanted = evaluated_rows(rows)[list(SCORED)]
     output = attach(wanted, outputs, fold, "predict")["output"]
     with_baselines = attach(wanted, baselines, fold, "baselines").drop(columns=list(SCORED))
-    return labelled_fold([pd.concat([wanted, of_model(output, calibration), with_baselines], axis=1)], fold)
+    return of_fold([pd.concat([wanted, of_model(output, calibration), with_baselines], axis=1)], fold)

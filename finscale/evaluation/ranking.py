@@ -4,8 +4,16 @@ R resamples, n rows, G groups of rows with equal scores.
 """
 
 import numpy as np
+import pandas as pd
+
+from finscale.config import Task
 
 _CHUNK = 256  # resamples held in memory at a time
+
+
+def wanted_first(test: pd.DataFrame, task: Task) -> np.ndarray:
+    """1 for rows that a ranking by prediction should put first: positives, gains, volatility above the base rate's."""
+    return (test["label"] > (test["base_rate"] if task == "volatility" else 0.0)).to_numpy(dtype=float)
 
 
 def weighted_auc(label: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ def evaluated_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ordered[ordered["split"] == split] for split in EVALUATED], ignore_index=True)
 
 
-def labelled_fold(tables: list[pd.DataFrame], fold: StoredFold) -> pd.DataFrame:
+def of_fold(tables: list[pd.DataFrame], fold: StoredFold) -> pd.DataFrame:
     """Predictions of one fold as stages hand them on: all its tables, and `fold` where there are several folds."""
     made = pd.concat(tables, ignore_index=True)
     return made.assign(fold=fold.name) if fold.count > 1 else made

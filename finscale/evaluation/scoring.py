@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale.config import Horizon
+from finscale.config import Horizon, Task, is_binary
 from finscale.errors import InputError
 from finscale.evaluation import metrics
-from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.baseline_names import names_in
 from finscale.evaluation.bootstrap import (
     MIN_BLOCKS,
     choose_block_length,
@@ -67,13 +67,13 @@ def resampling(test: pd.DataFrame, horizon: Horizon, binary: bool, config: Evalu
     return Resampling(block, weights, config.confidence, enclosed_share(config.confidence, block, days))
 
 
-def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]:
+def score(test: pd.DataFrame, task: Task, drawn: Resampling) -> dict[str, Any]:
     """Loss and skill of the model and each baseline, and the model's other metrics, with intervals.
 
     information: the Clark-West statistic, above 0 where predictions know something that the base rate does not.
     """
-    label, prediction = test["label"].to_numpy(), test["model"].to_numpy()
-    names = ("model", *names_of(binary))
+    label, prediction, binary = test["label"].to_numpy(), test["model"].to_numpy(), is_binary(task)
+    names = ("model", *names_in(test))
     loss = {name: metrics.loss_rows(label, test[name].to_numpy(), binary) for name in names}
     base = test["base_rate"].to_numpy()
     sample = (drawn.weights, drawn.enclosed)
@@ -88,7 +88,7 @@ def score(test: pd.DataFrame, binary: bool, drawn: Resampling) -> dict[str, Any]
     }
     return drawn.describe() | {
         "models": {name: _as_dicts(scores) for name, scores in models.items()},
-        "other": _as_dicts(secondary_scores(label, prediction, binary, *sample)),
+        "other": _as_dicts(secondary_scores(label, prediction, task, *sample)),
         "calibration": calibration_scores(test, drawn) if binary else {},
     }
 
@@ -129,7 +129,7 @@ def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
 
 
 def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, binary: bool) -> dict[str, Any]:
-    """The few numbers that experiments are compared by. run: what training recorded."""
+    """The numbers that a run is told by. run: what training recorded."""
     loss, skill = scores["models"]["model"]["loss"], scores["models"]["model"]["skill"]
     extra = {"test_auc": scores["other"]["auc"]["value"]} if binary else {"test_r2": scores["other"]["r2"]["value"]}
     return {
@@ -141,11 +141,25 @@ def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, bi
         "test_skill": skill["value"],
         "test_skill_low": skill["low"],
         "test_skill_high": skill["high"],
-        "test_accuracy": scores["other"]["accuracy"]["value"],
+        **{f"test_{name}": scores["other"][name]["value"] for name in ("accuracy", "qlike") if name in scores["other"]},
         **extra,
         "test_coverage": scores["conformal"]["adaptive"]["coverage"]["value"],
         **spread(test, binary),
     }
+
+
+def columns(found: dict[str, Any]) -> dict[str, Any]:
+    """The part of a headline that `dvc exp show` has columns for: short names that are no setting's, rounded values."""
+    names = {
+        "val_loss": "validation_loss",
+        "test_loss": "test_loss",
+        "loss_low": "test_loss_low",
+        "loss_high": "test_loss_high",
+        "skill": "test_skill",
+        "skill_low": "test_skill_low",
+        "skill_high": "test_skill_high",
+    }
+    return {"counted": found["params_counted"]} | {short: round(found[name], 5) for short, name in names.items()}
 
 
 def _as_dicts(scores: dict[str, metrics.Score]) -> dict[str, dict[str, float]]:

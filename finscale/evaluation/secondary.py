@@ -9,8 +9,10 @@ from collections.abc import Callable
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
+from finscale.config import Task, is_binary
 from finscale.evaluation.bootstrap import percentile_interval
 from finscale.evaluation.metrics import Score, Sums, resampled_means
+from finscale.evaluation.qlike import qlike_rows
 from finscale.evaluation.ranking import weighted_auc
 
 DECISION = 0.5  # the probability from which on a row is predicted to be positive
@@ -25,19 +27,22 @@ def auc_score(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, e
 
 
 def secondary_scores(
-    label: np.ndarray, prediction: np.ndarray, binary: bool, weights: np.ndarray, enclosed: float
+    label: np.ndarray, prediction: np.ndarray, task: Task, weights: np.ndarray, enclosed: float
 ) -> dict[str, Score]:
     """What is reported beside the loss and its skill (SPEC 10).
 
-    binary: auc, brier, accuracy, precision, recall, f1 (positive from DECISION on; 0 where nothing is
-    predicted positive). Else: mae, mape, r2, and accuracy, that of the direction. MAPE divides by returns that
-    may be all but 0: it is reported because it is asked for, not because it means much.
+    Binary tasks: auc, brier, accuracy, precision, recall, f1 (positive from DECISION on; 0 where nothing is
+    predicted positive). Returns: mae, mape, r2, and accuracy, that of the direction. MAPE divides by returns that
+    may be all but 0: it is reported because it is asked for, not because it means much. Volatility: mae, r2, qlike.
     """
-    if binary:
+    if is_binary(task):
         table, sums = _CLASSIFICATION, _classification_rows(label, prediction)
         scores = {"auc": auc_score(label, prediction, weights, enclosed)}
     else:
-        table, sums, scores = _REGRESSION, _regression_rows(label, prediction), {}
+        table = _VOLATILITY if task == "volatility" else _REGRESSION
+        sums, scores = _regression_rows(label, prediction), {}
+        if task == "volatility":
+            sums["qlike"] = qlike_rows(label, prediction)
     resampled = resampled_means(sums, weights)
     for name, (point, formula) in table.items():
         scores[name] = Score(float(point(label, prediction)), *percentile_interval(formula(resampled), enclosed))
@@ -105,4 +110,10 @@ _REGRESSION: dict[str, Metric] = {
     "mape": (sklearn_metrics.mean_absolute_percentage_error, lambda s: s["relative"]),
     "r2": (sklearn_metrics.r2_score, lambda s: 1 - _ratio(s["squared"], s["label_squared"] - s["label"] ** 2)),
     "accuracy": (lambda y, p: float(_same_direction(y, p).mean()), lambda s: s["right"]),
+}
+
+_VOLATILITY: dict[str, Metric] = {
+    "mae": _REGRESSION["mae"],
+    "r2": _REGRESSION["r2"],
+    "qlike": (lambda y, p: float(qlike_rows(y, p).mean()), lambda s: s["qlike"]),
 }

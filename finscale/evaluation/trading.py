@@ -1,7 +1,9 @@
 """What predictions would have earned, hypothetically: a secondary measure that is easy to fool oneself with.
 
     signal      after the close of day t: 1 (long) where the prediction lies above what the training rows did on
-                average, else 0 (long_flat) or -1 (long_short); a regression's prediction is compared with 0
+                average, else 0 (long_flat) or -1 (long_short); a regression's prediction is compared with 0.
+                Volatility and surprise tell no direction: long where a large move is less likely than usual, as
+                volatility-managed portfolios are (Moreira & Muir 2017)
     position    a signal lasts h sessions, and each day's signal gets 1 / h of the capital, so that the sleeves of
                 overlapping horizons add up to one: the position is the mean of the last h signals
     execution   at the next session's open; the position then earns open to open
@@ -18,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from finscale.config import Task
 from finscale.errors import InputError
 from finscale.evaluation.bootstrap import percentile_interval, resample
 from finscale.evaluation.config import Rule
@@ -41,10 +44,11 @@ class Performance:
     annual_turnover: float  # capital traded per year, in multiples of the capital
 
 
-def signals(predictions: pd.DataFrame, binary: bool, rule: Rule) -> pd.DataFrame:
+def signals(predictions: pd.DataFrame, task: Task, rule: Rule) -> pd.DataFrame:
     """One column per asset, indexed by day: 1, 0 or -1. predictions: date, asset, model, base_rate."""
-    reference = predictions["base_rate"] if binary else 0.0
-    table = predictions.assign(up=(predictions["model"] > reference).astype(float))
+    above = predictions["model"] > (0.0 if task == "regression" else predictions["base_rate"])
+    below = predictions["model"] < predictions["base_rate"]
+    table = predictions.assign(up=(below if task in ("volatility", "surprise") else above).astype(float))
     up = table.pivot(index="date", columns="asset", values="up").fillna(0.0)
     return up if rule == "long_flat" else 2 * up - 1
 

@@ -2,9 +2,14 @@
 
 a20 is the list of the specification; the table adds indicators tier by tier, and the higher tiers derive lags,
 polynomials and interactions. Tiers are nested: each begins with the one below.
+
+Fourteen of a20 are levels, in units of price or volume: what they say of a day depends on the year and the share.
+With `features.levels: relative` their scale-free forms stand in their place, under names that say so. Half of these the
+table has in higher tiers; there the next features of the table follow, so that counts hold and nothing is repeated.
 """
 
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +20,8 @@ from finscale.errors import InputError
 from finscale.indicators import momentum, moving_averages, trend, volatility, volume
 from finscale.indicators.arrays import Bars
 from finscale.indicators.combinations import derived
-from finscale.indicators.feature import BarsKind, Feature
+from finscale.indicators.config import Levels
+from finscale.indicators.feature import BarsKind, Feature, Period
 from finscale.indicators.multi import MULTI
 from finscale.indicators.table import TABLE
 
@@ -56,29 +62,49 @@ A20 = (
 )
 
 
-def _catalogue() -> tuple[Feature, ...]:
-    features = {feature.name: feature for feature in A20}
+# Level of a20: its scale-free form, as family, template of the table's row, and periods.
+_RELATIVE: dict[str, tuple[str, str, Period]] = {
+    **{f"dema_{n}": ("moving average", "dema_distance_{}", n) for n in (9, 10, 20, 25, 90)},
+    **{f"sma_{n}": ("moving average", "sma_distance_{}", n) for n in (12, 50, 100, 200)},
+    "macd_line": ("momentum", "ppo_{}_{}", (12, 26)),
+    "obv": ("volume", "obv_change_{}", 20),
+    "adosc": ("volume", "adosc_ratio_{}_{}", (3, 10)),
+    "atr_14": ("volatility", "natr_{}", 14),
+    "vwap_20": ("volume", "vwap_distance_{}", 20),
+}
+
+
+def _scale_free(feature: Feature) -> Feature:
+    if feature.name not in _RELATIVE:
+        return feature
+    family, template, periods = _RELATIVE[feature.name]
+    return next(row for row in TABLE[family] if row.name == template).feature(periods, family)
+
+
+def _catalogue(levels: Levels) -> tuple[Feature, ...]:
+    features = {feature.name: feature for feature in (A20 if levels == "as_is" else map(_scale_free, A20))}
     for tier, count in COUNTS.items():
         own = [f for category, rows in TABLE.items() for row in rows for f in row.features(tier, category)]
         features |= {feature.name: feature for feature in own}
         features |= {feature.name: feature for feature in derived(tier, features, count - len(features))}
-        if len(features) != count:
+        # Without levels a tier lacks what it has among its first twenty already: the next one's features follow.
+        if len(features) != count and (levels == "as_is" or count == max(COUNTS.values())):
             raise ValueError(f"the catalogue makes {len(features)} features up to {tier}, not {count}")
     return tuple(features.values())
 
 
-CATALOGUE = _catalogue()
-TIERS: dict[FeatureTier, tuple[Feature, ...]] = {tier: CATALOGUE[:count] for tier, count in COUNTS.items()}
+CATALOGUES: dict[Levels, tuple[Feature, ...]] = {levels: _catalogue(levels) for levels in get_args(Levels)}
 
 
-def features_of(tier: FeatureTier, timescale: Timescale = "daily") -> tuple[Feature, ...]:
+def features_of(tier: FeatureTier, timescale: Timescale = "daily", levels: Levels = "as_is") -> tuple[Feature, ...]:
     """The features of a tier; daily_multi has weekly and monthly indicators on top."""
-    return TIERS[tier] + (MULTI if timescale == "daily_multi" else ())
+    return CATALOGUES[levels][: COUNTS[tier]] + (MULTI if timescale == "daily_multi" else ())
 
 
 def compute(
-    daily: pd.DataFrame, tier: FeatureTier, timescale: Timescale = "daily", start: pd.Timestamp | None = None
-) -> pd.DataFrame:
+    daily: pd.DataFrame, tier: FeatureTier, timescale: Timescale = "daily", start: pd.Timestamp | None = None,
+    levels: Levels = "as_is",
+) -> pd.DataFrame:  # fmt: skip
     """All features of a tier on one asset.
 
     daily: date-indexed open, high, low, close, volume, one row per session, ascending. Returns float64 columns in the
@@ -86,7 +112,7 @@ def compute(
     NaN while warming up. start: where blocks of sessions are counted from (resample_ohlcv). Features of
     other bars than the timescale's show the newest bar known by then.
     """
-    features = features_of(tier, timescale)
+    features = features_of(tier, timescale, levels)
     kinds: set[BarsKind] = {"own", *(feature.bars for feature in features)}
     frames = {kind: _resample(daily, timescale, kind, start) for kind in kinds}
     bars = {kind: Bars.of(frame) for kind, frame in frames.items()}

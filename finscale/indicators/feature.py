@@ -39,15 +39,19 @@ class Row:
 
     def features(self, tier: str, category: str) -> Iterator[Feature]:
         for periods in self.tiers.get(tier, ()):
-            values = periods if isinstance(periods, tuple) else (periods,)
-            yield Feature(
-                self.name.format(*values),
-                category,
-                self.description.format(*values),
-                self.warm_up(*values),
-                self.function,
-                values,
-            )
+            yield self.feature(periods, category)
+
+    def feature(self, periods: Period, category: str) -> Feature:
+        """The feature of some periods, which a tier of the table may have or not."""
+        values = periods if isinstance(periods, tuple) else (periods,)
+        return Feature(
+            self.name.format(*values),
+            category,
+            self.description.format(*values),
+            self.warm_up(*values),
+            self.function,
+            values,
+        )
 
 
 def row(

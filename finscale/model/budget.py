@@ -58,7 +58,7 @@ def activation_bytes(shape: Shape, model: ModelConfig, channels: int, batch: int
             return whole
         single = PatchTST(Shape(shape.d_model, 1, shape.n_heads, shape.ffn_dim), model, channels)
         layer = _saved_bytes(single, torch.empty(batch, model.context_length, channels))
-    return layer + 4 * shape.n_layers * batch * channels * model.num_patches * shape.d_model
+    return layer + 4 * shape.n_layers * batch * channels * model.num_tokens * shape.d_model
 
 
 def _saved_bytes(network: PatchTST, x_BLC: Tensor) -> int:

@@ -1,9 +1,10 @@
 """CPU kernels: the same mathematics as torch's, with faster products and less memory traffic.
 
-A window's sequence is 4 to 16 tokens long. At that length attention is all overhead: of matrix routines that multiply
-6 x 6 numbers at a time, and of a softmax that cannot vectorise. Dropout's Bernoulli draws one variate per element. And
-torch multiplies fp32 matrices with MKL, which on AMD processors takes its AVX2 path: oneDNN, which torch carries too
-and uses for bf16, is twice as fast there (docs/performance.md). Other devices use torch's own.
+A window's sequence is 4 to 16 tokens long, unless patches are small or channels attend to each other. At that length
+attention is all overhead: of matrix routines that multiply 6 x 6 numbers at a time, and of a softmax that cannot
+vectorise. Dropout's Bernoulli draws one variate per element. And torch multiplies fp32 matrices with MKL, which on AMD
+processors takes its AVX2 path: oneDNN, which torch carries too and uses for bf16, is twice as fast there
+(docs/performance.md). Other devices, and sequences over LONGEST_SEQUENCE tokens, use torch's own.
 
 Shapes: S sequences, H heads, N tokens of a sequence, d width of a head, D = H*d, M = S*N tokens, I and O the widths
 of a linear layer's input and output.
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+LONGEST_SEQUENCE = 24  # tokens of a sequence up to which `attention` is faster than torch's, at widths from 64 on
 _LEVELS = 1 << 16  # a dropout rate is realised to the nearest 1/65536
 _ONEDNN = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
 

@@ -7,7 +7,7 @@ One family of shapes, so that a curve over budgets varies size only:
     heads           4 up to d_model 256, then one per 64 channels of width
     feed-forward    4 d_model, moved as little as needed to meet the budget
 
-Symbols: D d_model, F ffn_dim, P patch_length, N patches, C channels.
+Symbols: D d_model, F ffn_dim, P patch_length, N tokens of a channel, C channels.
 """
 
 import math
@@ -49,14 +49,27 @@ def count(shape: Shape, model: ModelConfig, channels: int) -> Counts:
     """Closed-form parameter counts of finscale.model.patchtst.PatchTST."""
     d, f = shape.d_model, shape.ffn_dim
     attention = 4 * (d * d + d)  # query, key, value, output, with biases
+    norm = 2 * d
     feed_forward = d * f + f + f * d + d
-    norms = 2 * 2 * d
+    mixing = norm + (attention if model.channel_attention == "separate" else 0)
     positions = model.num_patches * d if model.positions == "learned" else 0
+    statistics = 2 * d + d if model.input_norm == "instance_stats" else 0
+    pooled, hidden = channels * model.pooled_tokens * d, hidden_units(shape, model)
+    head = pooled * hidden + hidden + hidden + 1 if hidden else pooled + 1
     return Counts(
-        embedding=model.patch_length * d + d + positions,
-        body=shape.n_layers * (attention + feed_forward + norms),
-        head=channels * model.pooled_patches * d + 1,
+        embedding=model.patch_length * d + d + positions + statistics,
+        body=shape.n_layers * (attention + feed_forward + 2 * norm) + _mixing_layers(shape, model) * mixing,
+        head=head + (d if model.pooling == "attention" else 0),
     )
+
+
+def hidden_units(shape: Shape, model: ModelConfig) -> int:
+    """Width of the head's hidden layer; 0: it has none."""
+    return max(1, round(model.head_hidden * shape.d_model)) if model.head_hidden else 0
+
+
+def _mixing_layers(shape: Shape, model: ModelConfig) -> int:
+    return 0 if model.channel_attention == "none" else math.ceil(shape.n_layers / model.channel_every)
 
 
 def flops_per_window(shape: Shape, model: ModelConfig, channels: int) -> int:
@@ -65,12 +78,16 @@ def flops_per_window(shape: Shape, model: ModelConfig, channels: int) -> int:
     Matrix products only, as in Kaplan et al. (2020), appendix B; a training step costs three times
     as much (forward, and backward at twice the forward).
     """
-    d, tokens = shape.d_model, channels * model.num_patches
-    embedding = 2 * model.patch_length * d
-    projections = 2 * (4 * d * d + 2 * d * shape.ffn_dim)
-    attention = 2 * 2 * model.num_patches * d
-    head = 2 * channels * model.pooled_patches * d
-    return tokens * (embedding + shape.n_layers * (projections + attention)) + head
+    d, tokens = shape.d_model, channels * model.num_tokens
+    embedding = channels * (model.num_patches * 2 * model.patch_length * d)
+    embedding += channels * 2 * 2 * d if model.input_norm == "instance_stats" else 0
+    projections, feed_forward = 2 * 4 * d * d, 2 * 2 * d * shape.ffn_dim
+    layers = shape.n_layers * (projections + 2 * 2 * model.num_tokens * d + feed_forward)
+    layers += _mixing_layers(shape, model) * (projections + 2 * 2 * channels * d)
+    pooling = 2 * 2 * d if model.pooling == "attention" else 0
+    pooled, hidden = channels * model.pooled_tokens * d, hidden_units(shape, model)
+    head = 2 * (pooled * hidden + hidden if hidden else pooled)
+    return embedding + tokens * (layers + pooling) + head
 
 
 def solve(budget: int, model: ModelConfig, channels: int) -> Shape:

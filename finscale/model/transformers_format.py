@@ -4,6 +4,7 @@ A folder with config.json and model.safetensors, as `from_pretrained` and `save_
 is by name and needs no transformers at run time; tests/unit/test_model.py holds outputs and gradients equal.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +26,14 @@ _HEADS = {"classification": "head.linear", "regression": "head.projection"}
 _ENCODER = "model.encoder"
 _NORMS = {"layer": "layernorm", "batch": "batchnorm"}
 _POSITIONS = {"learned": "random", "sincos": "sincos"}
+_SCALING = {"instance": "std", "none": None}
+_MIXING = {"none": False, "shared": True}
+# What this model can vary beside those and transformers cannot: setting, and the value that both have.
+_OURS_ALONE: dict[str, Any] = {"pooling": "mean", "head_hidden": 0, "clip": None, "channel_every": 1}
 # What transformers can vary and this model holds fixed. A key that config.json leaves out has the default.
 _FIXED: dict[str, tuple[Any, Any]] = {  # key: (what we need, transformers' default)
-    "share_embedding": (True, True), "channel_attention": (False, False), "pooling_type": ("mean", "mean"),
-    "use_cls_token": (False, False), "scaling": ("std", "std"), "num_targets": (1, 1), "bias": (True, True),
+    "share_embedding": (True, True), "pooling_type": ("mean", "mean"), "use_cls_token": (False, False),
+    "num_targets": (1, 1), "bias": (True, True),
     "activation_function": ("gelu", "gelu"), "norm_eps": (1e-5, 1e-5), "attention_dropout": (0.0, 0.0),
     "positional_dropout": (0.0, 0.0), "ff_dropout": (0.0, 0.0), "head_dropout": (0.0, 0.0),
     "output_range": (None, None),
@@ -36,11 +41,15 @@ _FIXED: dict[str, tuple[Any, Any]] = {  # key: (what we need, transformers' defa
 
 
 def config_of(shape: Shape, model: ModelConfig, channels: int, task: Task) -> dict[str, Any]:
-    """transformers' configuration of the same model. Raises InputError for flatten pooling, which it lacks."""
-    if model.pooling != "mean":
-        raise InputError(
-            f"train.model.pooling = {model.pooling}: transformers' {_ARCHITECTURES[task]} pools by mean only"
-        )
+    """transformers' configuration of the same model. Raises InputError naming the setting that it lacks."""
+    shared: dict[str, tuple[Any, ...]] = {key: (value,) for key, value in _OURS_ALONE.items()}
+    shared |= {"input_norm": tuple(_SCALING), "channel_attention": tuple(_MIXING)}
+    for key, values in shared.items():
+        if (set_to := getattr(model, key)) not in values:
+            raise InputError(
+                f"train.model.{key} = {set_to}: transformers' {_ARCHITECTURES[task]} has only "
+                f"{' and '.join(map(str, values))}"
+            )
     return {
         "model_type": "patchtst",
         "architectures": [_ARCHITECTURES[task]],
@@ -55,6 +64,8 @@ def config_of(shape: Shape, model: ModelConfig, channels: int, task: Task) -> di
         "pre_norm": model.norm_position == "pre",
         "norm_type": _NORMS[model.norm],
         "positional_encoding_type": _POSITIONS[model.positions],
+        "scaling": _SCALING[model.input_norm],
+        "channel_attention": _MIXING[model.channel_attention],
         "path_dropout": model.dropout,
         "loss": "mse",
         **{key: wanted for key, (wanted, _) in _FIXED.items()},
@@ -113,6 +124,8 @@ def load_pretrained(folder: Path) -> tuple[PatchTST, Shape]:
         norm=_key_of(_NORMS, config.get("norm_type", "batchnorm")),
         norm_position="pre" if config.get("pre_norm", True) else "post",
         positions=_key_of(_POSITIONS, config.get("positional_encoding_type", "sincos")),
+        input_norm=_key_of(_SCALING, _scaling_of(config, folder)),
+        channel_attention=_key_of(_MIXING, config.get("channel_attention", False)),
     )
     network = PatchTST(shape, model, config["num_input_channels"])
     network.load_state_dict(from_transformers(load_file(folder / "model.safetensors"), network, task))
@@ -133,7 +146,14 @@ def _task_of(config: dict[str, Any], folder: Path) -> Task:
     raise InputError(f"{folder / 'config.json'}: {architecture} is not one of {', '.join(_ARCHITECTURES.values())}")
 
 
-def _key_of(names: dict[str, str], value: str) -> Any:
+def _scaling_of(config: dict[str, Any], folder: Path) -> str | None:
+    scaling = config.get("scaling", "std")
+    if scaling not in ("std", None, False):
+        raise InputError(f"{folder / 'config.json'}: scaling = {scaling!r} cannot be loaded; needs 'std' or None")
+    return scaling or None
+
+
+def _key_of(names: Mapping[str, Any], value: Any) -> Any:
     return next(key for key, name in names.items() if name == value)
 
 
@@ -150,6 +170,7 @@ def _rename(name: str, task: Task, norm: str) -> list[str]:
         (".attention.", ".self_attn."),
         (".out.", ".out_proj."),
         (".attention_norm.", f".norm_sublayer1{inner}"),
+        (".channel_norm.", f".norm_sublayer2{inner}"),
         (".ffn_norm.", f".norm_sublayer3{inner}"),
         (".ffn_in.", ".ff.0."),
         (".ffn_out.", ".ff.3."),

@@ -2,50 +2,78 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from finscale.config import format_budget
-from finscale.pages.style import ACCENT, INK, MUTED, SERIES, clean, log_losses, log_sizes, save, set_title
+from finscale.pages.band import Band
+from finscale.pages.experiments import rivals_words
+from finscale.pages.figure import draw_band, log_losses, log_sizes, panels, save, set_title
+from finscale.pages.style import ACCENT, INK, MUTED, SERIES, SOFT, LossUnit, loss_unit
 from finscale.scaling.laws.interactions import Interaction
 from finscale.scaling.laws.optimum import NEAR
 from finscale.scaling.laws.saturation import Saturation
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, threshold_words
 
+_CELL_WIDTH, _CELL_HEIGHT = 1.75, 1.25  # inches of a cell of the skill grid
 
-def plot_feature_saturation(features: np.ndarray, losses: np.ndarray, fit: Saturation, title: str, path: Path) -> None:
-    """Test loss against the number of features, log-log, with the bend and its interval."""
-    figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
-    set_title(axes, title)
-    axes.axvspan(fit.point_low, fit.point_high, color=ACCENT, alpha=0.08, linewidth=0, label="interval of the bend")
-    axes.axvline(fit.point, color=ACCENT, linewidth=1, linestyle=":")
-    axes.plot(features, losses, "o", color=ACCENT, alpha=0.35, markersize=5, label="one seed")
+
+def plot_feature_saturation(
+    features: np.ndarray, losses: np.ndarray, fit: Saturation, title: str, path: Path,
+    *, unit: LossUnit | None = None, band: Band | None = None,
+) -> None:  # fmt: skip
+    """Test loss against the number of features, log-log. The bend is shown where an effect is established, and it only.
+
+    band: bounds of the fitted line, where the fit gives them.
+    """
+    told = unit or loss_unit("direction")
+    figure, [axes] = panels(1, 1, 6.8, 5.0)
+    set_title(axes, "Test loss by number of features", title)
+    losses = told.factor * losses
+    if bend_is_established(fit, features):
+        axes.axvspan(fit.point_low, fit.point_high, color=MUTED, alpha=0.15, linewidth=0, label="interval of the bend")
+        axes.axvline(fit.point, color=INK, linewidth=1, linestyle=":")
+    if effect_is_established(fit):
+        grid = np.geomspace(features.min(), features.max(), 400)
+        draw_band(axes, band, INK)
+        axes.plot(grid, told.factor * fit(grid), color=INK, linewidth=1.6, label=fit.verdict)
+    else:
+        axes.plot([], [], linestyle="none", label=fit.verdict)
+    axes.plot(features, losses, "o", color=ACCENT, alpha=0.45, markersize=6, label="one seed")
     mean = pd.Series(losses).groupby(features).mean()
-    axes.plot(mean.index, mean.to_numpy(), "D", color=INK, markersize=5, label="mean over seeds")
-    grid = np.geomspace(features.min(), features.max(), 400)
-    axes.plot(grid, fit(grid), color=ACCENT, linewidth=1.6, label=f"{fit.verdict}")
-    log_sizes(axes, "features")
-    axes.xaxis.set_major_locator(FixedLocator(list(mean.index)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    log_losses(axes)
-    clean(axes)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8.5)
+    axes.plot(mean.index, mean.to_numpy(), "D", color=INK, markersize=6, label="mean over seeds")
+    log_sizes(axes, "features", mean.index)
+    log_losses(axes, told.axis)
+    figure.legend(loc="outside lower center", ncols=1)
     save(figure, path)
 
 
-def plot_interaction(found: Interaction, title: str, path: Path) -> None:
-    """Left: mean loss of each cell. Right: what two steps do together beyond their sum, with intervals."""
+def effect_is_established(fit: Saturation) -> bool:
+    """Whether the interval of the slope lies on one side of zero."""
+    return fit.slope_low > 0 or fit.slope_high < 0
+
+
+def bend_is_established(fit: Saturation, features: np.ndarray) -> bool:
+    """Whether more features help, up to a number below the largest that was run."""
+    return fit.slope_low > 0 and fit.point_high < features.max() * (1 - 1e-9)
+
+
+def plot_interaction(found: Interaction, title: str, path: Path, unit: LossUnit | None = None) -> None:
+    """Left: mean loss of each cell. Right: what two steps do together beyond their sum, with intervals.
+
+    Without a complete square of levels there are no such effects, and no right panel.
+    """
+    told = unit or loss_unit("direction")
     rows, columns = found.means.shape
-    width = 3.2 + 0.9 * columns
-    figure, (cells, effects) = plt.subplots(
-        1, 2, figsize=(width + 5.2, max(2.8, 1.1 + 0.6 * max(rows, len(found.effects)))), layout="constrained",
-        width_ratios=[width, 4.6],
-    )  # fmt: skip
-    set_title(cells, title)
-    values = found.means.to_numpy(float)
+    width, height = 2.4 + 0.95 * columns, max(2.8, 1.3 + 0.6 * max(rows, len(found.effects)))
+    if found.effects.empty:
+        figure, [cells] = panels(1, 1, width, height)
+    else:
+        figure, (cells, effects) = panels(1, 2, width + 5.2, height, width_ratios=[width, 4.6])
+        _draw_effects(effects, found)
+    set_title(cells, f"Mean test loss by {found.first} and {found.second} ({told.unit})", title)
+    values = told.factor * found.means.to_numpy(float)
     cells.imshow(values, cmap="Blues", aspect="auto")
     middle = (np.nanmin(values) + np.nanmax(values)) / 2
     for (row, column), value in np.ndenumerate(values):
@@ -54,70 +82,78 @@ def plot_interaction(found: Interaction, title: str, path: Path) -> None:
     cells.set_xticks(range(columns), [str(level) for level in found.means.columns])
     cells.set_yticks(range(rows), [str(level) for level in found.means.index])
     cells.set(xlabel=found.second, ylabel=found.first)
-    cells.spines[:].set_visible(False)
-    cells.tick_params(length=0)
-    p = "" if found.p_value is None else f", p = {found.p_value:.2g}"
-    set_title(effects, f"interaction{p}")
-    effects.axvline(0, color=MUTED, linewidth=1, linestyle=":")
-    for row, effect in enumerate(reversed(found.effects.to_dict("records"))):
-        colour = ACCENT if effect["low"] > 0 or effect["high"] < 0 else MUTED
-        effects.plot([100 * effect["low"], 100 * effect["high"]], [row, row], color=colour, linewidth=2)
-        effects.plot(100 * effect["interaction"], row, "o", color=colour)
-    names = [f"{effect['first']}, {effect['second']}" for effect in reversed(found.effects.to_dict("records"))]
-    effects.set_yticks(range(len(names)), names)
-    effects.set_ylim(-0.6, max(len(names), 1) - 0.4)
-    effects.set_xlabel("loss beyond the sum of both effects, %")
-    clean(effects)
+    _as_grid(cells)
     save(figure, path)
+
+
+def _draw_effects(axes: Axes, found: Interaction) -> None:
+    p = "" if found.p_value is None else f", p = {found.p_value:.2g}"
+    axes.set_title(f"interaction, 95 % intervals{p}")
+    axes.axvline(0, color=MUTED, linewidth=1, linestyle=":")
+    ordered = list(reversed(found.effects.to_dict("records")))
+    for row, effect in enumerate(ordered):
+        colour = ACCENT if effect["low"] > 0 or effect["high"] < 0 else MUTED
+        axes.plot([100 * effect["low"], 100 * effect["high"]], [row, row], color=colour, linewidth=2)
+        axes.plot(100 * effect["interaction"], row, "o", color=colour)
+    axes.set_yticks(range(len(ordered)), [f"{effect['first']}, {effect['second']}" for effect in ordered])
+    axes.set_ylim(-0.6, len(ordered) - 0.4)
+    axes.set_xlabel("loss beyond the sum of both effects, %")
+
+
+def _as_grid(axes: Axes) -> None:
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
 
 
 def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
     """One panel per size: skill by threshold and horizon, with its interval; bold where all of it is above zero."""
     rows, columns = grids[0].cells.shape
-    height = len(grids) * (1.05 * rows + 0.7) + 0.8
-    figure, panels = plt.subplots(
-        len(grids), 1, figsize=(1.3 + 1.6 * columns, height), layout="constrained", squeeze=False
-    )
-    values = [grid.cells.map(lambda cell: np.nan if cell is None else cell.skill).to_numpy(float) for grid in grids]
+    height = len(grids) * (_CELL_HEIGHT * rows + 0.5) + 0.9
+    figure, axes_of = panels(len(grids), 1, 0.9 + _CELL_WIDTH * columns, height)
+    values = [
+        grid.cells.map(lambda cell: cell.skill if isinstance(cell, SkillCell) else np.nan).to_numpy(float)
+        for grid in grids
+    ]
     most = max(np.nanmax(np.abs(one)) for one in values) or 1.0
-    for axes, grid, skill in zip(panels.flat, grids, values, strict=True):
+    for axes, grid, skill in zip(axes_of, grids, values, strict=True):
         axes.imshow(skill, cmap="RdBu", vmin=-2.5 * most, vmax=2.5 * most, aspect="auto")  # pale: black text is read
         for (row, column), cell in np.ndenumerate(grid.cells.to_numpy()):
             _write_cell(axes, row, column, cell)
-        axes.set_xticks(range(columns), [horizon_words(horizon) for horizon in grid.cells])
-        axes.set_yticks(range(rows), [threshold_words(task) for task in grid.cells.index])
-        axes.set_title(grid.budget, loc="left", fontsize=9, color=INK)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
-    panels[-1, 0].set_xlabel(
-        "bold: the cell's own interval over the test days lies above zero, not adjusted for the number of cells",
-        fontsize=8,
+        axes.set_xticks(range(columns), [horizon_words(horizon) for horizon in grid.cells], fontsize=11)
+        axes.set_yticks(range(rows), [threshold_words(task) for task in grid.cells.index], fontsize=11)
+        axes.set_title(f"PatchTST of {grid.budget} parameters", fontsize=10)
+        _as_grid(axes)
+    axes_of[-1].set_xlabel(
+        "95 % intervals over the test days; bold: above zero, not adjusted for the number of cells", fontsize=9
     )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+    figure.suptitle(f"Skill against the base rate: {title}", x=0.01, ha="left", fontsize=12, weight="bold")
     save(figure, path)
 
 
-def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | None) -> None:
-    if cell is None:
-        axes.text(column, row, "no run", ha="center", va="center", fontsize=9, color=MUTED)
+def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | str | None) -> None:
+    if not isinstance(cell, SkillCell):
+        axes.text(
+            column, row, (cell or "no run").replace(": ", "\n"), ha="center", va="center", fontsize=10, color=SOFT
+        )
         return
     weight = "bold" if cell.low > 0 else "normal"
-    axes.text(column, row - 0.22, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=10, color=INK, weight=weight)
-    told = f"{cell.low:+.1%} to {cell.high:+.1%}\n{cell.seeds_words}"
-    rivals = cell.rivals_words.replace(", ", "\n")
-    axes.text(column, row + 0.17, f"{told}\n{rivals}", ha="center", va="center", fontsize=7, color=INK)
+    axes.text(column, row - 0.26, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=12, weight=weight)
+    told = [f"{cell.low:+.1%} to {cell.high:+.1%}", cell.seeds_words, *rivals_words(cell)]
+    axes.text(column, row + 0.16, "\n".join(told), ha="center", va="center", fontsize=8.5)
 
 
 def plot_isoflop(
-    params: np.ndarray, flops: np.ndarray, losses: np.ndarray, profiles: pd.DataFrame, title: str, path: Path
-) -> None:
+    params: np.ndarray, flops: np.ndarray, losses: np.ndarray, profiles: pd.DataFrame, title: str, path: Path,
+    unit: LossUnit | None = None,
+) -> None:  # fmt: skip
     """Loss against parameters at equal compute, one parabola per budget, minima marked; means where there is none.
 
-    profiles: from finscale.scaling.laws.optimum.isoflop_profiles.
+    losses: in `unit`, as are the profiles, from finscale.scaling.laws.optimum.isoflop_profiles.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 4.9), layout="constrained")
-    set_title(axes, title)
-    colours = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(profiles)))
+    figure, [axes] = panels(1, 1, 7.2, 5.2)
+    set_title(axes, "Loss against size at equal training compute", title)
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.05, 0.85, len(profiles)))
     for colour, row in zip(colours, profiles.to_dict("records"), strict=True):
         near = np.abs(np.log(flops / row["flops"])) < np.log(NEAR)
         label = f"{row['flops']:.1e} FLOPs".replace("e+", "e")
@@ -131,10 +167,8 @@ def plot_isoflop(
             axes.plot(means.index, means.to_numpy(), color=colour, linewidth=1, linestyle=":", label=f"{label}, means")
         if row["inside"]:
             axes.plot(row["params_optimal"], row["loss_optimal"], "*", color=SERIES[4], markersize=9)
-    log_sizes(axes)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_budget(round(value))))
-    log_losses(axes, "loss")
-    clean(axes)
+    log_sizes(axes, sizes=params)
+    log_losses(axes, (unit or loss_unit("direction")).axis)
     axes.plot([], [], "*", color=SERIES[4], markersize=9, linestyle="none", label="optimal size")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
+    figure.legend(loc="outside lower center", ncols=3)
     save(figure, path)

@@ -9,6 +9,7 @@ import pandas as pd
 from finscale.config import parse_budget
 from finscale.pages.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop, plot_skill_grids
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_extrapolation
+from finscale.pages.style import LossUnit, loss_unit
 from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
 from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.optimum import isoflop_profiles
@@ -24,17 +25,21 @@ _FACTORS = ("budget", "tier", "assets", "quality")  # the axes whose interaction
 _PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")), "variant")
 
 
-def draw_gallery(results: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None) -> list[Path]:
+def draw_gallery(
+    results: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None,
+    refused: pd.DataFrame | None = None,
+) -> list[Path]:  # fmt: skip
     """Draw all that `results` (load_experiment_results) has runs for; the files, PNG before SVG.
 
+    study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data.
     by_compute: today's runs with all their numbers of epochs (isoflop.runs_by_compute); None: those of the curve.
-    study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data. A
-    figure that today's ledger cannot carry is removed, so that the folder never shows an older ledger.
+    refused: of read_refused, for the grids of skill. A figure that today's ledger cannot carry is removed, so that the
+    folder never shows an older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [*_curves(results, study, folder), *_features(results, folder), *_interactions(results, folder)]
     today = results[results["experiment"] == study]
-    drawn += _skill_grids(results, folder)
+    drawn += _skill_grids(results, refused, folder)
     drawn += _profiles(today if by_compute is None else by_compute, study, folder)
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
@@ -58,7 +63,7 @@ def _curves(results: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
         yield path
     if today["params"].nunique() >= MIN_SIZES:
         for path in _files(folder, f"extrapolation-{study}"):
-            plot_extrapolation(today, f"the largest size, foretold: {study}", path)
+            plot_extrapolation(today, study, path)
             yield path
 
 
@@ -66,9 +71,11 @@ def _profiles(runs: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
     sizes, flops, losses = (runs.get(name, pd.Series(dtype=float)).to_numpy(float) for name in _PROFILE)
     levels = compute_levels(sizes, flops)
     if len(levels) >= MIN_LEVELS:
+        unit = _unit(runs)
+        losses = unit.factor * losses
         profiles = isoflop_profiles(sizes, flops, losses, levels)
         for path in _files(folder, f"isoflop-{study}"):
-            plot_isoflop(sizes, flops, losses, profiles, f"equal training compute: {study}", path)
+            plot_isoflop(sizes, flops, losses, profiles, study, path, unit)
             yield path
 
 
@@ -79,7 +86,7 @@ def _features(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
             losses = runs["test_loss"].to_numpy(float)
             fit = fit_saturation(features, losses)
             for path in _files(folder, f"features-{name}"):
-                plot_feature_saturation(features, losses, fit, f"features: {name}", path)
+                plot_feature_saturation(features, losses, fit, name, path, unit=_unit(runs))
                 yield path
 
 
@@ -90,17 +97,24 @@ def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
             complete = runs[first].nunique() > 1 and runs[second].nunique() > 1 and cells.max() > 1
             if complete:
                 found = two_way_interaction(_ordered(runs, first, second), first, second)
+                if found.effects.empty:  # no complete square of levels: nothing is known of an interaction
+                    continue
                 for path in _files(folder, f"interaction-{first}-{second}-{name}"):
-                    plot_interaction(found, f"mean test loss: {name}", path)
+                    plot_interaction(found, name, path, _unit(runs))
                     yield path
 
 
-def _skill_grids(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
-    for name, grids in groupby(skill_grids(results), key=lambda grid: grid.name):
+def _skill_grids(results: pd.DataFrame, refused: pd.DataFrame | None, folder: Path) -> Iterator[Path]:
+    for name, grids in groupby(skill_grids(results, refused), key=lambda grid: grid.name):
         of_sizes = list(grids)
         for path in _files(folder, f"horizons-{name}"):
-            plot_skill_grids(of_sizes, f"test skill: {name}", path)
+            plot_skill_grids(of_sizes, name, path)
             yield path
+
+
+def _unit(runs: pd.DataFrame) -> LossUnit:
+    """Of runs of one task; several tasks stand in panels of their own."""
+    return loss_unit(str(runs["task"].iloc[0]))
 
 
 def _ordered(runs: pd.DataFrame, *factors: str) -> pd.DataFrame:

@@ -1,119 +1,192 @@
-"""One self-contained HTML page: text, tables that sort, charts with their data. It loads nothing from anywhere.
+"""The study's result as one page that loads nothing: the verdict first, then the evidence, then where it came from.
 
-The template stands beside this file (page.html); Vega comes from the page that `dvc plots` uses, so that the
-repository holds it once. The same input gives the same bytes: no date, no machine, no path goes in.
+What is told stands here as tables and charts, how it reads in templates/page.html.j2. Vega comes from the page that
+`dvc plots` uses, so that the repository holds it once. The same input gives the same bytes: no date, no machine, no
+absolute path goes in.
 """
 
 import base64
-import json
+import platform
 import re
-from dataclasses import dataclass, field
-from html import escape
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from finscale.errors import InputError
+from finscale.pages import charts, page_tables, style
+from finscale.pages.band import confidence_band
 from finscale.pages.charts import Chart
+from finscale.pages.render import render
+from finscale.pages.run_tables import (
+    ROLLING,
+    Ranking,
+    Table,
+    headline,
+    score_rows,
+    score_table,
+    split_table,
+    year_table,
+)
+from finscale.pages.style import LossUnit, alpha_text, loss_unit
 
-Table = list[dict[str, object]]
+QUESTION = "Do transformers on daily market data obey scaling laws?"
 
 # What decides numbers or their form; the rest stands in requirements.txt.
 PACKAGES = (
-    "torch",
-    "transformers",
-    "numpy",
-    "scipy",
-    "pandas",
-    "scikit-learn",
-    "catboost",
-    "arch",
-    "matplotlib",
-    "dvc",
-)
+    "torch", "transformers", "numpy", "scipy", "pandas", "scikit-learn", "catboost", "arch", "matplotlib", "dvc",
+)  # fmt: skip
 
 _LIBRARIES = ("vega", "vega-lite", "vega-embed")
-_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( .*)?")
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?%?( .*)?")
+_LINE_POINTS = 40
+_SERIES = ("series", "kind", "origin", "first", "last", "rows", "md5", "notes")
+_ACCOUNT = (("capital", ".2f", 200), ("drawdown", ".1%", 120))  # column, form, height
 
 
-@dataclass
-class Page:
-    """Sections in order, and the charts that they hold."""
+@dataclass(frozen=True)
+class Results:
+    """What the page is made of.
 
-    title: str
-    sections: list[str] = field(default_factory=list)
-    charts: dict[str, Chart] = field(default_factory=dict)
+    experiment, evaluated, splits, compared, traded: metrics/{experiment,evaluate,dataset,compare,trade}.json.
+    study: the name of today's curve. reports: reports/scaling.json. runs: results/all_results.csv. isoflop: one
+    sentence. reliability: predicted, observed, rows, low, high. losses: epoch, train, validation. rankings, share: of
+    the test rows, and the share of positives among them. equity, coverage: of run_tables. manifest:
+    data/raw/manifest.csv. figures: caption -> SVG or PNG of all experiments, own_figures of this run. inputs: file ->
+    md5.
+    """
 
-    def section(self, heading: str, *parts: str) -> None:
-        anchor = re.sub(r"[^a-z]+", "-", heading.lower()).strip("-")
-        self.sections.append(f'<section id="{anchor}"><h2>{escape(heading)}</h2>{"".join(parts)}</section>')
+    experiment: dict[str, Any]
+    evaluated: dict[str, Any]
+    splits: dict[str, dict[str, Any]]
+    compared: dict[str, Any]
+    traded: dict[str, Any]
+    study: str
+    reports: list[dict[str, Any]]
+    runs: pd.DataFrame
+    isoflop: str
+    reliability: pd.DataFrame
+    losses: pd.DataFrame
+    rankings: list[Ranking]
+    share: float
+    equity: pd.DataFrame
+    coverage: pd.DataFrame
+    manifest: pd.DataFrame
+    figures: dict[str, Path]
+    own_figures: dict[str, Path]
+    inputs: dict[str, str]
+    notes: list[str]
 
-    def chart(self, name: str, chart: Chart, label: str) -> str:
-        """The place of a chart; the page's script draws it there. label: what a screen reader says."""
-        self.charts[name] = chart
-        return f'<div class="chart" id="{name}" role="img" aria-label="{escape(label)}"></div>'
+    @property
+    def unit(self) -> LossUnit:
+        return loss_unit(self.experiment["axes"]["task"])
 
 
-def verdict_block(kind: str, words: str, facts: Table) -> str:
-    """The answer, before anything else: one word, one sentence, the numbers behind it."""
-    cards = "".join(
-        f'<div class="card"><b>{escape(str(fact["value"]))}</b><span>{escape(str(fact["name"]))}</span></div>'
-        for fact in facts
+def page_text(results: Results, plots_page: Path) -> str:
+    """The page. plots_page: .dvc/plots/offline.html, which holds Vega. Raises InputError where it does not."""
+    report = next((one for one in results.reports if one["experiment"] == results.study), None)
+    return render(
+        "page.html.j2",
+        title=QUESTION,
+        libraries=inlined_libraries(plots_page),
+        variables={scheme: style.variables(dark) for scheme, dark in (("light", False), ("dark", True))},
+        charts=_charts(results),
+        verdict=page_tables.verdict(report),
+        study=results.study,
+        laws=page_tables.law_table(report),
+        isoflop=results.isoflop,
+        experiments=page_tables.experiment_table(results.reports, results.runs),
+        figures=_pictures(results.figures),
+        headline=headline(results.experiment, results.evaluated),
+        scores=score_table(results.experiment),
+        other_scores=page_tables.other_score_table(results.experiment),
+        years=year_table(results.experiment),
+        binary=len(results.reliability) > 0,
+        rolling=ROLLING,
+        level=results.experiment["scores"]["conformal"]["level"],
+        compared=page_tables.comparison(results.compared),
+        traded=page_tables.trading_table(results.traded),
+        own_figures=_pictures(results.own_figures),
+        runs=page_tables.run_table(results.runs),
+        splits=split_table(results.splits),
+        series=results.manifest[["series", "kind", "origin", "first", "last", "rows", "md5", "notes"]].to_dict(
+            "records"
+        ),
+        notes=results.notes,
+        versions=_versions(results),
+        inputs=[{"input": name, "MD5 of the file": md5, "_href": f"../{name}"} for name, md5 in results.inputs.items()],
+        environment=[{"package": "python", "version": platform.python_version()}, *package_versions()],
+        numeric=numeric_columns,
     )
-    answer = f'<p class="verdict {escape(kind)}"><strong>{escape(kind)}</strong> {escape(words)}</p>'
-    return f'{answer}<div class="cards">{cards}</div>'
 
 
-def paragraphs(lines: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
-
-
-def table(rows: Table) -> str:
-    """A table whose columns sort on a click; numbers stand to the right. Column names are those of the first row."""
-    if not rows:
-        return "<p>nothing to show yet</p>"
-    columns = list(rows[0])
-    right = {name: all(_NUMBER.fullmatch(str(row[name])) or row[name] in ("", "-") for row in rows) for name in columns}
-    mark = {name: ' class="number"' if right[name] else "" for name in columns}
-    head = "".join(f'<th{mark[name]} aria-sort="none"><button>{escape(name)}</button></th>' for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td{mark[name]}>{escape(str(row[name]))}</td>" for name in columns) + "</tr>" for row in rows
-    )
-    return f'<div class="scroll"><table class="sorts"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def picture(path: Path, words: str) -> str:
-    """An SVG or PNG file, inside the page. words: what a screen reader says."""
-    kind = {".svg": "image/svg+xml", ".png": "image/png"}[path.suffix]
-    inside = base64.b64encode(path.read_bytes()).decode()
-    return f'<figure><img alt="{escape(words)}" src="data:{kind};base64,{inside}"></figure>'
-
-
-def columns(*parts: str) -> str:
-    """Parts side by side where the window is wide enough."""
-    return '<div class="columns">' + "".join(f"<div>{part}</div>" for part in parts) + "</div>"
-
-
-def package_versions() -> Table:
-    return [{"package": name, "version": version(name)} for name in PACKAGES]
+def numeric_columns(rows: Table) -> set[str]:
+    """The columns whose every value begins with a number, or is empty or a dash: they stand to the right."""
+    names = [name for name in rows[0] if not name.startswith("_")] if rows else []
+    return {name for name in names if all(_NUMBER.fullmatch(str(row[name])) or row[name] in ("", "-") for row in rows)}
 
 
 def inlined_libraries(plots_page: Path) -> str:
     """The <script> elements of Vega, Vega-Lite and Vega-Embed in DVC's plots template, in that order."""
-    scripts = re.findall(r"<script>.*?</script>", plots_page.read_text(), flags=re.DOTALL)
+    scripts = re.findall(r"<script>.*?</script>", plots_page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for name in _LIBRARIES:
         if not any(script.startswith(f"<script>/* {name} ") for script in scripts):
             raise InputError(f"{plots_page}: no <script> begins with /* {name} <version>; restore it from git")
     return "\n".join(scripts)
 
 
-def render(page: Page, template: Path, plots_page: Path) -> str:
-    """The page as text. template: $title, $libraries, $sections, $charts."""
-    # "</" would end the script element that holds the JSON.
-    charts = json.dumps(page.charts, allow_nan=False).replace("</", "<\\/")
-    return Template(template.read_text()).substitute(
-        title=escape(page.title),
-        libraries=inlined_libraries(plots_page) if page.charts else "",
-        sections="\n".join(page.sections),
-        charts=charts,
-    )
+def package_versions() -> Table:
+    return [{"package": name, "version": version(name)} for name in PACKAGES]
+
+
+def _charts(results: Results) -> dict[str, Chart]:
+    """Id -> chart; the template says where each stands."""
+    unit, level = results.unit, results.experiment["scores"]["conformal"]["level"]
+    drawn: dict[str, Chart] = {}
+    if len(results.runs):
+        ordered = results.runs.sort_values("experiment", key=lambda names: names != results.study, kind="stable")
+        drawn["curve"] = charts.scaling_chart(ordered, _law_lines(results.reports))
+    drawn["scores"] = charts.interval_chart(score_rows(results.experiment), unit)
+    if len(results.reliability):
+        drawn["reliability"] = charts.reliability_chart(results.reliability)
+    drawn["losses"] = charts.loss_chart(results.losses, unit)
+    diagonal, flat = [(0.0, 0.0), (1.0, 1.0)], [(0.0, results.share), (1.0, results.share)]
+    rates = ("false positive rate", "true positive rate")
+    drawn["roc"] = charts.ranking_chart(results.rankings, "roc", rates, diagonal)
+    drawn["precision-recall"] = charts.ranking_chart(results.rankings, "recall", ("recall", "precision"), flat)
+    drawn |= {one[0]: charts.daily_chart(results.equity, *one) for one in _ACCOUNT}
+    return drawn | {"coverage": charts.daily_chart(results.coverage, "coverage", ".0%", 220, level)}
+
+
+def _law_lines(reports: list[dict[str, Any]]) -> pd.DataFrame:
+    parts = []
+    for report in reports:
+        if fit := report["fit_results"]:
+            sizes = np.array([point["params"] for point in report["data_points"]], dtype=float)
+            grid = np.geomspace(sizes.min(), sizes.max(), _LINE_POINTS)
+            line = (fit["coefficient"], fit["alpha"], fit["alpha_low"], fit["alpha_high"])
+            band = confidence_band(*line, sizes, grid)
+            told = {"experiment": report["experiment"], "params": grid, "loss": line[0] * grid ** -line[1]}
+            told |= {"low": band.low, "high": band.high, "law": f"α = {alpha_text(fit)}, R² = {fit['r_squared']:.2f}"}
+            parts.append(pd.DataFrame(told))
+    names = ["experiment", "params", "loss", "low", "high", "law"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+
+
+def _pictures(files: dict[str, Path]) -> list[dict[str, str]]:
+    """SVG or PNG files as data, inside the page. words: what a screen reader says."""
+    kinds = {".svg": "image/svg+xml", ".png": "image/png"}
+    return [
+        {"words": words, "kind": kinds[path.suffix], "data": base64.b64encode(path.read_bytes()).decode()}
+        for words, path in files.items()
+    ]
+
+
+def _versions(results: Results) -> Table:
+    """What the runs of today's curve were made of."""
+    mine = results.runs[results.runs["experiment"] == results.study]
+    counted = mine.fillna({"settings": ""}).groupby(["code", "data", "settings", "commit"]).size()
+    return counted.reset_index(name="runs").to_dict("records")

@@ -1,128 +1,154 @@
-"""Pictures of one run's evaluation, each from the table that it shows."""
+"""Pictures of one run's training and evaluation, each from the table that it shows."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from finscale.evaluation.trading import drawdown
+from finscale.pages.figure import panels, save, whole_epochs
+from finscale.pages.run_tables import ROLLING, Ranking, Table, rolling_coverage
+from finscale.pages.style import ACCENT, INK, MODEL, MUTED, LossUnit, look, shown
 
-_INK, _ACCENT, _MUTED = "#1f2937", "#2563eb", "#9ca3af"
-_COLOURS = (_ACCENT, "#d97706", "#059669", "#dc2626", "#7c3aed", _MUTED)
 _YEAR_TICKS = 8  # labels that fit side by side
-_ROLLING = 60  # sessions over which coverage and width are averaged
-
-Draw = Callable[[list[Axes]], None]
 
 
-def save(path: Path, panels: int, draw: Draw, stacked: bool = False) -> None:
-    """One figure of `panels` axes, side by side or stacked; the file has no date in it."""
-    shape, size = ((panels, 1), (7.2, 2.6 * panels)) if stacked else ((1, panels), (4.6 * panels, 4.0))
-    figure, axes = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
-    draw(list(axes.flat))
-    for panel in axes.flat:
-        panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130, format="png", metadata={"Software": None})
-    plt.close(figure)
+def plot_run(losses: pd.DataFrame, scores: Table, reliability: pd.DataFrame | None, unit: LossUnit, path: Path) -> None:
+    """Loss curves, the models side by side with their intervals, and reliability on the test days.
+
+    losses: epoch, train, validation. reliability: predicted, observed, low, high; None for a regression.
+    scores: model, loss, low, high, best first; in `unit`, as the curves are.
+    """
+    several = 2 if reliability is None else 3
+    figure, axes = panels(1, several, 4.4 * several, 3.8)
+    _draw_losses(axes[0], losses, unit)
+    _draw_scores(axes[1], scores, unit)
+    if reliability is not None:
+        _draw_reliability(axes[2], reliability)
+    save(figure, path)
 
 
-def reliability_picture(bins: pd.DataFrame) -> Draw:
+def _draw_losses(axes: Axes, losses: pd.DataFrame, unit: LossUnit) -> None:
+    """Of a run of one epoch there is no line: its dots are all."""
+    best = losses["validation"].idxmin()
+    for split in ("train", "validation"):
+        axes.plot(losses["epoch"], unit.factor * losses[split], ".-", color=look(split).light, label=shown(split))
+    lowest = unit.factor * losses["validation"][best]
+    axes.plot(losses["epoch"][best], lowest, "o", color=INK, fillstyle="none", markersize=9, label="best epoch")
+    whole_epochs(axes)
+    axes.set(title="loss per epoch", ylabel=unit.unit)
+    axes.legend()
+
+
+def _draw_scores(axes: Axes, scores: Table, unit: LossUnit) -> None:
+    ordered = list(reversed(scores))
+    for row, score in enumerate(ordered):
+        colour = look(score["model"]).light
+        axes.plot([score["low"], score["high"]], [row, row], color=colour, linewidth=2)
+        axes.plot(score["loss"], row, "o", color=colour)
+    axes.set_yticks(range(len(ordered)), [shown(score["model"]) for score in ordered])
+    axes.set(title="test loss, 95 % interval over days", xlabel=unit.unit)
+
+
+def _draw_reliability(axes: Axes, bins: pd.DataFrame) -> None:
+    high = float(bins[["predicted", "high"]].to_numpy().max()) * 1.05
+    axes.plot([0, high], [0, high], color=MUTED, linestyle=":", linewidth=1)
+    axes.vlines(bins["predicted"], bins["low"], bins["high"], color=ACCENT, linewidth=1.2, label="95 % interval")
+    axes.plot(bins["predicted"], bins["observed"], "o", color=ACCENT, markersize=5)
+    axes.set(title="reliability, ten bins of test days", xlabel="predicted rate", ylabel="observed rate")
+    axes.legend()
+
+
+def plot_reliability(bins: pd.DataFrame, path: Path) -> None:
     """bins: predicted, observed, low, high (calibration.reliability)."""
-
-    def draw(axes: list[Axes]) -> None:
-        panel, high = axes[0], float(bins[["predicted", "high"]].to_numpy().max()) * 1.05
-        panel.plot([0, high], [0, high], color=_MUTED, linestyle=":", linewidth=1)
-        panel.vlines(bins["predicted"], bins["low"], bins["high"], color=_ACCENT, linewidth=1)
-        panel.plot(bins["predicted"], bins["observed"], "o-", color=_ACCENT, markersize=4)
-        panel.set(title="reliability on the test days, ten equal bins", xlabel="predicted", ylabel="observed")
-
-    return draw
+    figure, [axes] = panels(1, 1, 5.2, 4.4)
+    _draw_reliability(axes, bins)
+    save(figure, path)
 
 
-def scatter_picture(test: pd.DataFrame) -> Draw:
+def plot_scatter(test: pd.DataFrame, path: Path) -> None:
     """A regression's answer to reliability: predicted against realised returns. test: model, label."""
-
-    def draw(axes: list[Axes]) -> None:
-        axes[0].plot(test["model"], test["label"], ".", color=_ACCENT, markersize=3)
-        axes[0].axhline(0, color=_MUTED, linewidth=0.8)
-        axes[0].set(title="returns on the test days", xlabel="predicted", ylabel="realised")
-
-    return draw
+    figure, [axes] = panels(1, 1, 5.2, 4.4)
+    axes.plot(100 * test["model"], 100 * test["label"], ".", color=ACCENT, markersize=3, alpha=0.6)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
+    axes.set(title="returns on the test days", xlabel="predicted, %", ylabel="realised, %")
+    save(figure, path)
 
 
-def ranking_picture(test: pd.DataFrame, names: list[str], positive: np.ndarray) -> Draw:
-    """ROC and precision-recall curves of several predictions of the same rows. positive: 0/1 per row."""
+def plot_ranking(found: Sequence[Ranking], area: dict[str, float] | None, share: float, path: Path) -> None:
+    """ROC and precision-recall curves of several predictions of the same rows; of two values, a dot.
 
-    def draw(axes: list[Axes]) -> None:
-        roc, recall = axes
-        for name, colour in zip(names, _COLOURS, strict=False):
-            score, width = test[name].to_numpy(), 2.0 if name == "model" else 1.0
-            auc, precision = roc_auc_score(positive, score), average_precision_score(positive, score)
-            shown = name.replace("_", " ")
-            roc.plot(*roc_curve(positive, score)[:2], color=colour, linewidth=width, label=f"{shown} {auc:.3f}")
-            precisions, recalls, _ = precision_recall_curve(positive, score)
-            recall.plot(recalls, precisions, color=colour, linewidth=width, label=f"{shown} {precision:.3f}")
-        roc.plot([0, 1], [0, 1], color=_MUTED, linestyle=":", linewidth=1)
-        recall.axhline(positive.mean(), color=_MUTED, linestyle=":", linewidth=1)
-        roc.set(title="ROC, area", xlabel="false positive rate", ylabel="true positive rate")
-        recall.set(title="precision and recall, mean precision", xlabel="recall", ylabel="precision", ylim=(0, 1.02))
-        for panel in axes:
-            panel.legend(frameon=False, fontsize=8)
+    area: the interval of the transformer's area, where it was measured. share: of positives. Precision holds from one
+    threshold to the next: a straight line would promise forecasts that are not to be had.
+    """
+    figure, (roc, recall) = panels(1, 2, 10, 4.8)
+    for one in found:
+        mine, colour = one.model == MODEL, look(one.model).light
+        own = f" ({area['low']:.3f} to {area['high']:.3f})" if area and mine else ""
+        style: dict[str, Any] = (
+            {"marker": "o", "linestyle": "none"} if one.dots else {"linewidth": 2.2 if mine else 1.1}
+        )
+        style["zorder"] = 4 if mine else 3
+        roc.plot(one.roc["x"], one.roc["y"], color=colour, label=one.words[0] + own, **style)
+        recall.plot(one.recall["x"], one.recall["y"], color=colour, label=one.words[1], drawstyle="steps-post", **style)
+    roc.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1)
+    recall.axhline(share, color=MUTED, linestyle=":", linewidth=1)
+    roc.set(title="ROC and its area; dotted: no skill", xlabel="false positive rate", ylabel="true positive rate")
+    recall.set(title="precision and recall, mean precision; dotted: no skill", xlabel="recall", ylabel="precision")
+    recall.set_ylim(0, 1.02)
+    roc.legend(loc="lower right")
+    recall.legend(loc="upper right")
+    save(figure, path)
 
-    return draw
 
-
-def equity_picture(equity: pd.DataFrame) -> Draw:
+def plot_equity(equity: pd.DataFrame, path: Path) -> None:
     """Equity with drawdown, beside buy-and-hold, and the position. equity: date, return, buy_and_hold, position."""
-
-    def draw(axes: list[Axes]) -> None:
-        wealth, below, position = axes
-        days = pd.to_datetime(equity["date"])
-        for column, name, colour in (("return", "model", _ACCENT), ("buy_and_hold", "buy and hold", _MUTED)):
-            returns = equity[column].to_numpy()
-            wealth.plot(days, np.cumprod(1 + returns), color=colour, label=name)
-            below.fill_between(days, drawdown(returns), color=colour, alpha=0.45, linewidth=0)
-        position.step(days, equity["position"], color=_INK, linewidth=0.8)
-        wealth.legend(frameon=False, fontsize=8)
-        wealth.set(title="hypothetical equity after costs, test days", ylabel="capital = 1 at start")
-        below.set(title="drawdown")
-        position.set(title="share of capital invested")
-
-    return draw
+    figure, (wealth, below, position) = panels(3, 1, 7.2, 7.8, sharex=True)
+    days = pd.to_datetime(equity["date"])
+    for column, name in (("buy_and_hold", "buy_and_hold"), ("return", MODEL)):
+        returns, colour = equity[column].to_numpy(), look(name).light
+        wealth.plot(days, np.cumprod(1 + returns), color=colour, label=shown(name))
+        below.fill_between(days, 100 * drawdown(returns), color=colour, alpha=0.45, linewidth=0)
+    position.step(days, equity["position"], where="post", color=INK, linewidth=0.8)
+    wealth.legend()
+    wealth.set(title="hypothetical capital after costs, test days", ylabel="1 at the start")
+    below.set(title="drawdown", ylabel="%")
+    position.set(title="share of capital invested")
+    save(figure, path)
 
 
-def coverage_picture(rows: pd.DataFrame, level: float, binary: bool) -> Draw:
-    """Rolling coverage and width of both conformal methods. rows: what conformal.conform returns."""
+def plot_conformal(rows: pd.DataFrame, score: dict[str, Any], binary: bool, path: Path) -> None:
+    """Rolling coverage and width of both conformal methods.
 
-    def draw(axes: list[Axes]) -> None:
-        daily = rows.drop(columns="asset").groupby("date").mean().rolling(_ROLLING).mean()
-        for method, colour in (("split", _MUTED), ("adaptive", _ACCENT)):
-            axes[0].plot(daily.index, daily[f"{method}_covered"], color=colour, label=method)
-            axes[1].plot(daily.index, daily[f"{method}_width"], color=colour, label=method)
-        axes[0].axhline(level, color=_INK, linestyle=":", linewidth=1)
-        axes[0].legend(frameon=False, fontsize=8)
-        axes[0].set(title=f"conformal coverage, mean of {_ROLLING} sessions, {level:.0%} promised")
-        axes[1].set(title="classes per set" if binary else "width of the interval, in returns")
+    rows: what conformal.conform returns. score: level, and per method its coverage with the interval.
+    """
+    figure, (covered, wide) = panels(2, 1, 7.2, 5.6, sharex=True)
+    daily = rolling_coverage(rows)
+    for method in ("split", "adaptive"):
+        colour, total = look(method).light, score[method]["coverage"]
+        words = "{value:.1%} in all ({low:.1%} to {high:.1%})".format(**total)
+        covered.plot(daily.index, daily[f"{method}_covered"], color=colour, label=f"{shown(method)}: {words}")
+        wide.plot(daily.index, daily[f"{method}_width"], color=colour)
+    covered.axhline(score["level"], color=INK, linestyle=":", linewidth=1)
+    covered.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    covered.set(title=f"conformal coverage, mean of {ROLLING} sessions; dotted: {score['level']:.0%} promised")
+    wide.set(title="classes per set" if binary else "width of the interval, in returns")
+    figure.legend(loc="outside lower center", ncols=1)
+    save(figure, path)
 
-    return draw
 
-
-def by_year_picture(years: pd.DataFrame) -> Draw:
+def plot_by_year(years: pd.DataFrame, path: Path) -> None:
     """Skill of each year with its interval. years: year, skill, skill_low, skill_high (evaluation.years.by_year)."""
-
-    def draw(axes: list[Axes]) -> None:
-        axes[0].axhline(0, color=_MUTED, linewidth=0.8)
-        axes[0].vlines(years["year"], years["skill_low"], years["skill_high"], color=_ACCENT, linewidth=2)
-        axes[0].plot(years["year"], years["skill"], "o", color=_ACCENT)
-        step = -(-len(years) // _YEAR_TICKS)
-        axes[0].set_xticks(years["year"][::step], years["year"][::step].astype(str))
-        axes[0].set(title="skill by year of the test", ylabel="against the base rate known before")
-
-    return draw
+    figure, [axes] = panels(1, 1, 5.6, 4.0)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
+    axes.vlines(years["year"], years["skill_low"], years["skill_high"], color=ACCENT, linewidth=2)
+    axes.plot(years["year"], years["skill"], "o", color=ACCENT)
+    step = -(-len(years) // _YEAR_TICKS)
+    axes.set_xticks(years["year"][::step], years["year"][::step].astype(str))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.0%}")
+    axes.margins(x=0.15)
+    axes.set(title="PatchTST's skill by year of the test, 95 % interval", ylabel="against the base rate known before")
+    save(figure, path)

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib
 import numpy as np
 import optuna
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from finscale.pages.style import ACCENT, INK, MUTED, clean, save, set_title
+from finscale.pages.figure import panels, save
+from finscale.pages.style import ACCENT, INK, MUTED
 
 _FEWEST = 4  # complete trials; fewer say nothing about importance
 
@@ -24,26 +26,25 @@ def draw_figures(study: optuna.Study, folder: Path) -> None:
 
 
 def _history(done: list[FrozenTrial]) -> Figure:
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, [axes] = panels(1, 1, 7, 4)
     numbers, values = [trial.number for trial in done], np.array([trial.value for trial in done])
     axes.plot(numbers, values, "o", color=MUTED, label="complete trial")
     axes.step(numbers, np.minimum.accumulate(values), where="post", color=ACCENT, label="best so far")
     axes.set(xlabel="trial", ylabel="validation loss")
-    axes.legend(frameon=False)
-    clean(axes)
-    set_title(axes, "Validation loss over the search")
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    axes.legend()
+    axes.set_title("Validation loss over the search")
     return figure
 
 
 def _importance(study: optuna.Study) -> Figure:
     """fANOVA (Hutter et al. 2014): the share of the loss's variance that each parameter explains."""
     shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    figure, axes = plt.subplots(figsize=(7, 0.35 * len(shares) + 1.2), layout="constrained")
+    figure, [axes] = panels(1, 1, 7, 0.35 * len(shares) + 1.2)
     names = list(shares)[::-1]
     axes.barh(names, [shares[name] for name in names], color=ACCENT)
     axes.set(xlabel="share of the variance of the loss (fANOVA)")
-    clean(axes)
-    set_title(axes, "Which parameters matter")
+    axes.set_title("Which parameters matter")
     return figure
 
 
@@ -52,14 +53,13 @@ def _parallel(done: list[FrozenTrial]) -> Figure:
     names = sorted(set.intersection(*(set(trial.params) for trial in done)))
     columns = [_positions([trial.params[name] for trial in done], done[0].distributions[name]) for name in names]
     ranks = np.argsort(np.argsort(np.array([trial.value for trial in done]))) / max(1, len(done) - 1)
-    figure, axes = plt.subplots(figsize=(max(7.0, 1.1 * len(names)), 4.5), layout="constrained")
+    figure, [axes] = panels(1, 1, max(7.0, 1.1 * len(names)), 4.5)
     for index in np.argsort(-ranks):
         heights = [column[index] for column in columns]
-        axes.plot(heights, color=plt.colormaps["viridis"](0.95 * ranks[index]), alpha=0.8, linewidth=1.2)
+        axes.plot(heights, color=matplotlib.colormaps["viridis"](0.95 * ranks[index]), alpha=0.8, linewidth=1.2)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", color=INK)
     axes.set_yticks([0, 1], ["low", "high"])
-    clean(axes)
-    set_title(axes, "Complete trials (dark: low validation loss)")
+    axes.set_title("Complete trials (dark: low validation loss)")
     return figure
 
 

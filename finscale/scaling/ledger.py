@@ -49,7 +49,7 @@ def make_row(
         "test_rows": experiment["test_rows"],
         **interval,
         **baselines,
-        "test_accuracy": experiment["scores"]["other"]["accuracy"]["value"],
+        "test_accuracy": experiment["scores"]["other"].get("accuracy", {}).get("value"),  # volatility has none
         "prediction_std": experiment["prediction_std"],
         "collapsed": experiment["collapsed"],
         **{name: experiment["compute"][name] for name in _COMPUTE},

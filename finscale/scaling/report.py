@@ -1,24 +1,17 @@
-"""What a study says: SPEC 11's report of one experiment, and the summary of all."""
+"""What a study says: SPEC 11's report of one experiment, and its few numbers."""
 
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from finscale.errors import InputError
 from finscale.scaling.laws.choice import best_extrapolation, compare_laws
-from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, lack_of_fit
-from finscale.scaling.results import aggregate_training_results, fit_of
-from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
+from finscale.scaling.laws.power_law import MIN_SIZES, lack_of_fit
+from finscale.scaling.results import fit_of
 from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, smallest_detectable_exponent
 
-_GRID_NOTE = (
-    "Skill: mean over seeds, with the mean bounds of the runs' intervals, which are of the test days that all seeds "
-    "share; then the skill of baselines on the same days. A dash: no run, or one refused for too few positives "
-    "(dataset.min_positives)."
-)
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
 
 
@@ -104,39 +97,6 @@ def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, An
     }
 
 
-def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict[str, Any]] | None = None) -> str:
-    """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
-
-    reports: from generate_scaling_report, one per experiment; made here where they are not given.
-    p-values of alpha = 0 are adjusted for the number of curves (Holm 1979), so that one curve in twenty is not called
-    a law by chance.
-    """
-    names = sorted(results["experiment"].unique()) if len(results) else []
-    if not names:
-        return "# Experiments\n\nNo experiment in the ledger yet: `make pilot` runs a ladder.\n"
-    made = reports or [generate_scaling_report(results, name) for name in names]
-    told = {report["experiment"]: report for report in made}
-    adjusted = holm({name: told[name]["fit_results"]["p_value"] for name in names if told[name]["fit_results"]})
-    rows = [_summary_row(results, name, told[name], adjusted.get(name)) for name in names]
-    parts = ["# Experiments", "", _table(rows), ""]
-    parts += [
-        "p: of alpha = 0, adjusted over the fitted curves by Holm's method. Intervals: 95 %, of each curve alone; "
-        "they cover seeds and lack of fit, not the choice of the test period.",
-        "",
-    ]
-    grids = list(skill_grids(results))
-    for grid in grids:
-        parts += [f"## Skill by threshold and horizon: {grid.name}, {grid.budget}", "", _table(_grid_rows(grid)), ""]
-    parts += [_GRID_NOTE, ""] if grids else []
-    budgets = aggregate_training_results(results)
-    for name in names:
-        parts += [f"## {name}", "", told[name]["interpretation"], ""]
-        if differs := results.loc[results["experiment"] == name, "differs"].iloc[0]:
-            parts += [f"Settings of its own: {differs}.", ""]
-        parts += [_table(_budget_rows(budgets[budgets["experiment"] == name])), ""]
-    return "\n".join(parts)
-
-
 def holm(p_values: dict[str, float]) -> dict[str, float]:
     """Holm's (1979) step-down adjustment, which controls the family-wise error under any dependence."""
     adjusted, highest = {}, 0.0
@@ -144,12 +104,6 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
         highest = max(highest, min(1.0, p * (len(p_values) - rank)))
         adjusted[name] = highest
     return adjusted
-
-
-def alpha_text(fit: dict[str, Any] | PowerLaw) -> str:
-    """'0.0123 (0.0100 to 0.0150)'."""
-    told = asdict(fit) if isinstance(fit, PowerLaw) else fit
-    return f"{told['alpha']:.4f} ({told['alpha_low']:.4f} to {told['alpha_high']:.4f})"
 
 
 def select_experiment(results: pd.DataFrame, experiment: str) -> pd.DataFrame:
@@ -165,57 +119,3 @@ def _plain(value: Any) -> Any:
     """A value that JSON can hold: NumPy numbers as Python's, a missing one as null."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any], adjusted: float | None) -> dict[str, object]:
-    summary, fit = summarize_experiment(results, name), report["fit_results"]
-    return {
-        "experiment": name,
-        "runs": summary["runs"],
-        "sizes": summary["sizes"],
-        "alpha (95 % interval)": alpha_text(fit) if fit else "-",
-        "R²": f"{fit['r_squared']:.2f}" if fit else "-",
-        "p": f"{adjusted:.3g}" if adjusted is not None else "-",
-        "verdict": report["verdict"],
-        "mean skill": f"{summary['mean_test_skill']:+.4f}",
-        "collapsed": summary["collapsed_runs"],
-    }
-
-
-def _budget_rows(budgets: pd.DataFrame) -> list[dict[str, object]]:
-    return [
-        {
-            "budget": row["budget"],
-            "parameters": f"{row['params']:,}",
-            "seeds": row["seeds"],
-            "validation loss": _mean_and_spread(row["val_loss"], row["val_loss_std"]),
-            "test loss": _mean_and_spread(row["test_loss"], row["test_loss_std"]),
-            "skill": f"{row['test_skill']:+.4f}",
-            "best epoch": f"{row['best_epoch']:.0f}",
-            "training": f"{row['train_seconds']:,.0f} s",
-        }
-        for row in budgets.to_dict("records")
-    ]
-
-
-def _grid_rows(grid: SkillGrid) -> list[dict[str, object]]:
-    """'+3.1% (-0.1% to +6.3%), 3 seeds; GARCH +2.8%, CatBoost +4.0%' in each cell."""
-
-    def words(cell: SkillCell | None) -> str:
-        if cell is None:
-            return "-"
-        return f"{cell.skill:+.1%} ({cell.low:+.1%} to {cell.high:+.1%}), {cell.seeds_words}; {cell.rivals_words}"
-
-    rows: list[dict[str, object]] = []
-    for task, row in grid.cells.iterrows():
-        cells = {horizon_words(str(horizon)): words(cell) for horizon, cell in row.items()}
-        rows.append({"return": threshold_words(str(task)), **cells})
-    return rows
-
-
-def _mean_and_spread(mean: float, deviation: float) -> str:
-    return f"{mean:.5f}" if np.isnan(deviation) else f"{mean:.5f} ± {deviation:.5f}"
-
-
-def _table(rows: list[dict[str, object]]) -> str:
-    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)

@@ -21,7 +21,7 @@ EXPORT_COLUMNS = (
     "experiment", "budget", "params", "val_loss", "test_loss", "accuracy", "alpha_fit", "r_squared", "timestamp",
     "alpha_low", "alpha_high", "seed", "test_loss_low", "test_loss_high", "test_skill", "test_skill_low",
     "test_skill_high", "base_rate_loss", "collapsed", "train_flops", "train_windows", "name", "key", "commit", "code",
-    "data", "settings",
+    "data", "settings", "differs", "again",
 )  # fmt: skip
 
 # {budget}_best.json: SPEC 9

@@ -30,6 +30,7 @@ class SettingsBlocks(Block):
     """The blocks of params.yaml that `settings_of` looks into, as they stand there: `configure` checks them."""
 
     data: dict[str, Any]
+    features: dict[str, Any]
     label: dict[str, Any]
     dataset: dict[str, Any]
     tune: dict[str, Any]
@@ -47,6 +48,7 @@ NOT_SETTINGS = (
     "train.checkpoint", "train.thermal", "train.tracking",  # as in finscale/training/run.py
     # How the same sums are computed. Large models need them set otherwise than small ones on the same curve.
     "train.device", "train.threads", "train.micro_batch", "train.recompute", "train.compile",
+    "train.graphs",
     "tune.storage", "tune.heartbeat_seconds",
 )  # fmt: skip
 
@@ -73,7 +75,7 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
             return bool(source == "simulated")
         return not key.startswith("tune.") or bool(train.get("from_tune"))
 
-    return {key: value for key, value in sorted(_flat(params).items()) if counts(key)}
+    return {key: value for key, value in sorted(flat(params).items()) if counts(key)}
 
 
 def settings_of_all_sources(params: Mapping[str, Any]) -> Settings:
@@ -179,10 +181,11 @@ def _difference(settings: Settings, plain: Settings) -> str:
     return ", ".join(f"{key}={settings[key]}" for key in unlike)
 
 
-def _flat(block: Mapping[str, Any], prefix: str = "") -> Settings:
+def flat(block: Mapping[str, Any], prefix: str = "") -> Settings:
+    """Nested blocks as dotted keys, values in the one form in which settings are compared."""
     told: Settings = {}
     for key, value in block.items():
-        told |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _plain(value)}
+        told |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _plain(value)}
     return told
 
 

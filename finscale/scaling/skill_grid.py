@@ -12,9 +12,11 @@ import pandas as pd
 
 from finscale.config import Horizon, parse_budget
 from finscale.data.labels import THRESHOLDS
+from finscale.scaling.ledger import AXES
+from finscale.scaling.refused import in_short
 from finscale.scaling.results import groups_varying
 
-_RIVALS = {"volatility": "GARCH", "catboost": "CatBoost"}  # baselines of the ledger that know volatility
+_RIVALS = ("volatility", "catboost")  # baselines of the ledger that know volatility
 _HORIZONS = [str(horizon) for horizon in get_args(Horizon)]
 
 
@@ -22,8 +24,8 @@ _HORIZONS = [str(horizon) for horizon in get_args(Horizon)]
 class SkillGrid:
     """Runs that differ in task, horizon and seed alone.
 
-    cells: one row per threshold and one column per horizon, of the values that were run at any size; each cell is a
-    SkillCell, None where nothing was run or a run was refused for too few positives.
+    cells: one row per threshold and one column per horizon, of the values that were run at any size, or refused; each
+    cell is a SkillCell, the words of a refusal ('refused: 11 positives'), or None where nothing was run.
     """
 
     name: str
@@ -46,25 +48,27 @@ class SkillCell:
     rivals: dict[str, float]
 
     @property
-    def rivals_words(self) -> str:
-        return ", ".join(f"{name} {skill:+.1%}" for name, skill in self.rivals.items())
-
-    @property
     def seeds_words(self) -> str:
         return "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
 
 
-def skill_grids(results: pd.DataFrame) -> Iterator[SkillGrid]:
-    """Every size with at least two thresholds and two horizons, small ones first. results: of name_experiments."""
+def skill_grids(results: pd.DataFrame, refused: pd.DataFrame | None = None) -> Iterator[SkillGrid]:
+    """Every size with at least two thresholds and two horizons, small ones first.
+
+    results: of name_experiments. refused: of read_refused; the data refuse a run at any size and seed.
+    """
     if results.empty:
         return
     known = results[results["task"].isin(list(THRESHOLDS))].assign(horizon=results["horizon"].astype(str))
     for name, runs in groups_varying(known, ("task", "horizon", "budget")):
         wide = runs.groupby("budget").filter(lambda cells: min(cells["task"].nunique(), cells["horizon"].nunique()) > 1)
-        tasks = [str(task) for task in THRESHOLDS if task in set(wide["task"])]
-        horizons = [horizon for horizon in _HORIZONS if horizon in set(wide["horizon"])]
+        if wide.empty:
+            continue
+        reasons = _refusals(wide, refused)
+        tasks = [str(task) for task in THRESHOLDS if task in {*wide["task"], *(task for task, _ in reasons)}]
+        horizons = [one for one in _HORIZONS if one in {*wide["horizon"], *(horizon for _, horizon in reasons)}]
         for budget in sorted(set(wide["budget"]), key=parse_budget):
-            yield SkillGrid(name, budget, _cells(wide[wide["budget"] == budget], tasks, horizons))
+            yield SkillGrid(name, budget, _cells(wide[wide["budget"] == budget], tasks, horizons, reasons))
 
 
 def threshold_words(task: str) -> str:
@@ -76,14 +80,25 @@ def horizon_words(horizon: str) -> str:
     return {"1": "1 bar", "weekly": "weekly"}.get(horizon, f"{horizon} bars")
 
 
-def _cells(runs: pd.DataFrame, tasks: list[str], horizons: list[str]) -> pd.DataFrame:
+def _refusals(runs: pd.DataFrame, refused: pd.DataFrame | None) -> dict[tuple[str, str], str]:
+    """(task, horizon) -> words, of those refused runs that differ from these in task, horizon, size and seed alone."""
+    if refused is None or refused.empty:
+        return {}
+    fixed = [axis for axis in (*AXES, "scheme", "settings") if axis not in ("task", "horizon", "budget", "seed")]
+    own = refused.merge(runs[fixed].astype(str).drop_duplicates(), on=fixed)
+    own = own[own["task"].isin(list(THRESHOLDS))]
+    return {(row["task"], row["horizon"]): in_short(row["reason"]) for row in own.to_dict("records")}
+
+
+def _cells(
+    runs: pd.DataFrame, tasks: list[str], horizons: list[str], reasons: dict[tuple[str, str], str]
+) -> pd.DataFrame:
     cells = pd.DataFrame(None, tasks, horizons, dtype=object)
+    for (task, horizon), words in reasons.items():
+        cells.loc[task, horizon] = words
     for (task, horizon), seeds in runs.groupby(["task", "horizon"]):
         skill, low, high = (float(seeds[f"test_skill{part}"].mean()) for part in ("", "_low", "_high"))
-        rivals = {
-            name: float((1 - seeds[f"{rival}_loss"] / seeds["base_rate_loss"]).mean())
-            for rival, name in _RIVALS.items()
-        }
+        rivals = {name: float((1 - seeds[f"{name}_loss"] / seeds["base_rate_loss"]).mean()) for name in _RIVALS}
         known = {name: value for name, value in rivals.items() if not math.isnan(value)}
         cells.loc[task, horizon] = SkillCell(skill, low, high, int(seeds["seed"].nunique()), known)
     return cells.where(cells.notna(), None)

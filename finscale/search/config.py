@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import Block
+from finscale.config import Block, Budget, StudyAxes
+from finscale.training.config import TrainConfig
 
 
 class PruningConfig(Block):
@@ -24,3 +25,11 @@ class TuneConfig(Block):
     pruning: PruningConfig = PruningConfig()
     storage: str | None = None
     heartbeat_seconds: PositiveInt = 30
+
+
+class SearchParams(StudyAxes):
+    """All that decides what a search is for and what its trials are worth."""
+
+    budget: Budget
+    train: TrainConfig
+    tune: TuneConfig

@@ -1,5 +1,6 @@
 """The typed arguments of the sources."""
 
+import os
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
@@ -27,6 +28,10 @@ class DataConfig(Block):
     vintage: date | None = None  # live: answers stored before this day are asked for anew
     accepted: dict[str, list[date]] = Field(default_factory=dict)  # days of a series on which what looks wrong is real
     simulated: SimulatedConfig = SimulatedConfig()
+
+    def expanded(self) -> "DataConfig":
+        """With the environment's variables in `directory` replaced by what they stand for on this machine."""
+        return self.model_copy(update={"directory": os.path.expandvars(self.directory)})
 
     @model_validator(mode="after")
     def _ascending(self) -> "DataConfig":

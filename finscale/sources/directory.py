@@ -1,14 +1,8 @@
-"""directory: a user's own folder of files, as vendors and programs write them.
+"""directory: a user's own folder of files, as vendors and programs write them; layout.py says what lies where.
 
-    <directory>/ohlcv/SPY.csv        daily bars: date, open, high, low, close, volume [, adj_close]
-    <directory>/ohlcv/VIX.csv        daily bars, no volume needed
-    <directory>/fred/DGS10.csv       date and value
-    <directory>/sentiment/<any>.csv  date and value
-    <directory>/trends/<any>.csv     Google Trends' own weekly exports of the term below, five years each, or one table
-
-A file is named by its symbol (SPY.csv, spy.us.txt, ^VIX.csv, BRK.B.csv.gz). Which formats are read: files.py; which
-names of columns: spellings.py; how days and numbers may be written: cells.py. Prices without an adjusted close count as
-adjusted already. Nothing is guessed: what is not understood is an error or named as ignored.
+Which formats are read: files.py; which names of columns: spellings.py; how days and numbers may be written: cells.py.
+Prices without an adjusted close count as adjusted already. Nothing is guessed: what is not understood is an error or
+named as ignored.
 
     python -m finscale.sources.directory FOLDER    # what each file is taken for
 """
@@ -23,13 +17,11 @@ import pandas as pd
 from finscale.cli import run
 from finscale.errors import InputError
 from finscale.sources.columns import Read, read_bars, read_interest, read_value
-from finscale.sources.files import SUFFIXES, read_table, stem_of
+from finscale.sources.files import read_table
+from finscale.sources.layout import FOLDERS, SUFFIXES, files_of, stem_of, symbol_of, tables_in
 from finscale.sources.search_trends import TERM, join_exports
-from finscale.sources.tables import COLUMNS, Kind, Wanted
+from finscale.sources.tables import COLUMNS, Wanted
 
-FOLDERS: dict[Kind, str] = {
-    "prices": "ohlcv", "volatility": "ohlcv", "economic": "fred", "sentiment": "sentiment", "trends": "trends",
-}  # fmt: skip
 _OPTIONAL = ("SOFR",)  # LIBOR's successor: without it the 3-month rate ends with LIBOR, and says so
 _EXPORT = (
     f"export {TERM!r} at trends.google.com (United States, at most five years a file, sharing a year with the next) "
@@ -45,18 +37,6 @@ def present(directory: str, series: list[Wanted]) -> list[Wanted]:
 
 def has(directory: str, series: Wanted) -> bool:
     return bool(files_of(directory, series))
-
-
-def files_of(directory: str, series: Wanted) -> list[Path]:
-    """The files that a series is read from, in order of their names; none where it is absent."""
-    wanted = None if series.kind in ("sentiment", "trends") else symbol_of(series.name)
-    files = tables_in(Path(directory) / FOLDERS[series.kind])
-    return [path for path in files if wanted is None or symbol_of(stem_of(path)) == wanted]
-
-
-def symbol_of(name: str) -> str:
-    """One spelling for a symbol, whoever wrote the name: '^VIX' -> 'VIX', 'brk.b.us' -> 'BRK-B'."""
-    return name.upper().lstrip("^").removesuffix(".US").replace(".", "-").replace("_", "-").replace("/", "-")
 
 
 def fetch(directory: str, series: Wanted) -> tuple[pd.DataFrame, str, list[str]]:
@@ -88,12 +68,6 @@ def require(directory: str) -> None:
     if not Path(directory).is_dir():
         hint = "; set FINSCALE_DATA to your folder" if directory.startswith("$") else ""
         raise InputError(f"params.yaml: data.directory = {directory}: no such folder{hint}")
-
-
-def tables_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(SUFFIXES))
 
 
 def _not_one(directory: str, series: Wanted, files: list[Path]) -> InputError:

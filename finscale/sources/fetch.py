@@ -1,7 +1,6 @@
 """The raw series of a data set, from the source that params.yaml names."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 
@@ -9,8 +8,9 @@ from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
 from finscale.sources import bundled, directory
 from finscale.sources.config import DataConfig
+from finscale.sources.inputs import saved_by_hand
 from finscale.sources.store import RawStore
-from finscale.sources.tables import COLUMNS, Wanted, wanted
+from finscale.sources.tables import COLUMNS, SERVERS, Wanted, wanted
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,6 @@ def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfi
     return [_live(series, config, store) for series in wanted(assets, quality)]
 
 
-def inputs_of(source: Source, assets: AssetTier, quality: Quality, config: DataConfig) -> list[Path]:
-    """The user's own files that `fetch` will read, in a fixed order: what a download depends on besides its settings.
-
-    Empty for sources that read none. A file that is absent is no input; `fetch` says that it is missed.
-    """
-    if source not in ("directory", "live"):
-        return []
-    series = [one for one in wanted(assets, quality) if source == "directory" or _saved_by_hand(one)]
-    return [path for one in series for path in directory.files_of(config.directory, one)]
-
-
 def _bundled(symbol: str, config: DataConfig) -> Fetched:
     return Fetched(Wanted(symbol, "prices"), _between(bundled.fetch(symbol), config), bundled.ORIGIN)
 
@@ -70,15 +59,10 @@ def _directory(series: Wanted, config: DataConfig) -> Fetched:
 def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
     from finscale.sources import live  # what asks servers is imported where one is asked
 
-    if _saved_by_hand(series) and (series.kind == "trends" or directory.has(config.directory, series)):
+    if saved_by_hand(series) and (series.kind == "trends" or directory.has(config.directory, series)):
         return _directory(series, config)
     frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
-    return Fetched(series, _checked(_between(frame, config), series), live.SOURCES[series.kind], retrieved, notes)
-
-
-def _saved_by_hand(series: Wanted) -> bool:
-    """Series of `live` for which a file of the user stands in: Google answers no program, FRED serves no LIBOR."""
-    return series.kind == "trends" or series.name == "USD3MTD156N"
+    return Fetched(series, _checked(_between(frame, config), series), SERVERS[series.kind], retrieved, notes)
 
 
 def _between(frame: pd.DataFrame, config: DataConfig) -> pd.DataFrame:

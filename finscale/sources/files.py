@@ -19,7 +19,6 @@ import pandas as pd
 from finscale.errors import InputError
 from finscale.sources.spellings import DATE, normal
 
-SUFFIXES = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".parquet", ".xlsx")
 _SEPARATORS = (",", ";", "\t", "|")
 _HEADER_WITHIN = 30  # lines
 _METATRADER = re.compile(r"\d{4}\.\d{2}\.\d{2},\d{2}:\d{2}(,[\d.]+){5}")  # its files have no header
@@ -38,13 +37,6 @@ class Table:
 
     def error(self, told: str, remedy: str) -> InputError:
         return InputError(f"{self.path}: {told}; {remedy}")
-
-
-def stem_of(path: Path) -> str:
-    """'SPY.us.csv.gz' -> 'SPY.us'."""
-    name = path.name.lower()
-    suffix = max((one for one in SUFFIXES if name.endswith(one)), key=len, default="")
-    return path.name[: len(path.name) - len(suffix)]
 
 
 def read_table(path: Path) -> Table:

@@ -13,9 +13,7 @@ from finscale.calendar import last_final_day
 from finscale.errors import InputError
 from finscale.sources import fred, news_sentiment, yahoo
 from finscale.sources.store import RawStore, Segment
-from finscale.sources.tables import Kind, Wanted
-
-SOURCES: dict[Kind, str] = {"prices": "yahoo", "volatility": "yahoo", "economic": "fred", "sentiment": "frbsf"}
+from finscale.sources.tables import SERVERS, Wanted
 
 _PRICES = ["open", "high", "low", "close"]
 _SAME = 1e-4  # relative: two answers agree on a day; Yahoo rounds to six digits
@@ -27,7 +25,7 @@ def fetch(series: Wanted, first: date, last: date, store: RawStore) -> tuple[pd.
         raise InputError(
             f"params.yaml: data.end = {last} has not passed in New York; the last day with final prices is {final}"
         )
-    source, name = SOURCES[series.kind], series.name
+    source, name = SERVERS[series.kind], series.name
     notes: list[str] = []
     if series.kind == "prices":
         segments = store.segments(source, name, first, last, lambda a, b: yahoo.fetch(name, a, b))

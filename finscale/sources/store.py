@@ -20,9 +20,9 @@ import pandas as pd
 from filelock import FileLock
 
 from finscale.errors import InputError
+from finscale.sources.inputs import MANIFEST, place_of
 from finscale.storage import md5_of, read_parquet, write_atomically, write_csv
 
-MANIFEST = "manifest.csv"
 OVERLAP = timedelta(days=30)
 COLUMNS = ["source", "series", "first", "last", "rows", "columns", "md5", "retrieved"]
 
@@ -73,17 +73,11 @@ class RawStore:
         path = self.root / MANIFEST
         return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
 
-    def path_of(self, row: Row) -> Path:
-        """Where an answer lies: under its content's name, or, of earlier versions, under its days alone."""
-        named = self.root / place_of(row)
-        earlier = named.with_name(f"{row['first']}_{row['last']}.parquet")
-        return earlier if earlier.exists() and not named.exists() else named
-
     def damaged(self) -> list[str]:
         """Files of the manifest that are absent or whose hash has changed."""
         problems = []
         for row in self.manifest().to_dict("records"):
-            path = self.path_of(row)
+            path = self.root / place_of(self.root, row)
             if not path.exists():
                 problems.append(f"{path}: missing")
             elif md5_of(path) != row["md5"]:
@@ -101,7 +95,7 @@ class RawStore:
         return [self._load(row) for row in wanted]
 
     def _load(self, row: Row) -> Segment:
-        path = self.path_of(row)
+        path = self.root / place_of(self.root, row)
         if not path.exists() or md5_of(path) != row["md5"]:
             raise InputError(f"{path} is missing or damaged; restore it from the backup (`make verify-backup`)")
         return Segment(
@@ -128,15 +122,10 @@ class RawStore:
             "columns": len(frame.columns), "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
             "retrieved": retrieved,
         }  # fmt: skip
-        write_atomically(self.root / place_of(row), lambda temporary: _write(temporary, content))
+        write_atomically(self.root / place_of(self.root, row), lambda temporary: _write(temporary, content))
         before = self.manifest().to_dict("records")
         write_csv(self.root / MANIFEST, pd.DataFrame([*before, row]))
         return Segment(first, last, frame, retrieved)
-
-
-def place_of(row: Row) -> Path:
-    """The place of an answer inside any store: named by its days and its content."""
-    return Path(row["source"], row["series"], f"{row['first']}_{row['last']}-{row['md5'][:8]}.parquet")
 
 
 def _write(path: Path, content: bytes) -> None:

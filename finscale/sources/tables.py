@@ -21,6 +21,13 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
 }
 
 
+# Who is asked for a kind by source `live`, as the raw store names its folders.
+SERVERS: dict[Kind, str] = {
+    "prices": "yahoo", "volatility": "yahoo", "economic": "fred", "sentiment": "frbsf", "trends": "google",
+}  # fmt: skip
+RE_ESTIMATED: tuple[Kind, ...] = ("sentiment", "trends")  # by their publisher, as a whole: answers cannot be joined
+
+
 @dataclass(frozen=True)
 class Wanted:
     """One series of a data set: its name in data/raw and what it is."""

@@ -68,11 +68,16 @@ def fits_in_host_memory(
 
 
 def fits_on_cuda(network: nn.Module, windows: Callable[[int], torch.Tensor], compute: Compute) -> Callable[[int], bool]:
-    """By trial, for cuda: a forward and backward pass that the allocator refuses does not fit."""
+    """By trial, for cuda: a forward and backward pass that the allocator refuses does not fit.
+
+    Beside it lies what training will hold and the trial does not: two moments and the best weights.
+    """
+    held = 3 * sum(parameter.numel() for parameter in network.parameters())
 
     def attempt(batch: int) -> bool:
         with torch.random.fork_rng(devices=[compute.device]):
             try:
+                _beside = torch.empty(held, device=compute.device)
                 with compute.autocast():
                     output = network(windows(batch))
                 output.float().sum().backward()

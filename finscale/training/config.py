@@ -59,6 +59,7 @@ class TrainConfig(Block):
     micro_batch: PositiveInt | Literal["auto"] | None = None
     recompute: bool = False
     compile: bool = False
+    graphs: bool = True
     checkpoint: CheckpointConfig = CheckpointConfig()
     thermal: ThermalConfig = ThermalConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -1,6 +1,7 @@
 """Where a run computes, and how precisely."""
 
 import ctypes
+import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Compute:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
+    def wait(self) -> None:
+        """Until the device has done what it was given; a CPU has."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
 
 def choose_compute(device: str, precision: str, threads: int) -> Compute:
     """Resolve `auto` and make torch deterministic. Raises InputError for an absent device."""
@@ -41,7 +47,10 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
     if precision == "auto":
         precision = "bf16" if _has_bf16(chosen) else "fp32"
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # cuBLAS repeats itself with a workspace of its own only. And the backward passes of torch's attention on CUDA, told
+    # to warn rather than to refuse, warn and take the algorithm that does not repeat itself.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=chosen != "cuda")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a write of every new tensor
     _keep_freed_memory()
     return Compute(torch.device(chosen), "bf16" if precision == "bf16" else "fp32", threads)

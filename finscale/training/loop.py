@@ -23,6 +23,7 @@ from finscale.model.patchtst import PatchTST
 from finscale.training import sharding
 from finscale.training.config import TrainConfig
 from finscale.training.device import Compute, generator_states, set_generator_states
+from finscale.training.graphs import StepGraphs
 from finscale.training.interrupt import RunStoppedError, StopRequest
 from finscale.training.prediction import mean_loss
 from finscale.training.resume import SavedRun
@@ -84,15 +85,23 @@ class Trainer:
         self.guard: ThermalGuard | None = None
         self.micro_batch = config.micro_batch if isinstance(config.micro_batch, int) else config.batch_size
         self.slowdown = 0.0  # pause after each step, as a multiple of the step's own time
-        self._forward = cast(Callable[[Tensor], Tensor], torch.compile(model) if config.compile else model)
+        forward = torch.compile(model, dynamic=False) if config.compile else model
+        self._compiled = cast(Callable[[Tensor], Tensor], forward)
         self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self._loss_S = torch.zeros(self._steps_per_epoch, device=compute.device)
         self._best_weights = _copy(model.state_dict())
         self._started = time.perf_counter()
+        on_cuda = compute.device.type == "cuda"
         self._optimizer = torch.optim.AdamW(
             parameter_groups(model, config.model, config.weight_decay), lr=config.learning_rate, betas=config.betas,
-            fused=True,
+            fused=True, capturable=on_cuda,
         )  # fmt: skip
+        if on_cuda:  # a captured step reads its learning rate from memory
+            for group in self._optimizer.param_groups:
+                group["lr"] = torch.tensor(config.learning_rate, device=compute.device)
+        # Recomputing layers sets the generator back, which a capture cannot.
+        graphs = on_cuda and config.graphs and not config.recompute and sharding.world_size() == 1
+        self._graphs = StepGraphs(self._step) if graphs else None
 
     def fit(self, on_epoch: Callable[[Epoch], None]) -> FitResult:
         """Train until early stopping or the last epoch and leave the best epoch's weights in the model.
@@ -108,6 +117,9 @@ class Trainer:
             self._train_epoch()
             on_epoch(self._end_epoch())
         self.model.load_state_dict(self._best_weights)
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._graphs:
+            self._graphs.forget()
         done = self.progress
         done.seconds = time.perf_counter() - self._started
         epochs = len(done.history)
@@ -123,34 +135,46 @@ class Trainer:
         order = torch.randperm(len(self.train), generator=generator).to(self.compute.device)
         for index_B in order.split(self.config.batch_size)[self.progress.batch :]:
             started = time.perf_counter()
-            self._loss_S[self.progress.batch] = self._step(index_B)
+            self._loss_S[self.progress.batch] = self.step(index_B)
             self.progress.batch += 1
             self.progress.step += 1
-            self._between_steps(time.perf_counter() - started)
+            self._between_steps(started)
+
+    def step(self, index_B: Tensor) -> Tensor:
+        """One optimizer step on these windows, replayed where it is captured; returns its loss, as _step does."""
+        self._set_learning_rate()
+        return self._graphs(index_B, self.micro_batch) if self._graphs else self._step(index_B)
 
     def _step(self, index_B: Tensor) -> Tensor:
-        """One optimizer step; returns the batch's mean loss (this process's share of it), or NaN."""
+        """What step() captures; returns the batch's mean loss (this process's share of it), or NaN. Never waits."""
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.compute.device)
         for part in index_B.split(self.micro_batch):
             mine, weight = sharding.share(part, len(index_B))
             x_BLC, y_B = self.train.gather(mine)
+            whole = len(part) == self.micro_batch  # what is left of an epoch is not worth a compilation of its own
             with self.compute.autocast():
-                output_B = self._forward(x_BLC)
+                output_B = self._compiled(x_BLC) if whole else self.model(x_BLC)
             loss = self.target.loss(output_B.float(), y_B) * weight
             (loss * sharding.world_size()).backward()  # gradients are averaged over processes
             total += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate() * group["lr_multiplier"]
         self._optimizer.step()
         return torch.where(sharding.whole(norm).isfinite(), total, torch.nan)
+
+    def _set_learning_rate(self) -> None:
+        for group in self._optimizer.param_groups:
+            rate = self._learning_rate() * group["lr_multiplier"]
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def _learning_rate(self) -> float:
         total_steps = self.config.epochs * self._steps_per_epoch
         return self.config.learning_rate * learning_rate_factor(self.progress.step, total_steps, self.config)
 
-    def _between_steps(self, seconds: float) -> None:
+    def _between_steps(self, started: float) -> None:
         if sharding.any_process(bool(self.stop)):
             self._stop(f"stopped by {self.stop.signal or 'another process'}")
         if self.guard and self.progress.step % self.config.thermal.check_batches == 0:
@@ -162,7 +186,9 @@ class Trainer:
         every = self.config.checkpoint.every_steps
         if every and self.progress.step % every == 0:
             self.save()
-        time.sleep(self.slowdown * seconds)
+        if self.slowdown:
+            self.compute.wait()
+            time.sleep(self.slowdown * (time.perf_counter() - started))
 
     def _stop(self, reason: str) -> None:
         self.save()

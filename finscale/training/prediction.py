@@ -8,7 +8,8 @@ from finscale.model.patchtst import PatchTST
 from finscale.training.device import Compute
 from finscale.training.target import Target
 
-_WINDOWS = 256  # of one pass, at most
+_WINDOWS = {"cuda": 4096}  # of one pass, at most
+_WINDOWS_ELSEWHERE = 256
 _NUMBERS = 1 << 28  # of one tensor, at most: 1 GiB in fp32
 
 
@@ -29,7 +30,8 @@ def predict(model: PatchTST, windows: Windows, compute: Compute) -> np.ndarray:
     """The model's raw outputs (logits, or z-scored returns), one per window in order."""
     model.eval()
     positions = torch.arange(len(windows), device=compute.device)
-    of_a_pass = max(1, min(_WINDOWS, _NUMBERS // model.numbers_per_window(windows.channels)))
+    at_most = _WINDOWS.get(compute.device.type, _WINDOWS_ELSEWHERE)
+    of_a_pass = max(1, min(at_most, _NUMBERS // model.numbers_per_window(windows.channels)))
     with compute.autocast():
-        outputs = [model(windows.gather(index_B)[0]).float().cpu() for index_B in positions.split(of_a_pass)]
-    return torch.cat(outputs).numpy()
+        outputs = [model(windows.gather(index_B)[0]).float() for index_B in positions.split(of_a_pass)]
+    return torch.cat(outputs).cpu().numpy()  # read once: each reading waits for the device

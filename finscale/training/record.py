@@ -23,6 +23,6 @@ def describe_run(
         "train_windows": len(train),
         "flops_per_window": flops,
         "train_flops": 3 * flops * result.windows_seen,
-        "tokens_seen": train.channels * model.num_patches * result.windows_seen,
+        "tokens_seen": train.channels * model.num_tokens * result.windows_seen,
         **asdict(result),
     }

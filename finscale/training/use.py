@@ -1,6 +1,6 @@
 """How busy a run keeps its machine, and how much memory it took.
 
-Measured, so it differs between repeats: it goes into the mirrors and metrics/runtime.json, never into an output whose
+Measured, so it differs between repeats: it goes into the mirrors and models/runtime.json, never into an output whose
 hash is compared.
 """
 

@@ -29,7 +29,7 @@ def ours(setting: Setting, turns: Turns, compiled: bool = False) -> None:
     windows = Windows(setting.rows(), "train", MODEL.context_length, compute.device)
     model = PatchTST(setting.shape(), MODEL, setting.channels)
     logits = torch.compile(model, mode="reduce-overhead" if setting.device == "cuda" else None) if compiled else model
-    plain_loop(model, logits, batches(windows, compute.device), compute, turns)
+    plain_loop(model, logits, batches(windows, setting.batch, compute.device), compute, turns)
 
 
 def ours_stacked(setting: Setting, turns: Turns) -> None:
@@ -52,7 +52,7 @@ def ours_stacked(setting: Setting, turns: Turns) -> None:
         return output
 
     def stack() -> Iterator[tuple[Tensor, Tensor]]:
-        for each in zip(*(batches(windows, compute.device) for _ in range(STACKED)), strict=True):
+        for each in zip(*(batches(windows, setting.batch, compute.device) for _ in range(STACKED)), strict=True):
             yield torch.stack([x for x, _ in each]), torch.stack([y for _, y in each])
 
     plain_loop(stacked, logits, stack(), compute, turns)

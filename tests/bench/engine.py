@@ -5,7 +5,7 @@ Why    forward, backward, clipping and AdamW on the same shape, rows, batch, dev
        machine's own matmul peak, measured in the same turns, says how much is left to gain.
 
     python -m tests.bench.engine --budgets 100K,1M,2M --channels 20,100 --threads 2 --rounds 7
-    python -m tests.bench.engine --device cuda --precisions bf16 --budgets 100K,2M,20M,200M
+    python -m tests.bench.engine --device cuda --out DIR     on a GPU, in 3 minutes (tests.bench.device)
 
 A peer that is not installed has no line: pip install -r requirements-bench.txt
 """
@@ -17,14 +17,16 @@ import shlex
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from tabulate import tabulate
 
+from tests.bench import device
 from tests.bench.contestants import CONTESTANTS, STACKED, matmul_size
-from tests.bench.race import BATCH, Setting
+from tests.bench.race import BATCH, Setting, processor
 
 _AT_LEAST = 0.5  # seconds of one turn
 _BASELINE = "transformers, plain loop"
@@ -86,7 +88,7 @@ class Contestant:
     @property
     def windows_per_second(self) -> float:
         together = STACKED if "stacked" in self.name else self._copies
-        return together * BATCH / median(self.seconds)
+        return together * self.setting.batch / median(self.seconds)
 
 
 def takes_part(name: str, setting: Setting, compiled: bool, stacked: bool) -> bool:
@@ -122,7 +124,7 @@ def rows_of(setting: Setting, contestants: dict[str, Contestant], reference: flo
         spread = (
             f"{rate * median(of.seconds) / max(of.seconds):,.0f} to {rate * median(of.seconds) / min(of.seconds):,.0f}"
         )
-        flops = rate / BATCH * setting.flops_per_step()
+        flops = rate / setting.batch * setting.flops_per_step()
         shares = [f"{flops / peaks[name]:.0%} of {peaks[name] / 1e9:,.0f}" if name in peaks else "" for name in _PEAKS]
         ratios = [f"{rate / plain:.2f}", f"{rate / (reference or plain):.2f}"]
         where = [setting.budget, str(setting.channels), setting.precision]
@@ -141,8 +143,14 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="also ours under torch.compile")
     parser.add_argument("--stacked", action="store_true", help="also several seeds of ours as one model")
     parser.add_argument("--at-once", action="store_true", help="also as many runs as threads, each on one")
+    parser.add_argument("--quick", action="store_true", help="the bench of --device cuda in small, on any device")
+    parser.add_argument("--seconds", type=float, default=180, help="with --device cuda or --quick: no longer than this")
+    parser.add_argument("--out", type=Path, default=Path("bench-device"), help="and its JSON and Markdown go here")
     given = parser.parse_args()
+    if given.quick or given.device == "cuda":
+        sys.exit(device.bench(given.device, given.out, given.quick, given.seconds))
     print(f"batch {BATCH}, {given.threads} threads, {given.device}, torch {torch.__version__}, {given.rounds} rounds")
+    print(processor())
     headers = ["budget", "channels", "precision", "model", "windows/s", "range", "x plain loop", "x plain loop, fp32"]
     headers += ["share of torch.matmul, GFLOP/s", "share of oneDNN's", "peak MiB"]
     for budget in given.budgets.split(","):

@@ -13,17 +13,18 @@ import pandas as pd
 from scipy.special import expit
 from tabulate import tabulate
 
+from finscale.config import Task
 from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.calibration import METHODS
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.scoring import resampling, score
 
 
-def table(rows: int, binary: bool) -> pd.DataFrame:
+def table(rows: int, task: Task, binary: bool) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     logit = rng.normal(size=rows)
     label = (rng.random(rows) < expit(logit)).astype(float) if binary else 0.01 * logit
-    columns = ["model", *names_of(binary), *(f"calibrated_{method}" for method in METHODS if binary)]
+    columns = ["model", *names_of(task), *(f"calibrated_{method}" for method in METHODS if binary)]
     noisy = {name: logit + rng.normal(size=rows) for name in columns}
     return pd.DataFrame({"date": pd.bdate_range("2000-01-03", periods=rows), "label": label} | {
         name: expit(values) if binary else 0.01 * values for name, values in noisy.items()
@@ -45,13 +46,13 @@ def main(resamples: int = 2000, rows: int = 3000, repeats: int = 5) -> None:
         conformal_step=0.02,
     )  # fmt: skip
     results = []
-    for kind, binary in (("classification", True), ("regression", False)):
-        test = table(rows, binary)
+    for task, binary in (("direction", True), ("regression", False)):
+        test = table(rows, task, binary)
         drawn = resampling(test, 5, binary, config)
         drawing = seconds(lambda test=test, binary=binary: resampling(test, 5, binary, config), repeats)
-        scoring = seconds(lambda test=test, binary=binary, drawn=drawn: score(test, binary, drawn), repeats)
-        models = 1 + len(names_of(binary))
-        results.append([kind, models, rows, resamples, drawing, scoring, drawing + scoring])
+        scoring = seconds(lambda test=test, task=task, drawn=drawn: score(test, task, drawn), repeats)
+        models = 1 + len(names_of(task))
+        results.append([task, models, rows, resamples, drawing, scoring, drawing + scoring])
     names = ["task", "models", "rows", "resamples", "drawing", "all metrics", "together"]
     print(tabulate(results, names, floatfmt=".2f"))
 

@@ -19,7 +19,7 @@ import pandas_ta_classic  # noqa: F401, gives frames their .ta
 from tabulate import tabulate
 
 from finscale.indicators.arrays import Bars
-from finscale.indicators.catalogue import CATALOGUE, compute
+from finscale.indicators.catalogue import CATALOGUES, compute
 from stages.features import Params, write_features
 from tests.conftest import REAL
 
@@ -92,7 +92,7 @@ def median(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def ours(bars: pd.DataFrame) -> None:
-    arrays, by_name = Bars.of(bars), {feature.name: feature for feature in CATALOGUE}
+    arrays, by_name = Bars.of(bars), {feature.name: feature for feature in CATALOGUES["as_is"]}
     for name, _, _ in PEER:
         by_name[name].function(arrays, *by_name[name].parameters)
 

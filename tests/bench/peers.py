@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from finscale.model.transformers_format import config_of
-from tests.bench.race import BATCH, MODEL, Setting, Turns, as_found, bce, plain_loop
+from tests.bench.race import MODEL, Setting, Turns, as_found, bce, plain_loop
 
 _ENDLESS = 10**9
 
@@ -37,7 +37,7 @@ class Slices(Dataset[dict[str, Tensor]]):
 
 
 def loaded(setting: Setting, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    loader = DataLoader(Slices(setting.rows(), setting.channels, "label"), BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(Slices(setting.rows(), setting.channels, "label"), setting.batch, shuffle=True, drop_last=True)
     while True:
         for batch in loader:
             yield batch["past_values"].to(device), batch["label"].to(device)
@@ -77,8 +77,8 @@ def transformers_trainer(setting: Setting, turns: Turns) -> None:
     as_found(setting)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, per_device_train_batch_size=BATCH, max_steps=_ENDLESS, report_to="none", logging_strategy="no",
-            save_strategy="no", disable_tqdm=True, remove_unused_columns=False, optim="adamw_torch_fused",
+            folder, per_device_train_batch_size=setting.batch, max_steps=_ENDLESS, report_to="none", disable_tqdm=True,
+            logging_strategy="no", save_strategy="no", remove_unused_columns=False, optim="adamw_torch_fused",
             max_grad_norm=1.0, learning_rate=1e-4, use_cpu=setting.device == "cpu", bf16=setting.precision == "bf16",
             dataloader_drop_last=True,
         )  # fmt: skip

@@ -6,11 +6,13 @@ Shapes: B batch, L context, C channels.
 """
 
 import json
+import platform
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,13 +40,14 @@ class Setting:
     precision: str
     device: str
     threads: int
+    batch: int = BATCH
 
     def shape(self) -> Shape:
         return solve(parse_budget(self.budget), MODEL, self.channels)
 
     def flops_per_step(self) -> float:
         """Of forward and backward, as counted for one model and one batch."""
-        return 3.0 * flops_per_window(self.shape(), MODEL, self.channels) * BATCH
+        return 3.0 * flops_per_window(self.shape(), MODEL, self.channels) * self.batch
 
     def rows(self) -> pd.DataFrame:
         random = np.random.default_rng(0)
@@ -91,10 +94,15 @@ class Turns:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def batches(windows: Windows, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def orders(windows: Windows, batch: int, device: torch.device) -> Iterator[Tensor]:
+    """Positions of whole batches, without end."""
     while True:
-        for index_B in torch.randperm(len(windows)).to(device).split(BATCH)[:-1]:
-            yield windows.gather(index_B)
+        yield from torch.randperm(len(windows)).to(device).split(batch)[:-1]
+
+
+def batches(windows: Windows, batch: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    for index_B in orders(windows, batch, device):
+        yield windows.gather(index_B)
 
 
 def plain_loop(
@@ -119,3 +127,10 @@ def as_found(setting: Setting) -> Compute:
     """A peer's process: torch as it comes, but for the thread count."""
     torch.set_num_threads(setting.threads)
     return Compute(torch.device(setting.device), "bf16" if setting.precision == "bf16" else "fp32", setting.threads)
+
+
+def processor() -> str:
+    """The CPU's own name: figures of one are not those of another."""
+    told = Path("/proc/cpuinfo")
+    names = [line for line in told.read_text().splitlines() if line.startswith("model name")] if told.exists() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()

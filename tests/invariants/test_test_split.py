@@ -17,11 +17,11 @@ from finscale.data.dataset import (
     read_test_features,
     read_test_labels,
 )
-from finscale.data.dictionary import Origin, generate_data_dictionary
 from finscale.data.folds import folder_of_later
 from finscale.errors import InputError
 from finscale.evaluation.baselines import baseline_predictions
 from finscale.evaluation.config import BaselinesConfig
+from finscale.pages.dictionary import Origin, generate_data_dictionary
 from stages.paths import TEST, TEST_LABELS
 
 READ = "from pathlib import Path; from finscale.data.dataset import {0}; {0}(Path('{1}'))"
@@ -106,7 +106,7 @@ def test_no_baseline_reads_a_label_of_the_rows_that_it_predicts(rows: pd.DataFra
     priced, config = bars.reset_index().assign(asset="SP500"), BaselinesConfig(catboost_iterations=5, seed=0)
     unknown = rows["split"].isin(["calibration", "test"])
     blind = rows.assign(label=rows["label"].mask(unknown))
-    found, other = (baseline_predictions(one, priced, True, config) for one in (rows, blind))
+    found, other = (baseline_predictions(one, priced, "threshold_1pct", config) for one in (rows, blind))
     pd.testing.assert_frame_equal(found, other, check_exact=True)
     assert not found.isna().any(axis=None)
 

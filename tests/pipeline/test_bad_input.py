@@ -1,5 +1,7 @@
 """Bad input: one clear message, and what earlier runs have made stays."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -59,3 +61,29 @@ def test_a_bad_raw_file_stops_the_run(spoil: object, message: str, clone: Worksp
     path.unlink()  # a link into DVC's cache, which must stay as it is
     frame.to_parquet(path, index=False)
     check_stops(clone, ("python", "-m", "stages.validate"), f"error: data/raw/SP500.parquet: SP500: {message}")
+
+
+def test_a_file_mended_as_the_error_says_is_read_again(
+    clone: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / "ohlcv").mkdir(parents=True)
+    good = pd.read_parquet(clone.path / "data/raw/SP500.parquet")
+    good.assign(close=good["close"].where(good.index != 5, -1.0)).to_csv(mine / "ohlcv/SPY.csv", index=False)
+    monkeypatch.setenv("FINSCALE_DATA", str(mine))
+    clone.set_params(source="directory")
+    before = clone.read("reports/validation.md")
+    told = clone.run("dvc", "repro", "validate", ok=False)
+    assert "error: data/raw/SPY.parquet: SPY: price not above zero (1999-01-11)" in told
+    assert clone.read("reports/validation.md") == before
+
+    good.to_csv(mine / "ohlcv/SPY.csv", index=False)
+    assert "Running stage 'validate'" in clone.run("dvc", "repro", "validate")
+    assert str(mine) not in clone.read("dvc.lock") + clone.read("data/inputs.json")
+
+    mine.rename(tmp_path / "elsewhere")
+    told = clone.run("dvc", "repro", "download", ok=False)
+    assert f"error: params.yaml: data.directory = {mine}: no such folder" in told
+    assert (clone.path / "data/raw/SPY.parquet").exists()
+    monkeypatch.setenv("FINSCALE_DATA", str(tmp_path / "elsewhere"))
+    assert "Running stage 'download'" not in clone.run("dvc", "repro", "download")  # the same content elsewhere

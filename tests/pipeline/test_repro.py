@@ -9,13 +9,18 @@ import yaml
 from tests.pipeline.conftest import Workspace
 
 # Wall time is measured, so it differs from run to run; nothing else may.
-MEASURED_TIME = {"metrics/runtime.json"}
+MEASURED_TIME = {"models/runtime.json"}
 
 
 def hashes(workspace: Workspace) -> dict[str, str]:
     stages = yaml.safe_load(workspace.read("dvc.lock"))["stages"]
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
     return {path: md5 for path, md5 in outs.items() if path not in MEASURED_TIME}
+
+
+def running(told: str) -> list[str]:
+    """The stages that DVC says it runs."""
+    return [line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")]
 
 
 def test_one_run_makes_every_result(finished: Workspace) -> None:
@@ -44,10 +49,23 @@ def test_no_day_of_a_split_is_without_a_prediction(finished: Workspace) -> None:
 
 def test_a_second_run_does_nothing(clone: Workspace) -> None:
     before = clone.outputs()
-    told = clone.run("dvc", "repro")
-    assert "Data and pipelines are up to date." in told
-    assert "Running stage" not in told
+    assert running(clone.run("dvc", "repro")) == ["configure"]
     assert clone.outputs() == before
+    assert clone.run("git", "status", "--short") == ""
+    assert clone.run("dvc", "status").split() == ["configure:", "always", "changed"]
+
+
+def test_an_edited_library_file_runs_the_stages_that_import_it_and_no_other(clone: Workspace) -> None:
+    with (clone.path / "finscale/indicators/momentum.py").open("a") as file:
+        file.write("\n# edited\n")
+    clone.run("dvc", "repro", "code")
+    edited = [
+        path.split("/")[1].removesuffix(".md5") for path in clone.run("git", "diff", "--name-only", "code").split()
+    ]
+    assert edited == ["dictionary", "feature_report", "features"]
+    told = clone.run("dvc", "repro", "dataset")
+    assert running(told) == ["configure", "features"]  # of the same output, so that `dataset` has nothing to do
+    assert clone.run("dvc", "status", "code", "features", "dataset").strip() == "Data and pipelines are up to date."
 
 
 def test_running_everything_again_gives_the_same_hashes(clone: Workspace) -> None:
@@ -58,12 +76,22 @@ def test_running_everything_again_gives_the_same_hashes(clone: Workspace) -> Non
     assert "models/model.safetensors" in before
 
 
-def test_a_changed_learning_rate_recomputes_no_feature(clone: Workspace) -> None:
-    clone.set_params(train={"learning_rate": 0.001, "epochs": 1})
-    told = clone.run("dvc", "repro", "--dry")
-    running = [line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")]
-    assert running[:3] == ["configure", "tune", "train"]  # the search is off, and says so again
-    assert "baselines" not in running
+@pytest.mark.parametrize("change", [{"budget": "12K"}, {"seed": 1}, {"train": {"learning_rate": 0.001}}])
+def test_budget_seed_and_training_settings_run_nothing_before_train(change: dict, clone: Workspace) -> None:
+    clone.set_params(**change)
+    clone.run("dvc", "repro", "configure")
+    assert running(clone.run("dvc", "repro", "--dry"))[:2] == ["configure", "train"]
+
+
+def test_an_earlier_tier_and_task_come_from_the_run_cache(clone: Workspace) -> None:
+    clone.set_params(tier="a50", task="direction")
+    assert {"features", "label", "dataset"} <= set(running(clone.run("dvc", "repro", "dataset")))
+    clone.run("git", "checkout", "-q", "params.yaml", "dvc.lock")
+    back = clone.run("dvc", "repro", "dataset")
+    there = clone.run("dvc", "exp", "run", "--temp", "-S", "tier=a50", "-S", "task=direction", "dataset")
+    for told in (back, there):
+        assert [f"Stage '{name}' is cached" in told for name in ("features", "label", "dataset")] == [True] * 3
+        assert running(told) == ["configure"]
 
 
 @pytest.mark.slow

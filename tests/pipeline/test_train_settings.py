@@ -106,7 +106,7 @@ def test_passes_that_memory_takes_are_found_remembered_and_change_no_result(
     file.write_text(json.dumps({key: 50}))  # as found where memory is short
     assert "50 windows of a batch of 128 in one pass" in workspace.finish()
     check_equal(workspace, alone)
-    assert json.loads((workspace.path / "metrics/runtime.json").read_text())["micro_batch"] == 50
+    assert json.loads((workspace.path / "models/runtime.json").read_text())["micro_batch"] == 50
 
 
 @pytest.mark.slow

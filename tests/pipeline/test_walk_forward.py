@@ -83,7 +83,7 @@ class Workspace:
         folders = ("data", "models", "dvclive", "metrics", "plots")
         files = [file for folder in folders for file in sorted((self.path / folder).rglob("*")) if file.is_file()]
         named = {str(file.relative_to(self.path)): file.read_bytes() for file in files}
-        del named["metrics/runtime.json"]
+        del named["models/runtime.json"]
         return named
 
 
@@ -140,6 +140,23 @@ def test_each_year_is_judged_against_the_base_rate_known_before_it(finished: Wor
         assert year["loss"] == pytest.approx(log_loss(test[test["split"] == "test"]))
         assert year["skill_low"] < year["skill"] < year["skill_high"]
     assert json.loads(finished.read("metrics/experiment.json"))["by_year"] == years.to_dict("records")
+
+
+def test_an_evaluation_is_done_again_without_weights_or_test_features(finished: Workspace, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, {})
+    shutil.copytree(finished.path, tmp_path, dirs_exist_ok=True)
+    for pattern in ("models/**/*.safetensors", "data/processed/test.parquet", "data/processed/test_folds/*.parquet"):
+        gone = list(tmp_path.glob(pattern))
+        assert gone
+        for path in gone:
+            path.unlink()
+    for path in (tmp_path / "data/processed/predictions.parquet", *(tmp_path / "metrics").glob("[!r]*")):
+        if path.name != "dataset.json":
+            path.unlink()
+    workspace.run("calibrate", "evaluate")
+    before, after = finished.results(), workspace.results()
+    assert {"data/processed/predictions.parquet", "metrics/daily_losses.parquet"} <= set(after) <= set(before)
+    assert all(before[name] == after[name] for name in after)
 
 
 def test_killed_within_and_between_folds_it_goes_on_with_the_same_bytes(

@@ -9,8 +9,9 @@ from sklearn.linear_model import LogisticRegression
 
 from finscale.config import Horizon, Timescale
 from finscale.data.bars import adjust, get_freq_string, resample_ohlcv
+from finscale.data.config import SplitDates
 from finscale.data.labels import label
-from finscale.data.splits import UNUSED, SplitDates, assign_splits, single_fold
+from finscale.data.splits import UNUSED, assign_splits, single_fold
 from finscale.meta.base_runs import BaseRun, extract
 from finscale.meta.config import MetaConfig
 from finscale.sources.config import SimulatedConfig

@@ -28,10 +28,10 @@ def run(folder: Path, epochs: list[Epoch], stop: bool) -> Trainer:
     if stop:  # as a signal to one process would
         between = trainer._between_steps
 
-        def signalled(seconds: float) -> None:
+        def signalled(started: float) -> None:
             if trainer.progress.step == STOP_AFTER and not sharding.is_main():
                 trainer.stop.signal = "SIGTERM"
-            between(seconds)
+            between(started)
 
         trainer._between_steps = signalled
     trainer.fit(epochs.append)

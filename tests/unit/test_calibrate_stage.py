@@ -128,7 +128,7 @@ def predict(bars: pd.DataFrame, outputs: pd.DataFrame) -> Predict:
     priced, config = bars.reset_index().assign(asset="SP500"), BaselinesConfig(catboost_iterations=2, seed=0)
 
     def predict(rows: pd.DataFrame, calibration: dict[str, Any]) -> pd.DataFrame:
-        baselines = baseline_predictions(rows, priced, True, config)
+        baselines = baseline_predictions(rows, priced, "threshold_1pct", config)
         return predictions_of(rows[list(SCORED)], outputs, baselines, calibration, ONLY)
 
     return predict

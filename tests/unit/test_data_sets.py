@@ -9,10 +9,10 @@ import yaml
 
 from finscale.calendar import sessions
 from finscale.data.bars import adjust
+from finscale.data.config import SplitDates
 from finscale.data.dataset import assemble, feature_names
 from finscale.data.labels import label
 from finscale.data.series import on_sessions
-from finscale.data.splits import SplitDates
 from finscale.data.validation import validate
 from finscale.indicators.quality import features_of_series
 from finscale.sources.config import DataConfig

@@ -7,8 +7,9 @@ import torch
 from pydantic import ValidationError
 
 from finscale.calendar import sessions
-from finscale.data.dataset import DatasetConfig, assemble, check_splits, describe, feature_names, fit_scaler
-from finscale.data.splits import SPLITS, SplitConfig, SplitDates, assign_splits, single_fold
+from finscale.data.config import DatasetConfig, SplitConfig, SplitDates
+from finscale.data.dataset import assemble, check_splits, describe, feature_names, fit_scaler
+from finscale.data.splits import SPLITS, assign_splits, single_fold
 from finscale.data.windows import Windows
 from finscale.errors import InputError
 from tests.conftest import ENDS, rows_of

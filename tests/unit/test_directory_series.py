@@ -13,7 +13,9 @@ import pytest
 from finscale.errors import InputError
 from finscale.sources import directory
 from finscale.sources.config import DataConfig
-from finscale.sources.fetch import fetch, inputs_of
+from finscale.sources.fetch import fetch
+from finscale.sources.inputs import HashMemo, inputs_of
+from finscale.sources.layout import files_of
 from finscale.sources.spellings import normal
 from finscale.sources.store import RawStore
 from finscale.sources.tables import Wanted
@@ -35,7 +37,7 @@ SPY, VIX = Wanted("SPY", "prices"), Wanted("VIX", "volatility")
 )
 def test_a_file_is_found_by_its_symbol_however_that_is_written(file: str, symbol: str, tmp_path: Path) -> None:
     put(tmp_path, f"ohlcv/{file}", csv(ISO))
-    assert [path.name for path in directory.files_of(str(tmp_path), Wanted(symbol, "prices"))] == [file]
+    assert [path.name for path in files_of(str(tmp_path), Wanted(symbol, "prices"))] == [file]
 
 
 def test_a_file_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
@@ -145,26 +147,31 @@ def config(root: Path) -> DataConfig:
     return DataConfig(start=date(2020, 1, 2), end=date(2020, 2, 28), directory=str(root))
 
 
-def test_live_takes_search_interest_from_the_user_s_exports_or_says_how_to_make_one(tmp_path: Path) -> None:
-    wanted = RawStore(tmp_path / "store")
+def files(source: str, assets: str, quality: str, root: Path) -> list[str] | None:
+    told = inputs_of(source, assets, quality, config(root), HashMemo(root / "memo.json"))  # type: ignore[arg-type]
+    return None if told["files"] is None else list(told["files"])
+
+
+def test_live_takes_search_interest_from_the_user_s_exports_or_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINSCALE_STORE", str(tmp_path / "store"))
     with pytest.raises(
         InputError, match=r"trends: no file with search interest; export 'stock market' at trends\.google"
     ):
         directory.fetch(str(tmp_path), SEARCHES)
-    assert inputs_of("live", "A", "d", config(tmp_path)) == []
-    made = put(tmp_path, "trends/export.csv", google("2019-06-02", "2020-03-01", interest))
-    assert inputs_of("live", "A", "d", config(tmp_path)) == [made]
-    assert inputs_of("live", "A", "c", config(tmp_path)) == []
-    assert wanted.manifest().empty
+    assert files("live", "A", "d", tmp_path) == []
+    put(tmp_path, "trends/export.csv", google("2019-06-02", "2020-03-01", interest))
+    assert files("live", "A", "d", tmp_path) == ["trends/export.csv"]
+    assert files("live", "A", "c", tmp_path) == []
 
 
-def test_what_a_source_reads_can_be_listed(tmp_path: Path) -> None:
-    spy, dia = put(tmp_path, "ohlcv/SPY.csv", csv(ISO)), put(tmp_path, "ohlcv/dia.csv", csv(ISO))
-    put(tmp_path, "ohlcv/IWM.csv", csv(ISO))
-    assert inputs_of("directory", "A", "a", config(tmp_path)) == [spy]
-    assert inputs_of("directory", "B", "a", config(tmp_path)) == [spy, dia]
-    assert inputs_of("bundled", "A", "a", config(tmp_path)) == []
-    assert inputs_of("directory", "A", "a", config(tmp_path / "nowhere")) == []
+def test_the_files_that_a_source_reads_are_its_inputs_however_they_are_named(tmp_path: Path) -> None:
+    for name in ("SPY.csv", "dia.us.txt", "IWM.csv"):
+        put(tmp_path, f"ohlcv/{name}", csv(ISO))
+    assert files("directory", "A", "a", tmp_path) == ["ohlcv/SPY.csv"]
+    assert files("directory", "B", "a", tmp_path) == ["ohlcv/SPY.csv", "ohlcv/dia.us.txt"]
+    assert files("directory", "A", "a", tmp_path / "nowhere") is None
 
 
 def test_notes_of_how_a_file_was_read_reach_the_manifest(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from scipy import stats
 from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
+from finscale.config import Task
 from finscale.errors import InputError
 from finscale.evaluation.bootstrap import choose_block_length, enclosed_share, longest_block, resample, row_weights
 from finscale.evaluation.config import EvaluateConfig
@@ -149,24 +150,31 @@ REGRESSION = {
     "r2": sklearn_metrics.r2_score,
     "accuracy": lambda y, p, **w: np.average(np.sign(y) == np.sign(p), weights=w.get("sample_weight")),
 }
+VOLATILITY = {
+    "mae": sklearn_metrics.mean_absolute_error,
+    "r2": sklearn_metrics.r2_score,
+    # scikit-learn's gamma deviance, 2 (v/f - log(v/f) - 1), is twice QLIKE of variances
+    "qlike": lambda y, p, **w: sklearn_metrics.mean_gamma_deviance(np.exp(2 * y), np.exp(2 * p), **w) / 2,
+}
 
 
 @pytest.mark.parametrize(
-    ("binary", "label", "prediction", "wanted"),
+    ("task", "label", "prediction", "wanted"),
     [
-        (True, LABEL, expit(LOGIT), CLASSIFICATION),
-        (True, LABEL, expit(LOGIT - 9), CLASSIFICATION),  # nothing is predicted positive
-        (False, LOGIT * 0.01, LOGIT * 0.004 + RNG.normal(scale=0.01, size=600), REGRESSION),
+        ("direction", LABEL, expit(LOGIT), CLASSIFICATION),
+        ("surprise", LABEL, expit(LOGIT - 9), CLASSIFICATION),  # nothing is predicted positive
+        ("regression", LOGIT * 0.01, LOGIT * 0.004 + RNG.normal(scale=0.01, size=600), REGRESSION),
+        ("volatility", 0.2 * LOGIT - 4, 0.1 * LOGIT - 4, VOLATILITY),
     ],
-    ids=["classification", "no positives", "regression"],
+    ids=["classification", "no positives", "regression", "volatility"],
 )
 def test_point_values_and_every_resample_are_scikit_learn_s(
-    binary: bool, label: np.ndarray, prediction: np.ndarray, wanted: dict
+    task: Task, label: np.ndarray, prediction: np.ndarray, wanted: dict
 ) -> None:
     # With one resample both ends of the interval are that resample's value.
     weights = row_weights(np.arange(600), 5, 3, seed=2)
     for one in weights:
-        found = secondary_scores(label, prediction, binary, one[None, :], 0.95)
+        found = secondary_scores(label, prediction, task, one[None, :], 0.95)
         assert set(found) == set(wanted)
         for name, metric in wanted.items():
             assert found[name].value == pytest.approx(metric(label, prediction)), name

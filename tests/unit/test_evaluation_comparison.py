@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from finscale.evaluation import comparison
+from finscale.evaluation.baseline_names import names_of
+from finscale.evaluation.metrics import loss_rows
 from finscale.scaling.settings import digest_of, settings_of
 from finscale.storage import write_csv, write_json
 from stages import compare as stage
@@ -90,3 +92,18 @@ def test_losses_of_several_assets_are_averaged_by_day() -> None:
     table = comparison.daily_losses(test, ["model"], binary=False)
     assert table["model"].tolist() == [2.5, 9.0]
     assert table.index.tolist() == [DAYS[0], DAYS[1]]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_the_ledger_s_daily_losses_give_the_run_s_loss_again(binary: bool) -> None:
+    rng = np.random.default_rng(0)
+    days = np.repeat(DAYS[:40], 3)[5:]  # three symbols, on the first day that is left one
+    columns = ["label", "model", *(["calibrated_none"] if binary else []), *names_of(binary)]
+    test = pd.DataFrame(rng.uniform(0.1, 0.9, (len(days), len(columns))), columns=columns).assign(date=days)
+    table = comparison.losses_per_day(test, binary)
+    assert list(table) == ["date", "rows", "model", "model_raw", *names_of(binary)]
+    assert table["rows"].tolist() == [1, *[3] * 38]
+    raw = test["calibrated_none" if binary else "model"]
+    for name, predicted in [("model", test["model"]), ("model_raw", raw), ("catboost", test["catboost"])]:
+        loss = loss_rows(test["label"].to_numpy(), predicted.to_numpy(), binary).mean()
+        assert np.average(table[name], weights=table["rows"]) == pytest.approx(loss)

@@ -5,7 +5,7 @@ import pytest
 
 from finscale.data.folds import StoredFold
 from finscale.errors import InputError
-from finscale.evaluation.rows import ROW, attach, evaluated_rows, labelled_fold
+from finscale.evaluation.rows import ROW, attach, evaluated_rows, of_fold
 
 ONLY, SECOND = StoredFold("", 0, 1, None), StoredFold("2014", 1, 2, None)
 
@@ -41,7 +41,7 @@ def test_each_row_gets_its_own_prediction_whatever_their_order(wanted: pd.DataFr
 
 def test_of_several_folds_only_the_own_predictions_count(wanted: pd.DataFrame, predicted: pd.DataFrame) -> None:
     first = predicted.assign(output=-1.0, fold="2013")
-    both = pd.concat([first, labelled_fold([predicted], SECOND)])
+    both = pd.concat([first, of_fold([predicted], SECOND)])
     assert (attach(wanted, both, SECOND, "predict")["output"] == wanted["label"] / 10).all()
 
 

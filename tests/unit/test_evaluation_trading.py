@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from finscale.config import Task
 from finscale.errors import InputError
 from finscale.evaluation import trading
 from finscale.evaluation.bootstrap import row_weights
@@ -29,23 +30,28 @@ def test_a_signal_earns_from_the_next_open_to_the_one_after() -> None:
 
 def test_a_price_of_the_signal_s_own_day_earns_nothing() -> None:
     calm, jump = bars([100.0] * 6), bars([100, 100, 500, 100, 100, 100])
-    one_signal = trading.positions(trading.signals(predictions([0, 0, 0.9, 0, 0, 0]), True, "long_flat"), 1)
+    one_signal = trading.positions(trading.signals(predictions([0, 0, 0.9, 0, 0, 0]), "direction", "long_flat"), 1)
     for prices in (calm, jump):  # the jump lies on the signal's day: too late to enter, too early to gain
         account = trading.trade(one_signal, trading.next_open_returns(prices, DAYS[:6]), 0.0)
         assert account["return"].tolist()[2] == 0
 
 
 def test_overlapping_signals_share_the_capital() -> None:
-    signal = trading.signals(predictions([0.9, 0.9, 0.1, 0.1, 0.9, 0.9]), True, "long_flat")
+    signal = trading.signals(predictions([0.9, 0.9, 0.1, 0.1, 0.9, 0.9]), "direction", "long_flat")
     assert trading.positions(signal, 1)["X"].tolist() == [1, 1, 0, 0, 1, 1]
     assert trading.positions(signal, 2)["X"].tolist() == [0.5, 1, 0.5, 0, 0.5, 1]
     assert trading.positions(signal, 5)["X"].max() <= 1
-    short = trading.signals(predictions([0.9, 0.1]), True, "long_short")
+    short = trading.signals(predictions([0.9, 0.1]), "direction", "long_short")
     assert short["X"].tolist() == [1, -1]
 
 
 def test_a_regression_is_traded_by_its_sign() -> None:
-    assert trading.signals(predictions([0.01, -0.01]), False, "long_short")["X"].tolist() == [1, -1]
+    assert trading.signals(predictions([0.01, -0.01]), "regression", "long_short")["X"].tolist() == [1, -1]
+
+
+@pytest.mark.parametrize("task", ["volatility", "surprise"])
+def test_a_forecast_of_large_moves_is_held_where_they_are_less_likely_than_usual(task: Task) -> None:
+    assert trading.signals(predictions([0.9, 0.1]), task, "long_flat")["X"].tolist() == [0, 1]
 
 
 def test_every_change_of_position_costs_and_so_does_the_way_out() -> None:

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.data.splits import SplitDates
+from finscale.data.config import SplitDates
 from finscale.errors import InputError
 from finscale.indicators.catalogue import compute, drop_warmup, features_of
-from finscale.pages.feature_page import drift, family_table, page, plot_correlation, plot_drift, training_sample
+from finscale.pages.data_figures import plot_correlation, plot_drift
+from finscale.pages.features import drift, family_table, page, training_sample
 from tests.conftest import ENDS
 
 

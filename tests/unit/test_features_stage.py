@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.indicators.catalogue import compute, drop_warmup
+from finscale.indicators.catalogue import compute, drop_warmup, features_of
 from finscale.indicators.quality import features_of_series, quality_features
 from stages.features import Params, features, write_features
 from stages.resample import resample
@@ -36,6 +36,12 @@ def test_every_asset_has_its_own_matrix_and_missing_years_stay_missing(
         assert told[asset]["first"] == told[asset]["first_per_tier"]["a50"] == f"{alone.index[0]:%Y-%m-%d}"
         assert told[asset]["rows"] == len(alone)
     assert table[table["asset"] == "B"].index[0] > pd.Timestamp("2006-03-01")
+
+
+def test_features_levels_decides_what_the_stage_writes(bars: pd.DataFrame) -> None:
+    params = Params(assets="A", quality="a", tier="a20", timescale="daily", features={"levels": "relative"})
+    found = features(bars, pd.DataFrame(index=bars.index), bars.index[0], params)
+    assert list(found) == [feature.name for feature in features_of("a20", levels="relative")]
 
 
 def test_the_bars_of_a_panel_close_together(panel: pd.DataFrame) -> None:

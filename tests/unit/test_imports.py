@@ -1,4 +1,4 @@
-from finscale.imports import import_closure
+from finscale.imports import as_text, import_closure
 
 FILES = {
     "finscale/__init__.py": "",
@@ -7,11 +7,18 @@ FILES = {
     "finscale/c/__init__.py": "",
     "finscale/c/d.py": "from . import e\nfrom ..b import f\n",
     "finscale/c/e.py": "",
+    "finscale/c/names.yaml": "one: two",
+    "finscale/c/templates/page.html.j2": "<p>",
     "finscale/unused.py": "",
+    "finscale/unused_too/__init__.py": "",
+    "finscale/unused_too/names.yaml": "",
 }
 
 
-def test_the_closure_follows_every_kind_of_import() -> None:
-    assert import_closure("finscale.a", FILES.get) == {
-        path: source for path, source in FILES.items() if path != "finscale/unused.py"
-    }
+def test_the_closure_follows_every_kind_of_import_and_takes_what_lies_in_the_packages() -> None:
+    unused = {path for path in FILES if "unused" in path}
+    assert import_closure("finscale.a", FILES) == {path: text for path, text in FILES.items() if path not in unused}
+
+
+def test_line_ends_of_a_checkout_change_no_text() -> None:
+    assert as_text(b"a\r\nb\r\n") == as_text(b"a\nb\n") == "a\nb\n"

@@ -11,7 +11,8 @@ from finscale.data.bars import on_daily_rows, resample_ohlcv
 from finscale.errors import InputError
 from finscale.indicators import volatility, volume
 from finscale.indicators.arrays import Bars
-from finscale.indicators.catalogue import CATALOGUE, COUNTS, TIERS, compute, drop_warmup, features_of, first_usable
+from finscale.indicators.catalogue import CATALOGUES, COUNTS, compute, drop_warmup, features_of, first_usable
+from finscale.indicators.config import Levels
 from finscale.indicators.quality import SERIES, quality_features
 from tests.conftest import known_series, real
 
@@ -27,7 +28,7 @@ def features(bars: pd.DataFrame) -> pd.DataFrame:
 
 def test_a20_holds_the_twenty_features_of_the_specification(features: pd.DataFrame) -> None:
     assert list(features) == A20
-    assert [feature.name for feature in TIERS["a20"]] == A20
+    assert [feature.name for feature in features_of("a20")] == A20
 
 
 def test_averages_are_what_their_definition_says(bars: pd.DataFrame, features: pd.DataFrame) -> None:
@@ -65,24 +66,70 @@ def test_flat_prices_and_days_without_volume_have_values() -> None:
     assert volume.vwap(flat, 20)[19:].tolist() == [10.0] * 21
 
 
+@pytest.mark.parametrize("levels", ["as_is", "relative"])
 @pytest.mark.parametrize(("tier", "count"), [(f"a{n}", n) for n in (20, 50, 100, 200, 500, 1000, 2000)])
-def test_a_tier_has_its_exact_count_and_holds_the_tier_below(tier: FeatureTier, count: int) -> None:
-    names = [feature.name for feature in TIERS[tier]]
+def test_a_tier_has_its_exact_count_and_holds_the_tier_below(tier: FeatureTier, count: int, levels: Levels) -> None:
+    names = [feature.name for feature in features_of(tier, levels=levels)]
     assert COUNTS[tier] == len(names) == len(set(names)) == count
-    assert TIERS[tier] == CATALOGUE[:count]
+    assert features_of(tier, levels=levels) == CATALOGUES[levels][:count]
     assert not set(names) & {"open", "high", "low", "close", "volume"}
 
 
 def test_every_feature_is_described_and_has_a_category() -> None:
-    for feature in features_of("a2000", "daily_multi"):
+    for feature in (*features_of("a2000", "daily_multi"), *features_of("a2000", levels="relative")):
         assert feature.description
         assert feature.category
         assert "{" not in feature.name + feature.description
 
 
+CATALOGUE = CATALOGUES["as_is"]
+
+
 @pytest.fixture(scope="module", params=["SPY", "NVDA"])
 def stock(request: pytest.FixtureRequest) -> pd.DataFrame:
     return compute(real(request.param), "a2000")
+
+
+@pytest.fixture(scope="module")
+def relative(bars: pd.DataFrame) -> pd.DataFrame:
+    return compute(bars, "a2000", levels="relative")
+
+
+def test_without_levels_no_feature_knows_the_price_or_the_size_of_an_average_day_s_volume(
+    relative: pd.DataFrame, bars: pd.DataFrame
+) -> None:
+    scaled = bars.assign(
+        **{name: bars[name] * 8 for name in ("open", "high", "low", "close")}, volume=bars["volume"] * 64
+    )
+    other = compute(scaled, "a2000", levels="relative")
+    np.testing.assert_allclose(other, relative, rtol=1e-6, atol=1e-6)
+    levels = compute(scaled, "a20")
+    moved = [name for name in levels if not np.allclose(levels[name], compute(bars, "a20")[name], equal_nan=True)]
+    assert moved == [name for name in A20 if name not in relative]
+
+
+def test_without_levels_features_are_finite_distinct_and_warm_up_as_told(relative: pd.DataFrame) -> None:
+    catalogue = CATALOGUES["relative"]
+    first = relative.notna().to_numpy().argmax(axis=0)
+    assert {f.name: first[p] for p, f in enumerate(catalogue) if f.bars in ("own", "daily")} == {
+        f.name: f.warm_up for f in catalogue if f.bars in ("own", "daily")
+    }
+    usable = relative.iloc[260:].to_numpy()
+    assert np.isfinite(usable).all()
+    pairs = np.argwhere(np.triu(np.abs(np.corrcoef(usable, rowvar=False)), 1) > 0.9999)
+    assert [(catalogue[i].name, catalogue[j].name) for i, j in pairs] == []
+
+
+def test_without_levels_a_tier_has_the_table_s_features_of_the_plain_one() -> None:
+    plain, relative = ({f.name for f in features_of("a200", levels=levels)} for levels in ("as_is", "relative"))
+    assert plain - relative == {name for name in A20 if name not in relative}
+    assert len(relative - plain) == 14  # four scale-free forms that no tier has, and ten features of the next tier
+
+
+def test_without_levels_no_feature_needs_the_future(relative: pd.DataFrame, bars: pd.DataFrame) -> None:
+    for last in ("2012-10-26", "2018-12-04"):
+        known = compute(bars.loc[:last], "a2000", levels="relative")
+        pd.testing.assert_frame_equal(known, relative.loc[:last], check_exact=True)
 
 
 def test_the_first_value_stands_where_the_catalogue_says(stock: pd.DataFrame) -> None:

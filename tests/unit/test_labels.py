@@ -4,7 +4,7 @@ import pytest
 
 from finscale.calendar import sessions
 from finscale.config import Task
-from finscale.data.labels import THRESHOLDS, horizon_on, label
+from finscale.data.labels import FLOOR, PAST, THRESHOLDS, horizon_on, label
 from finscale.errors import InputError
 
 
@@ -65,3 +65,54 @@ def test_a_weekly_horizon_is_one_weekly_bar_and_no_whole_number_of_other_bars() 
     assert horizon_on("monthly", 3) == 3
     with pytest.raises(InputError, match="not timescale = 2d; count bars instead"):
         horizon_on("2d", "weekly")
+
+
+def test_volatility_is_the_log_of_the_root_mean_squared_log_return_of_the_bars_to_come() -> None:
+    found = label(series([100.0, 110.0, 99.0, 99.0]), "volatility", 2)
+    expected = [np.log(np.sqrt((np.log(1.1) ** 2 + np.log(0.9) ** 2) / 2)), np.log(np.sqrt(np.log(0.9) ** 2 / 2))]
+    np.testing.assert_allclose(found["label"], expected)
+    assert label(series([100.0, 100.0]), "volatility", 1)["label"].tolist() == [np.log(FLOOR)]  # no move: no -infinity
+
+
+def test_volatility_to_the_end_of_the_week_counts_the_bars_that_there_are(bars: pd.DataFrame) -> None:
+    returns = np.log(bars["close"]).diff()
+    found = label(bars, "volatility", "weekly").set_index("date")
+    for day, exit_day in (("2018-06-13", "2018-06-15"), ("2018-03-26", "2018-03-29"), ("2018-06-15", "2018-06-22")):
+        to_come = returns[day:exit_day].iloc[1:]
+        assert found["label"][day] == pytest.approx(np.log(np.sqrt((to_come**2).mean())))
+
+
+def test_a_surprise_exceeds_one_deviation_of_the_symbol_s_own_past_scaled_to_the_horizon(bars: pd.DataFrame) -> None:
+    returns = np.log(bars["close"]).diff()
+    found = label(bars, "surprise", 5).set_index("date")
+    assert found.index[0] == bars.index[PAST]  # 60 returns need 61 closes
+    move = (np.log(bars["close"]).shift(-5) - np.log(bars["close"])).abs()
+    usual = returns.rolling(PAST).std() * np.sqrt(5)
+    pd.testing.assert_series_equal(found["label"], (move > usual)[found.index].astype(float), check_names=False)
+    assert 0.15 < found["label"].mean() < 0.4
+
+
+@pytest.mark.parametrize("task", ["volatility", "surprise"])
+def test_a_surprise_and_a_volatility_know_neither_the_price_s_unit_nor_prices_after_the_exit(
+    task: Task, bars: pd.DataFrame
+) -> None:
+    found = label(bars, task, 5)
+    dearer = label(bars.assign(close=bars["close"] * 8), task, 5)
+    np.testing.assert_allclose(dearer["label"], found["label"])
+    cut = label(bars.iloc[:-100], task, 5)
+    pd.testing.assert_frame_equal(cut, found.iloc[: len(cut)], check_exact=True)
+    rng = np.random.default_rng(0)
+    after = bars.index > bars.index[-101]
+    moved = label(bars.assign(close=bars["close"] * np.where(after, rng.uniform(0.5, 2, len(bars)), 1.0)), task, 5)
+    pd.testing.assert_frame_equal(moved.iloc[: len(cut)], cut, check_exact=True)
+
+
+def test_a_symbol_ten_times_as_wild_has_the_same_surprises() -> None:
+    moves = np.random.default_rng(0).standard_normal(300)
+    dates = pd.bdate_range("2018-01-02", periods=300, name="date")
+    calm, wild = (
+        label(pd.DataFrame({"close": 100 * np.exp(np.cumsum(scale * moves))}, index=dates), "surprise", 3)
+        for scale in (0.001, 0.01)
+    )
+    pd.testing.assert_frame_equal(calm, wild)
+    assert 0.2 < calm["label"].mean() < 0.45  # of a normal move: 0.32

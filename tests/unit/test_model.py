@@ -16,7 +16,7 @@ from finscale.config import parse_budget
 from finscale.errors import InputError
 from finscale.model.config import ModelConfig
 from finscale.model.kernels import attention, drop_add, linear
-from finscale.model.patchtst import PatchTST, instance_norm, patchify
+from finscale.model.patchtst import PatchTST, normalise, patchify
 from finscale.model.shape import Shape, check_within_budget, count, flops_per_window, solve
 from finscale.model.transformers_format import from_transformers, load_pretrained, save_pretrained, to_transformers
 
@@ -31,18 +31,27 @@ def reference(shape: Shape, model: ModelConfig, channels: int) -> PatchTSTForCla
             num_input_channels=channels, context_length=model.context_length, patch_length=model.patch_length,
             patch_stride=model.patch_stride, num_targets=1, d_model=shape.d_model, num_hidden_layers=shape.n_layers,
             num_attention_heads=shape.n_heads, ffn_dim=shape.ffn_dim, pre_norm=model.norm_position == "pre",
-            norm_type=f"{model.norm}norm", pooling_type="mean", use_cls_token=False, scaling="std",
-            positional_encoding_type="random" if model.positions == "learned" else "sincos", channel_attention=False,
+            norm_type=f"{model.norm}norm", pooling_type="mean", use_cls_token=False,
+            scaling={"instance": "std", "none": None}[model.input_norm],
+            positional_encoding_type="random" if model.positions == "learned" else "sincos",
+            channel_attention={"none": False, "shared": True}[model.channel_attention],
         )
     )  # fmt: skip
 
 
 VARIANTS = [MODEL.model_copy(update=dict(zip(("norm", "norm_position", "positions"), values, strict=True)))
             for values in product(("layer", "batch"), ("pre", "post"), ("learned", "sincos"))]  # fmt: skip
+VARIANTS += [
+    MODEL.model_copy(update={"input_norm": "none", "patch_length": 2, "patch_stride": 2}),
+    MODEL.model_copy(update={"channel_attention": "shared"}),
+    MODEL.model_copy(update={"channel_attention": "shared", "norm": "batch", "norm_position": "post"}),
+]
 
 
 def variant_name(model: ModelConfig) -> str:
-    return f"{model.norm}-{model.norm_position}-{model.positions}"
+    others = {key: value for key, value in model.model_dump().items() if value != getattr(MODEL, key)}
+    others = {key: value for key, value in others.items() if key not in ("norm", "norm_position", "positions")}
+    return "-".join([model.norm, model.norm_position, model.positions, *(f"{k}={v}" for k, v in others.items())])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +159,7 @@ def test_what_cannot_be_expressed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config.json: pooling_type = 'max' cannot be loaded; needs 'mean'"):
         load_pretrained(tmp_path)
     flat = MODEL.model_copy(update={"pooling": "flatten"})
-    with pytest.raises(InputError, match=r"train.model.pooling = flatten: transformers' .* pools by mean only"):
+    with pytest.raises(InputError, match=r"train.model.pooling = flatten: transformers' .* has only mean"):
         save_pretrained(
             PatchTST(solve(30_000, flat, 5), flat, 5), solve(30_000, flat, 5), 5, "classification", tmp_path
         )
@@ -213,10 +222,10 @@ def test_recomputing_activations_changes_no_gradient() -> None:
 
 def test_instance_norm_takes_out_each_window_s_level_and_scale() -> None:
     x_BLC = torch.randn(2, 60, 3) * torch.tensor([1.0, 50.0, 0.1]) + torch.tensor([0.0, 1e3, -5.0])
-    normed = instance_norm(x_BLC)
+    normed, _ = normalise(x_BLC, MODEL)
     torch.testing.assert_close(normed.mean(dim=1), torch.zeros(2, 3), atol=1e-4, rtol=0)
     torch.testing.assert_close(normed.std(dim=1, unbiased=False), torch.ones(2, 3), atol=1e-2, rtol=0)
-    assert instance_norm(torch.full((1, 60, 1), 7.0)).abs().max() == 0  # a flat window is zero, not NaN
+    assert normalise(torch.full((1, 60, 1), 7.0), MODEL)[0].abs().max() == 0  # a flat window is zero, not NaN
 
 
 def test_patches_end_on_the_newest_day() -> None:

@@ -4,7 +4,10 @@ import pytest
 
 from finscale.errors import InputError
 from finscale.scaling.phases import load_phase
-from study.phase import chosen, parse_settings
+from finscale.scaling.refused import in_short, read_refused
+from finscale.scaling.settings import digest_of, settings_of
+from study.experiments import params_with
+from study.phase import chosen, parse_settings, record_refusals
 from study.workers import Run, reasons
 
 PHASES = Path("phases.yaml")
@@ -71,6 +74,24 @@ def test_failed_runs_are_told_by_reason_in_the_words_of_the_stage(
     assert told.splitlines() == [
         "  dataset: 16 positives", "    a-s0, a-s1", "  MemoryError", "    b", "  its log is empty", "    c",
     ]  # fmt: skip
+
+
+def test_what_the_data_refuse_goes_on_record_once_and_other_failures_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.workers.LOGS", tmp_path)
+    monkeypatch.setattr("study.phase.REFUSED", tmp_path / "refused.csv")
+    monkeypatch.setattr("study.phase.LOCK", tmp_path / "lock")
+    few = "error: dataset: the validation split has 11 positives for task threshold_5pct, fewer than\n"
+    (tmp_path / "few.log").write_text(few)
+    (tmp_path / "killed.log").write_text("error: no memory\n")
+    runs = [Run("few", {"task": "threshold_5pct", "budget": "10K", "train.epochs": 2}), Run("killed", {"seed": 1})]
+    for _ in range(2):  # the phase again
+        record_refusals(runs)
+    [row] = read_refused(tmp_path / "refused.csv").to_dict("records")
+    assert (row["task"], row["budget"], row["seed"], row["scheme"]) == ("threshold_5pct", "10K", "0", "single")
+    assert row["settings"] == digest_of(settings_of(params_with({"train.epochs": 2})))
+    assert in_short(row["reason"]) == "refused: 11 positives"
 
 
 def test_some_rows_of_a_phase_can_be_run_alone() -> None:

@@ -1,5 +1,6 @@
 """Search spaces: what is refused, and that training uses every parameter of the default one."""
 
+from itertools import combinations
 from math import ceil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from finscale.data.windows import Windows
 from finscale.errors import InputError
 from finscale.model.shape import TOLERANCE, count
 from finscale.search.candidate import Candidate, UnbuildableError, make_candidate
-from finscale.search.space import KNOWN, Value, load_search_space
+from finscale.search.space import KNOWN, Choice, Range, Value, load_search_space
 from finscale.training.config import TrainConfig
 from finscale.training.initial import initial_model
 from finscale.training.loop import Trainer
@@ -20,6 +21,7 @@ from tests.unit.test_training import COMPUTE, CONFIG, ROWS, TARGET
 
 DEFAULT = Path("search_spaces/default.yaml")
 SPACE = load_search_space(DEFAULT)
+RECIPE = load_search_space(Path("search_spaces/recipe.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_an_absent_space_is_named(tmp_path: Path) -> None:
 
 
 def test_every_setting_of_training_is_either_searchable_or_decides_no_result() -> None:
-    unread = {"from_tune", "precision", "device", "threads", "micro_batch", "recompute", "compile"}
+    unread = {"from_tune", "precision", "device", "threads", "micro_batch", "recompute", "compile", "graphs"}
     blocks = {"model", "checkpoint", "thermal", "tracking"}
     pairs = {"betas"}  # two numbers under one name
     assert {name for name in KNOWN if name in TrainConfig.model_fields} == (
@@ -74,7 +76,11 @@ def test_every_setting_of_training_is_either_searchable_or_decides_no_result() -
 # Small enough to train in a moment: the default space's extremes, where the planted data have room for them.
 SMALL = {
     "epochs": (2, 3), "warmup_steps": (0, 10), "model.context_length": (12, 16), "model.patch_length": (4, 8),
-    "batch_size": (16, 32), "depth_factor": (1.0, 1.5), "width_to_depth": (20.0, 28.0),
+    "batch_size": (16, 32), "depth_factor": (1.0, 1.5), "width_to_depth": (20.0, 28.0), "model.clip": (0.5, 1.0),
+}  # fmt: skip
+# Without these a parameter has nothing to act on.
+BESIDE: dict[str, dict[str, Value]] = {
+    "depth_factor": {"width_to_depth": 20.0}, "model.channel_every": {"model.channel_attention": "separate"},
 }  # fmt: skip
 BASE = CONFIG.model_copy(update={"epochs": 2, "patience": 100, "learning_rate": 0.01})
 BUDGET = 100_000
@@ -92,10 +98,14 @@ def run(values: dict[str, Value]) -> tuple[Candidate, dict[str, torch.Tensor], l
     return candidate, network.state_dict(), rates
 
 
-@pytest.mark.parametrize("parameter", SPACE.parameters, ids=lambda parameter: parameter.name)
-def test_training_uses_every_parameter_of_the_default_space(parameter: object) -> None:
+SEARCHED = {parameter.name: parameter for space in (RECIPE, SPACE) for parameter in space.parameters}
+SEARCHED["model.channel_every"] = Choice("model.channel_every", (1, 2))
+
+
+@pytest.mark.parametrize("parameter", SEARCHED.values(), ids=SEARCHED)
+def test_training_uses_every_parameter_that_a_space_here_varies(parameter: Choice | Range) -> None:
     low, *_, high = SMALL.get(parameter.name, parameter.extremes)
-    beside: dict[str, Value] = {"width_to_depth": 20.0} if parameter.name == "depth_factor" else {}
+    beside = BESIDE.get(parameter.name, {})
     (_, first, first_rates), (_, second, second_rates) = (
         run(beside | {parameter.name: value}) for value in (low, high)
     )
@@ -103,6 +113,15 @@ def test_training_uses_every_parameter_of_the_default_space(parameter: object) -
         first[name].shape == second[name].shape and torch.equal(first[name], second[name]) for name in first
     )
     assert not same_weights or first_rates != second_rates
+
+
+@pytest.mark.parametrize("name", ["input_norm", "pooling", "channel_attention"])
+def test_training_tells_every_choice_of_an_option_apart(name: str) -> None:
+    weights = [run({f"model.{name}": value})[1] for value in RECIPE[f"model.{name}"].extremes]
+    for one, other in combinations(weights, 2):
+        assert one.keys() != other.keys() or any(
+            one[key].shape != other[key].shape or not torch.equal(one[key], other[key]) for key in one
+        )
 
 
 def test_warm_up_lasts_the_sampled_steps_and_at_most_half_of_the_run() -> None:

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from finscale.errors import InputError
+from finscale.pages.experiments import generate_experiment_summary_report
 from finscale.pages.gallery import draw_gallery
 from finscale.scaling.isoflop import runs_by_compute
 from finscale.scaling.ledger import AXES, read_ledger, study_name
-from finscale.scaling.report import generate_experiment_summary_report
 from finscale.scaling.results import load_experiment_results, name_experiments
 from finscale.scaling.settings import (
     NOT_SETTINGS,

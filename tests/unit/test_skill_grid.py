@@ -1,16 +1,19 @@
 """Phase 6A: thresholds and horizons at one or more sizes, some of them never run, are one figure and one table."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from finscale.pages.experiments import generate_experiment_summary_report
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_scaling_curve
-from finscale.scaling.report import generate_experiment_summary_report
+from finscale.scaling.ledger import AXES
+from finscale.scaling.refused import add_refused, read_refused, refusal
 from finscale.scaling.results import load_experiment_results, name_experiments
 from finscale.scaling.settings import read_settings
-from finscale.scaling.skill_grid import skill_grids
+from finscale.scaling.skill_grid import SkillCell, skill_grids
 
 LEDGER = Path("results/ledger.csv")
 TASKS = [f"threshold_{percent}pct" for percent in (1, 2, 3, 5)]
@@ -46,7 +49,7 @@ def test_a_grid_per_size_has_every_threshold_and_horizon_in_order(ladder: pd.Dat
     one = cells.loc["threshold_3pct", "weekly"]
     assert (one.skill, one.low, one.seeds) == (pytest.approx(0.02), pytest.approx(0.005), 3)
     mine = ladder[ladder["budget"] == "30K"]
-    assert one.rivals["CatBoost"] == pytest.approx(float((1 - mine["catboost_loss"] / mine["base_rate_loss"]).mean()))
+    assert one.rivals["catboost"] == pytest.approx(float((1 - mine["catboost_loss"] / mine["base_rate_loss"]).mean()))
 
 
 def test_other_tiers_and_settings_are_other_grids_and_one_horizon_is_none(ladder: pd.DataFrame) -> None:
@@ -68,12 +71,38 @@ def test_one_size_is_drawn_as_a_grid_and_not_as_eighteen_curves(ladder: pd.DataF
     assert (tmp_path / "horizons-bundled-A-a-daily-a20.svg").read_bytes() == first
 
 
+def test_refused_is_not_no_run(ladder: pd.DataFrame, tmp_path: Path) -> None:
+    runs = phase(ladder, "10K", "30K")
+    words = "dataset: the validation split has 11 positives for task threshold_5pct, fewer than dataset.min_positives"
+    axes = {**runs.iloc[0][[*AXES]].to_dict(), "task": "threshold_5pct", "horizon": "1"}
+    told = refusal(axes, "single", runs.iloc[0]["settings"], words)
+    others = [told | {"settings": "0123456789ab"}, told | {"tier": "a50"}]  # of other runs than these
+    refused = add_refused(read_refused(tmp_path / "absent.csv"), [told, told, *others])
+    assert len(refused) == 3
+    for grid in skill_grids(runs, refused):  # the data refuse at any size
+        assert grid.cells.loc["threshold_5pct", "1"] == "refused: 11 positives"
+        assert grid.cells.loc["threshold_5pct", "2"] is None
+    text = generate_experiment_summary_report(runs, refused=refused)
+    assert re.search(r"\| > 5 % +\| refused: 11 positives +\| no run +\|", text)
+    draw_gallery(runs, STUDY, tmp_path / "with", refused=refused)
+    draw_gallery(runs, STUDY, tmp_path / "without")
+    name = "horizons-bundled-A-a-daily-a20.png"
+    assert (tmp_path / "with" / name).read_bytes() != (tmp_path / "without" / name).read_bytes()
+
+
+def test_a_run_that_came_after_all_is_shown_in_place_of_its_refusal(ladder: pd.DataFrame, tmp_path: Path) -> None:
+    runs = phase(ladder, "10K")
+    told = refusal(runs.iloc[0][[*AXES]].to_dict(), "single", runs.iloc[0]["settings"], "dataset: few")
+    [grid] = skill_grids(runs, add_refused(read_refused(tmp_path / "absent.csv"), [told]))
+    assert isinstance(grid.cells.loc[told["task"], told["horizon"]], SkillCell)
+
+
 def test_the_summary_has_the_grid_as_a_table(ladder: pd.DataFrame) -> None:
     text = generate_experiment_summary_report(phase(ladder, "10K"))
     assert "## Skill by threshold and horizon: bundled-A-a-daily-a20, 10K" in text
     row = next(line for line in text.splitlines() if line.startswith("| > 5 %"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1:3] == ["-", "-"]
+    assert cells[1:3] == ["no run", "no run"]
     assert all(cell.startswith("+3.0% (+1.5% to ") and "), 3 seeds; GARCH +" in cell for cell in cells[3:])
     assert "Skill by threshold" not in generate_experiment_summary_report(ladder)
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from finscale.calendar import sessions
+from finscale.data.config import EvaluationConfig, FirstTest, SplitDates, WalkForwardConfig
 from finscale.data.dataset import assemble, join, normalise, split_rows, usable_days
 from finscale.data.folds import fold_table, read_folds, remove_others
 from finscale.data.labels import label
-from finscale.data.splits import SPLITS, UNUSED, SplitDates, assign_splits, single_fold
-from finscale.data.walk_forward import EvaluationConfig, FirstTest, WalkForwardConfig, walk_forward_folds
+from finscale.data.splits import SPLITS, UNUSED, assign_splits, single_fold
+from finscale.data.walk_forward import walk_forward_folds
 from finscale.errors import InputError
 from finscale.indicators.catalogue import compute, drop_warmup
 from finscale.storage import write_csv

@@ -1,0 +1,101 @@
+"""The typed arguments of labels, splits and folds. Whoever only checks settings loads no pandas with them."""
+
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt, model_validator
+
+from finscale.config import Block, Source
+
+Scheme = Literal["single", "walk_forward"]
+
+
+class LabelConfig(Block):
+    price: Literal["close", "high"] = "close"
+
+
+class SplitDates(Block):
+    """The last day of each period, included, and the first day of calibration.
+
+    test_end null: the test split ends with the data. calibration_start null: calibration takes the second half of the
+    validation period.
+    """
+
+    train_end: date
+    calibration_start: date | None = None
+    validation_end: date
+    test_end: date | None = None
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "SplitDates":
+        ends = [self.train_end, self.selection_end, self.validation_end, *([self.test_end] if self.test_end else [])]
+        if any(a >= b for a, b in pairwise(ends)):
+            raise ValueError("train_end, calibration_start, validation_end and test_end must follow each other")
+        return self
+
+    @property
+    def selection_end(self) -> date:
+        """The last day that chooses the model."""
+        if self.calibration_start:
+            return self.calibration_start - timedelta(days=1)
+        return self.train_end + (self.validation_end - self.train_end) // 2
+
+
+class SplitConfig(Block):
+    bundled: SplitDates
+    live: SplitDates
+
+    def of(self, source: Source) -> SplitDates:
+        """The bundled series end in 2018 and have dates of their own; all others use those of live data."""
+        return self.bundled if source == "bundled" else self.live
+
+
+class DatasetConfig(Block):
+    context_reserve: PositiveInt
+    min_rows: PositiveInt
+    min_positives: PositiveInt
+    split: SplitConfig
+
+
+class FirstTest(Block):
+    """The first test year. A setting, not found from the data: else each feature tier would be tested on other days."""
+
+    bundled: PositiveInt
+    live: PositiveInt
+
+    def of(self, source: Source) -> int:
+        return self.bundled if source == "bundled" else self.live
+
+
+class WalkForwardConfig(Block):
+    """Lengths of a fold's periods in years. Test periods follow each other: test_years is also the step."""
+
+    window: Literal["rolling", "expanding"]
+    train_years: PositiveInt
+    validation_years: PositiveInt
+    calibration_years: PositiveInt
+    test_years: PositiveInt
+    embargo: NonNegativeInt
+    first_test: FirstTest
+
+    @property
+    def years_before_test(self) -> int:
+        return self.train_years + self.validation_years + self.calibration_years
+
+
+class EvaluationConfig(Block):
+    scheme: Scheme
+    walk_forward: WalkForwardConfig
+
+    def identity(self, source: Source) -> str:
+        """One word for the days that a run is trained and tested on: runs of another one belong to another curve.
+
+        'single', or such as 'rolling-10+1+1+1y-embargo5-from2013' (train, validation, calibration and test years).
+        """
+        if self.scheme == "single":
+            return "single"
+        config = self.walk_forward
+        years = (config.train_years, config.validation_years, config.calibration_years, config.test_years)
+        lengths = "+".join(map(str, years))
+        return f"{config.window}-{lengths}y-embargo{config.embargo}-from{config.first_test.of(source)}"

@@ -1,0 +1,104 @@
+"""What a failed stage would lose: its earlier outputs, put back where they were.
+
+DVC deletes a stage's outputs before it runs it; outputs with `persist: true` stay, but then DVC's run cache takes
+nothing from the stage. So a stage that fails puts back what dvc.lock names: from DVC's cache what is held there, and
+what is in git (`cache: false`) from a copy that its last success left in .dvc/tmp, else from the last commit.
+A killed process (kill -9) can put nothing back: `dvc checkout` and `git checkout` do.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import yaml
+
+if TYPE_CHECKING:
+    from dvc.output import Output
+
+PIPELINE = Path("dvc.yaml")
+KEPT = Path(".dvc/tmp/outputs")
+
+
+def running_stage() -> str | None:
+    """The stage that DVC runs this process for; None for a process that somebody started by hand.
+
+    None also in the workspace of a `--temp` or queued experiment, which goes away with all that is in it.
+    """
+    stage = os.environ.get("DVC_STAGE")
+    main = getattr(sys.modules["__main__"].__spec__, "name", "")
+    temporary = ".dvc/tmp/exps/" in Path.cwd().as_posix()
+    return stage if stage and main == f"stages.{stage}" and not temporary else None
+
+
+@contextmanager
+def kept_on_failure(stage: str) -> Iterator[None]:
+    """What ends the stage while inside (an error, Ctrl-C, `kill`) puts its earlier outputs back."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    except BaseException as ended:
+        if isinstance(ended, SystemExit) and not ended.code:
+            _keep(stage)
+        else:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # asked twice: the outputs come first
+            restore(stage)
+        raise
+    _keep(stage)
+
+
+def restore(stage: str) -> None:
+    """Put back every output of the stage that is not as dvc.lock says. Says what could not be."""
+    from dvc.repo import Repo  # a second to import, and only a failure needs it
+
+    with Repo() as repo:
+        outputs = [out for out in repo.stage.load_one(name=stage).outs if out.hash_info and not _is_there(out)]
+        lost = [str(out) for out in outputs if not _put_back(out)]
+    if len(outputs) > len(lost):
+        print(f"{stage}: its earlier outputs are back in place", file=sys.stderr)
+    if lost:
+        print(f"{stage}: no earlier copy of {', '.join(lost)} on this machine; `dvc pull`?", file=sys.stderr)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _keep(stage: str) -> None:
+    """Copy the outputs that DVC's cache does not hold: git has them once they are committed, and not before."""
+    entry = yaml.load(PIPELINE.read_text(), yaml.CSafeLoader)["stages"][stage]
+    outs = [out for kind in ("outs", "metrics") for out in entry.get(kind, []) if isinstance(out, dict)]
+    for path in (Path(name) for out in outs for name, told in out.items() if told.get("cache") is False):
+        _copy(path, KEPT / path)
+
+
+def _is_there(out: "Output") -> bool:
+    return bool(out.exists) and not out.changed_checksum()
+
+
+def _put_back(out: "Output") -> bool:
+    if out.use_cache:
+        if out.changed_cache():
+            return False
+        out.checkout(force=True)
+        return True
+    path = Path(os.path.relpath(out.fs_path))
+    _copy(KEPT / path, path)
+    if not _is_there(out):  # another commit has been checked out since: what git holds belongs to it
+        subprocess.run(["git", "restore", "--source=HEAD", "--worktree", "--", path], capture_output=True, check=False)
+    return _is_there(out)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+    elif source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)

@@ -1,0 +1,102 @@
+"""All experiments of a ledger in Markdown: verdicts, grids of skill, budgets."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finscale.pages.render import Rows, render
+from finscale.pages.style import LossUnit, alpha_text, loss_unit, shown
+from finscale.scaling.report import generate_scaling_report, holm, summarize_experiment
+from finscale.scaling.results import aggregate_training_results
+from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
+
+
+def generate_experiment_summary_report(
+    results: pd.DataFrame, reports: list[dict[str, Any]] | None = None, refused: pd.DataFrame | None = None
+) -> str:
+    """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
+
+    results: of load_experiment_results. reports: from generate_scaling_report, one per experiment; made here where
+    they are not given. refused: of read_refused. p-values of alpha = 0 are adjusted for the number of curves (Holm
+    1979), so that one curve in twenty is not called a law by chance.
+    """
+    names = sorted(results["experiment"].unique()) if len(results) else []
+    made = [generate_scaling_report(results, name) for name in names] if reports is None else reports
+    told = {report["experiment"]: report for report in made}
+    adjusted = holm({name: told[name]["fit_results"]["p_value"] for name in names if told[name]["fit_results"]})
+    return render(
+        "experiments.md.j2",
+        summaries=[_summary_row(results, name, told[name], adjusted.get(name)) for name in names],
+        grids=[
+            {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)}
+            for grid in skill_grids(results, refused)
+        ],
+        experiments=[_experiment(results, name, told[name]) for name in names],
+    )
+
+
+def _experiment(results: pd.DataFrame, name: str, report: dict[str, Any]) -> dict[str, Any]:
+    own = results[results["experiment"] == name]
+    return {
+        "name": name,
+        "interpretation": report["interpretation"],
+        "differs": own["differs"].iloc[0],
+        "budgets": _budget_rows(aggregate_training_results(own), loss_unit(own["task"].iloc[0])),
+    }
+
+
+def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any], adjusted: float | None) -> dict[str, object]:
+    summary, fit = summarize_experiment(results, name), report["fit_results"]
+    return {
+        "experiment": name,
+        "runs": summary["runs"],
+        "sizes": summary["sizes"],
+        "alpha (95 % interval)": alpha_text(fit) if fit else "-",
+        "R²": f"{fit['r_squared']:.2f}" if fit else "-",
+        "p": f"{adjusted:.3g}" if adjusted is not None else "-",
+        "verdict": report["verdict"],
+        "mean skill": f"{summary['mean_test_skill']:+.4f}",
+        "collapsed": summary["collapsed_runs"],
+    }
+
+
+def _budget_rows(budgets: pd.DataFrame, unit: LossUnit) -> Rows:
+    def mean_and_spread(row: dict[str, Any], loss: str) -> str:
+        mean, deviation = row[loss], row[f"{loss}_std"]
+        return unit.text(mean) if np.isnan(deviation) else f"{unit.text(mean)} ± {unit.text(deviation)}"
+
+    return [
+        {
+            "budget": row["budget"],
+            "parameters": f"{row['params']:,}",
+            "seeds": row["seeds"],
+            f"validation loss ({unit.unit})": mean_and_spread(row, "val_loss"),
+            unit.axis: mean_and_spread(row, "test_loss"),
+            "skill": f"{row['test_skill']:+.4f}",
+            "best epoch": f"{row['best_epoch']:.0f}",
+            "training": f"{row['train_seconds']:,.0f} s",
+        }
+        for row in budgets.to_dict("records")
+    ]
+
+
+def rivals_words(cell: SkillCell) -> list[str]:
+    """['GARCH +2.8%', 'CatBoost +4.0%'], on the same days."""
+    return [f"{shown(name)} {skill:+.1%}" for name, skill in cell.rivals.items()]
+
+
+def _grid_rows(grid: SkillGrid) -> Rows:
+    """'+3.1% (-0.1% to +6.3%), 3 seeds; GARCH +2.8%, CatBoost +4.0%' in each cell."""
+
+    def words(cell: SkillCell | str | None) -> str:
+        if not isinstance(cell, SkillCell):
+            return cell or "no run"
+        interval = f"{cell.skill:+.1%} ({cell.low:+.1%} to {cell.high:+.1%})"
+        return f"{interval}, {cell.seeds_words}; {', '.join(rivals_words(cell))}"
+
+    rows: list[dict[str, object]] = []
+    for task, row in grid.cells.iterrows():
+        cells = {horizon_words(str(horizon)): words(cell) for horizon, cell in row.items()}
+        rows.append({"return": threshold_words(str(task)), **cells})
+    return rows

@@ -1,0 +1,189 @@
+"""One run in words and tables: what the screen, the report, the page and the figures show of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from finscale.evaluation.trading import drawdown
+from finscale.pages.render import render
+from finscale.pages.style import MODEL, loss_unit, shown
+
+ROLLING = 60  # sessions over which coverage is averaged
+
+Table = list[dict[str, Any]]
+
+
+def split_table(splits: dict[str, dict[str, Any]]) -> Table:
+    """Windows, days and positives per split (data/processed/dataset.json)."""
+    return [
+        {"split": name, "windows": told["rows"], "from": told["first"], "to": told["last"]}
+        | ({"positives": told["positives"], "rate": f"{told['rate']:.3f}"} if "positives" in told else {})
+        for name, told in splits.items()
+    ]
+
+
+def score_rows(experiment: dict[str, Any]) -> Table:
+    """model, loss, low, high of the model and each baseline on the same days, best first."""
+    scores = experiment["scores"]["models"]
+    rows = [{"model": name} | _bounds(score["loss"], "loss") for name, score in scores.items()]
+    return sorted(rows, key=lambda row: row["loss"])
+
+
+def _bounds(score: dict[str, float], name: str) -> dict[str, float]:
+    return {name: score["value"], "low": score["low"], "high": score["high"]}
+
+
+def score_table(experiment: dict[str, Any]) -> Table:
+    """Test loss and skill of the model and each baseline, on the same days, best first."""
+    scores, unit = experiment["scores"]["models"], loss_unit(experiment["axes"]["task"])
+    return [
+        {
+            "on the test days": shown(name),
+            unit.axis: unit.text(score["loss"]["value"]),
+            "95 % interval": f"{unit.text(score['loss']['low'])} to {unit.text(score['loss']['high'])}",
+            "skill": f"{score['skill']['value']:+.4f}",
+            "interval of skill": _interval(score["skill"], 4),
+        }
+        for name, score in sorted(scores.items(), key=lambda item: item[1]["loss"]["value"])
+    ]
+
+
+def year_table(experiment: dict[str, Any]) -> Table:
+    """The model in each test year: rows, losses against the base rate known before, AUC where the task has one."""
+    unit = loss_unit(experiment["axes"]["task"])
+    return [
+        {
+            "year": str(year["year"]),
+            "rows": year["rows"],
+            f"loss ({unit.unit})": unit.text(year["loss"]),
+            "skill": f"{year['skill']:+.4f}",
+            "95 % interval": f"{year['skill_low']:+.4f} to {year['skill_high']:+.4f}",
+        }
+        | ({"AUC": "-" if year["auc"] is None else f"{year['auc']:.3f}"} if "auc" in year else {})
+        for year in experiment["by_year"]
+    ]
+
+
+def _interval(score: dict[str, float], digits: int) -> str:
+    return f"{score['low']:.{digits}f} to {score['high']:.{digits}f}"
+
+
+def headline(experiment: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
+    """The result in sentences: size, losses, and whether the model beats the base rate."""
+    axes, training = experiment["axes"], experiment["run"]
+    skill, unit = experiment["scores"]["models"][MODEL]["skill"], loss_unit(experiment["axes"]["task"])
+    if metrics["collapsed"]:
+        verdict = "COLLAPSED: the model predicts a constant; its loss says nothing about the data"
+    elif skill["low"] > 0:
+        verdict = "better than the base rate"
+    elif skill["high"] < 0:
+        verdict = "worse than the base rate"
+    else:
+        verdict = "no skill established: the interval of skill contains zero"
+    folds, losses = experiment["folds"], {name: unit.text(metrics[name]) for name in _LOSSES}
+    walked = [f"walk-forward, {len(folds)} folds: {axes['scheme']}; losses are of all their test days"] if folds else []
+    return [
+        f"{axes['task']}, horizon {axes['horizon']}, {axes['timescale']}, tier {axes['tier']}, "
+        f"{axes['source']} {axes['assets']}{axes['quality']}, seed {axes['seed']}",
+        *walked,
+        f"{training['params_total']:,} parameters counted for a budget of {axes['budget']}: embedding "
+        f"{training['params_embedding']:,}, body {training['params_body']:,}, head {training['params_head']:,}",
+        f"validation loss {losses['validation_loss']} {unit.unit}, "
+        f"best epoch {training['best_epoch']} of {training['epochs_run']}",
+        f"test loss {losses['test_loss']} ({losses['test_loss_low']} to {losses['test_loss_high']}) {unit.unit}",
+        f"skill {skill['value']:+.4f} ({_interval(skill, 4)}): {verdict}",
+    ]
+
+
+_LOSSES = ("validation_loss", "test_loss", "test_loss_low", "test_loss_high")
+
+
+def scaling_sentence(scaling: dict[str, Any]) -> str:
+    if "alpha" not in scaling:
+        return f"scaling: {scaling['verdict']}"
+    return (
+        f"scaling over {scaling['sizes']} budgets, {scaling['runs']} runs: alpha {scaling['alpha']:.4f} "
+        f"({scaling['alpha_low']:.4f} to {scaling['alpha_high']:.4f}), R² {scaling['r_squared']:.2f}; "
+        f"{scaling['verdict']}; smallest exponent that this design detects: "
+        f"{scaling['smallest_detectable_exponent']:.4f}"
+    )
+
+
+def summary_text(lines: list[str], tables: list[Table], scaling: str, figures: list[Path]) -> str:
+    """One screen of result for a terminal."""
+    return render("summary.txt.j2", lines=lines, tables=tables, scaling=scaling, figures=figures)
+
+
+def report_text(lines: list[str], tables: list[Table], scaling: str, figures: list[Path], notes: list[str]) -> str:
+    """The same result as Markdown, with its figures and how the numbers were made."""
+    return render("report.md.j2", lines=lines, tables=tables, scaling=scaling, figures=figures, notes=notes)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How one prediction ranks the test rows. roc, recall: x, y, in the order in which the curve is drawn.
+
+    dots: the prediction takes two values, so that there is one threshold, and one point instead of a curve.
+    """
+
+    model: str
+    roc: pd.DataFrame  # false positive rate, true positive rate
+    recall: pd.DataFrame  # recall, precision: hold between two points
+    area: float
+    mean_precision: float
+    dots: bool
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """The curves' names with their numbers: 'PatchTST 0.601', 'PatchTST 0.365'."""
+        return f"{shown(self.model)} {self.area:.3f}", f"{shown(self.model)} {self.mean_precision:.3f}"
+
+
+def rankings(test: pd.DataFrame, names: Sequence[str]) -> list[Ranking]:
+    """Of each prediction that takes more than one value (a constant ranks nothing). test: label, and the names."""
+    positive = (test["label"] > 0).to_numpy(dtype=float)
+    return [_ranking(name, test[name].to_numpy(), positive) for name in names if test[name].nunique() > 1]
+
+
+def _ranking(name: str, score: np.ndarray, positive: np.ndarray) -> Ranking:
+    false, true, _ = roc_curve(positive, score)
+    precision, recall, _ = precision_recall_curve(positive, score)
+    dots = len(np.unique(score)) == 2
+    inner = slice(1, -1) if dots else slice(None)  # of two values: without the ends, which every prediction has
+    return Ranking(
+        model=name,
+        roc=pd.DataFrame({"x": false[inner], "y": true[inner]}),
+        recall=pd.DataFrame({"x": recall[inner], "y": precision[inner]}),
+        area=float(roc_auc_score(positive, score)),
+        mean_precision=float(average_precision_score(positive, score)),
+        dots=dots,
+    )
+
+
+def equity_table(accounts: pd.DataFrame) -> pd.DataFrame:
+    """Capital (1 at the start) and drawdown of the model and of buy-and-hold. accounts: plots/equity.csv."""
+    parts = [
+        pd.DataFrame(
+            {"date": accounts["date"].astype(str), "name": name, "capital": np.cumprod(1 + accounts[column].to_numpy())}
+        ).assign(drawdown=drawdown(accounts[column].to_numpy()))
+        for column, name in (("return", MODEL), ("buy_and_hold", "buy_and_hold"))
+    ]
+    return pd.concat(parts, ignore_index=True).round(5)
+
+
+def rolling_coverage(rows: pd.DataFrame) -> pd.DataFrame:
+    """By date the mean of the last ROLLING sessions' {split,adaptive}_{covered,width}. rows: of conformal.conform."""
+    return rows.drop(columns="asset").groupby("date").mean().rolling(ROLLING).mean()
+
+
+def coverage_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """rolling_coverage as date, name, coverage."""
+    covered = rolling_coverage(rows)[["split_covered", "adaptive_covered"]].dropna()
+    covered.columns = ["split", "adaptive"]
+    covered.index = covered.index.strftime("%Y-%m-%d")
+    return covered.rename_axis("date").reset_index().melt("date", var_name="name", value_name="coverage").round(4)

@@ -1,0 +1,122 @@
+"""Whatever ends a stage before its time, its earlier outputs are there afterwards."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+# A stage with an output of every kind. It writes half of them before it ends as `how` says.
+STAGE = """
+import os
+import time
+from pathlib import Path
+
+from finscale.cli import run
+from finscale.errors import InputError
+
+def main() -> None:
+    how = Path("how").read_text()
+    Path("folder").mkdir()
+    Path("cached").write_text(how)
+    Path("folder/one").write_text(how)
+    if how == "error":
+        raise InputError("that cannot be")
+    if how == "defect":
+        raise ZeroDivisionError
+    if how == "wait":
+        Path(".waiting").write_text(str(os.getpid()))
+        Path(".waiting").rename("waiting")
+        time.sleep(60)
+    Path("in_git").mkdir()
+    Path("in_git/two").write_text(how)
+    Path("in_git.md").write_text(how)
+
+if __name__ == "__main__":
+    run(main)
+"""
+PIPELINE = {
+    "stages": {
+        "made": {
+            "cmd": f"{sys.executable} -m stages.made",
+            "deps": ["how"],
+            "outs": ["cached", "folder", {"in_git": {"cache": False}}, {"in_git.md": {"cache": False}}],
+        }
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose one stage has succeeded, with results that git does not hold yet."""
+    folder = tmp_path_factory.mktemp("outputs") / "made"
+    (folder / "stages").mkdir(parents=True)
+    (folder / "stages/__init__.py").touch()
+    (folder / "stages/made.py").write_text(STAGE)
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
+    (folder / "how").write_text("well")
+    for command in (["git", "init", "-q"], [str(Path(sys.executable).parent / "dvc"), "init", "-q"]):
+        subprocess.run(command, cwd=folder, check=True)
+    assert reproduce(folder).wait(60) == 0
+    return folder
+
+
+@pytest.fixture
+def again(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "again", symlinks=True)
+    return tmp_path / "again"
+
+
+def reproduce(folder: Path) -> subprocess.Popen[str]:
+    """`dvc repro`, with its output in `<folder>.log`."""
+    with folder.with_suffix(".log").open("w") as log:
+        return subprocess.Popen(
+            [str(Path(sys.executable).parent / "dvc"), "repro"], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+
+def check_nothing_is_lost(folder: Path) -> None:
+    for path in ("cached", "folder/one", "in_git/two", "in_git.md"):
+        assert (folder / path).read_text() == "well", folder.with_suffix(".log").read_text()
+
+
+@pytest.mark.parametrize(("how", "message"), [("error", "error: that cannot be"), ("defect", "ZeroDivisionError")])
+def test_a_stage_that_fails_puts_its_earlier_outputs_back(how: str, message: str, again: Path) -> None:
+    (again / "how").write_text(how)
+    assert reproduce(again).wait(60) != 0
+    assert message in again.with_suffix(".log").read_text()
+    check_nothing_is_lost(again)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stage_that_is_stopped_puts_its_earlier_outputs_back(number: signal.Signals, again: Path) -> None:
+    (again / "how").write_text("wait")
+    process = reproduce(again)
+    while not (again / "waiting").exists():
+        assert process.poll() is None, again.with_suffix(".log").read_text()
+        time.sleep(0.02)
+    if number == signal.SIGINT:  # as from a terminal, to all processes
+        os.killpg(process.pid, number)
+    else:  # `kill` of the stage's own process
+        os.kill(int((again / "waiting").read_text()), number)
+    assert process.wait(60) != 0
+    check_nothing_is_lost(again)
+
+
+def test_results_of_another_commit_come_from_git(again: Path) -> None:
+    """The copy of the last success is of another content than dvc.lock names: git's is taken."""
+    for command in (["config", "user.email", "tests@localhost"], ["config", "user.name", "tests"], ["add", "-A"],
+                    ["commit", "-qm", "results"]):  # fmt: skip
+        subprocess.run(["git", *command], cwd=again, check=True)
+    (again / ".dvc/tmp/outputs/in_git.md").write_text("of another commit")
+    (again / "how").write_text("error")
+    assert reproduce(again).wait(60) != 0
+    check_nothing_is_lost(again)
