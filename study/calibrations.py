@@ -25,8 +25,8 @@ from finscale.config import is_binary
 from finscale.errors import InputError
 from finscale.evaluation.calibration import METHODS, fit_shrinkage, probabilities
 from finscale.evaluation.metrics import log_loss_rows
-from finscale.scaling.laws.power_law import MIN_SIZES, fit_with_interval, lack_of_fit
-from finscale.scaling.verdict import judge
+from finscale.scaling.laws.power_law import MIN_SIZES, fit_with_interval
+from finscale.scaling.verdict import not_judged
 from finscale.storage import write_csv
 from study.base_runs import EXPERIMENT, read_predictions
 from study.experiments import commits_of, read_commit
@@ -76,7 +76,7 @@ def verdicts(runs: pd.DataFrame) -> pd.DataFrame:
         losses = runs[method].to_numpy()
         law = fit_with_interval(params, losses)
         interval = f"{law.alpha:.4f} ({law.alpha_low:.4f} to {law.alpha_high:.4f})"
-        verdict = judge(law, lack_of_fit=lack_of_fit(params, losses))
+        verdict = not_judged(law)
         rows.append({"method": method, "mean loss": losses.mean(), "alpha": interval, "verdict": verdict.words})
     return pd.DataFrame(rows)
 

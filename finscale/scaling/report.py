@@ -8,11 +8,12 @@ import pandas as pd
 from tabulate import tabulate
 
 from finscale.errors import InputError
-from finscale.scaling.laws.choice import best_extrapolation, compare_laws
+from finscale.scaling.laws.choice import choice_words, compare_laws
+from finscale.scaling.laws.multiple import holm
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, lack_of_fit
 from finscale.scaling.results import aggregate_training_results, fit_of
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
-from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, smallest_detectable_exponent
+from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, not_judged
 
 _GRID_NOTE = (
     "Skill: mean over seeds, with the mean bounds of the runs' intervals, which are of the test days that all seeds "
@@ -41,23 +42,19 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
         nothing: dict[str, Any] = {"fit_results": None, "laws": [], "verdict": "undecidable", "verdict_in_words": words}
         return told | nothing | {"data_points": points, "interpretation": words}
     sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
-    misfit = lack_of_fit(sizes, losses)
-    verdict = judge(law, lack_of_fit=misfit)
-    detectable = smallest_detectable_exponent(sizes, losses)
+    verdict = not_judged(law)
     fit = asdict(law) | {
         "smallest_exponent_of_interest": exponent_of(SMALLEST_EFFECT),
-        "smallest_detectable_exponent": detectable,
-        "lack_of_fit_p": misfit,
+        "lack_of_fit_p": lack_of_fit(sizes, losses),
     }
     laws, sentence = _laws(sizes, losses)
-    power = f"this design would have seen an exponent of {detectable:.4f} or more in 80 % of repetitions"
     return told | {
         "fit_results": fit,
         "laws": laws,
         "data_points": points,
         "verdict": verdict.kind,
         "verdict_in_words": verdict.words,
-        "interpretation": f"{verdict.words}; {power}; {sentence}",
+        "interpretation": f"{verdict.words}; {sentence}",
     }
 
 
@@ -71,13 +68,12 @@ def _laws(sizes: np.ndarray, losses: np.ndarray) -> tuple[list[dict[str, Any]], 
             "aicc": one.aicc,
             "weight": one.weight,
             "extrapolation_error": one.extrapolation_error,
+            "extrapolation_noise": one.extrapolation_noise,
+            "status": one.status,
         }
         for one in candidates
     ]
-    parts = [f"AICc prefers: {candidates[0].name}"] if candidates[0].aicc is not None else []
-    if closest := best_extrapolation(candidates):
-        parts.append(f"the largest size is predicted best by: {closest.name}")
-    return table, "; ".join(parts) or "too few runs to choose a law"
+    return table, choice_words(candidates)
 
 
 def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
@@ -135,15 +131,6 @@ def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict
             parts += [f"Settings of its own: {differs}.", ""]
         parts += [_table(_budget_rows(budgets[budgets["experiment"] == name])), ""]
     return "\n".join(parts)
-
-
-def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Holm's (1979) step-down adjustment, which controls the family-wise error under any dependence."""
-    adjusted, highest = {}, 0.0
-    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, p * (len(p_values) - rank)))
-        adjusted[name] = highest
-    return adjusted
 
 
 def alpha_text(fit: dict[str, Any] | PowerLaw) -> str:

@@ -11,11 +11,11 @@ from finscale.errors import InputError
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import compare_scaling_across_tasks
 from finscale.scaling.isoflop import compute_levels, isoflop_words
+from finscale.scaling.laws.multiple import holm
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import (
     generate_experiment_summary_report,
     generate_scaling_report,
-    holm,
     summarize_experiment,
 )
 from finscale.scaling.results import (
