@@ -48,6 +48,7 @@ from finscale.evaluation.conformal import conform
 from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import all_predictions, check_complete
 from finscale.evaluation.years import as_records, by_year
+from finscale.identity import check_made_from, made_from
 from finscale.storage import md5_of, read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import checkpoint, mirrors
 from finscale.training.checkpoint import Checkpoint
@@ -110,6 +111,7 @@ def predict_fold(params: Params, bars: pd.DataFrame, fold: StoredFold) -> Predic
     rows = pd.concat([read_development(fold.of(DEVELOPMENT)), read_test(fold.of(TEST))])
     rows = rows.sort_values(["asset", "date"], ignore_index=True)
     trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
+    check_made_from(trained.run.get("made_from"), params, fold.of(MODEL))
     # A rolling fold has forgotten what lies before its rows, the volatility baseline too.
     known = bars if fold.begins is None else bars[bars["date"] >= rows["date"].min()]
     config, calibration = params.evaluate, read_json(fold.of(CALIBRATION))
@@ -129,6 +131,7 @@ def experiment(params: Params, folds: list[Predicted], scores: dict, test: pd.Da
     of_folds = {fold.name: fold.trained.run for fold in folds}
     return {
         "axes": params.axes(),
+        "made_from": made_from(params, [MODEL, WEIGHTS, CALIBRATION, DEVELOPMENT, TEST]),
         "run": pool_runs(list(of_folds.values())),
         "compute": {
             "device": compute.device.type,

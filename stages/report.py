@@ -32,7 +32,6 @@ from finscale.pages.run_summary import (
     year_table,
 )
 from finscale.pages.study_page import Results, build_page
-from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 
 DATASET_METRICS = Path("metrics/dataset.json")
@@ -89,12 +88,14 @@ def interval_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
     return sorted(rows, key=lambda row: row["loss"])
 
 
-def notes(experiment: dict[str, Any]) -> list[str]:
+def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
     walked = [
         "Walk-forward: windows are counted once per fold; loss curves are the first fold's, epochs means over folds.",
         "Each fold has its own base rate, baselines and calibration, from its own days.",
     ]
     return [
+        *([f"The curve's settings that are not the plain ones: {scaling['settings']}."] if scaling["settings"] else []),
+        *(f"Set aside: {fault}" for fault in scaling["set_aside"]),
         *(walked if experiment["folds"] else []),
         f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
         "the fewer blocks there are (docs/intervals.md).",
@@ -135,14 +136,14 @@ def run_curves(experiment: dict[str, Any]) -> RunCurves:
 
 
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
-    reports = read_json(SCALING_REPORTS)
+    reports, scaling = read_json(SCALING_REPORTS), read_json(SCALING_METRICS)
     return Results(
         experiment=experiment,
         evaluated=read_json(METRICS),
         splits=read_json(DATASET_METRICS),
         compared=read_json(COMPARED),
         traded=read_json(TRADED),
-        study=study_name(experiment["axes"]),
+        study=scaling["experiment"],
         reports=reports,
         runs=pd.read_csv(ALL_RESULTS, dtype=dict.fromkeys(_TEXT, str)),
         reliability=reliability,
@@ -151,9 +152,9 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         pictures=pictures(several=len(reports) > 1),
         figures=figures(binary=len(reliability) > 0),
         curves=run_curves(experiment),
-        isoflop=read_json(SCALING_METRICS)["isoflop"],
+        isoflop=scaling["isoflop"],
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
-        notes=notes(experiment),
+        notes=notes(experiment, scaling),
     )
 
 
@@ -162,9 +163,10 @@ def write_texts(experiment: dict[str, Any]) -> None:
     lines = headline(experiment, read_json(METRICS))
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
     by_year = [*tables, year_table(experiment)]
-    scaling, figures = scaling_sentence(read_json(SCALING_METRICS)), [RUN_FIGURE, SCALING_FIGURE]
-    write_text(REPORT, markdown(lines, by_year, scaling, figures, notes(experiment)))
-    summary = summary_text(lines, tables, scaling, [*figures, PAGE])
+    scaling, figures = read_json(SCALING_METRICS), [RUN_FIGURE, SCALING_FIGURE]
+    sentence = scaling_sentence(scaling)
+    write_text(REPORT, markdown(lines, by_year, sentence, figures, notes(experiment, scaling)))
+    summary = summary_text(lines, tables, sentence, [*figures, PAGE])
     write_text(SUMMARY, summary)
     print(summary)
 

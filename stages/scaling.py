@@ -22,12 +22,14 @@ from finscale.config import AssetTier, Block, FeatureTier, Horizon, Quality, Sou
 from finscale.data.walk_forward import EvaluationConfig
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import plot_scaling_curve
-from finscale.scaling.isoflop import isoflop_words, runs_by_compute
+from finscale.scaling.curves import curve_of, shown
+from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
-from finscale.scaling.ledger import read_ledger, study_name
+from finscale.scaling.ledger import Ledger, open_ledger
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
-from finscale.scaling.settings import Settings, read_settings, settings_of_all_sources
+from finscale.scaling.schema import SINGLE
+from finscale.scaling.settings import Settings, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 
 LEDGER = Path("results/ledger.csv")
@@ -65,8 +67,15 @@ class Params(Block):
         return axes | {"scheme": self.evaluation.identity(self.source)}
 
     def settings(self) -> Settings:
-        """Those of the curves with plain names."""
-        return settings_of_all_sources(self.model_dump())
+        """What today's run would have set beside its axes."""
+        return settings_of(self.model_dump())
+
+    def title(self, differs: str) -> str:
+        """Today's curve in words. differs: its settings that are not the plain ones."""
+        data = f"{self.source} {self.assets}{self.quality}"
+        scheme = self.axes()["scheme"]
+        words = [self.task, f"horizon {self.horizon}", self.timescale, self.tier, data]
+        return ", ".join([*words, *([] if scheme == SINGLE else [scheme]), *([differs] if differs else [])])
 
 
 def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
@@ -81,7 +90,7 @@ def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, An
         return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
     law = {"law": report["laws"][0]["law"]}
     words = {"verdict": report["verdict_in_words"]}
-    return counts | {"code_versions": study["code"].nunique()} | words | law | report["fit_results"]
+    return counts | words | law | report["fit_results"]
 
 
 def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLaw | None:
@@ -98,26 +107,30 @@ def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str) -
         write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor))
 
 
-def main() -> None:
-    params = load_params(Params)
-    ledger, name = read_ledger(LEDGER), study_name(params.axes())
-    known, settings = read_settings(SETTINGS), params.settings()
-    results = name_experiments(ledger, known, settings)
-    by_compute = runs_by_compute(ledger, name, known, settings)
-    study, reports = results[results["experiment"] == name], all_reports(results, name)
-    today = reports[0] if len(study) else None
-    title = f"{params.task}, horizon {params.horizon}, {params.tier}, {params.source} {params.assets}{params.quality}"
-    if params.evaluation.scheme != "single":
-        title += f", {params.axes()['scheme']}"
-    told = headline(study, today) | {"isoflop": isoflop_words(by_compute)}
-    write_json(METRICS, told)
+def write_tables(runs: pd.DataFrame, reports: list[dict[str, Any]], study: pd.DataFrame, ledger: Ledger) -> None:
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(results, reports))
-    write_csv(ALL_RESULTS, export_results_csv(results))
+    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, ledger.faults))
+    write_csv(ALL_RESULTS, export_results_csv(shown(runs)))
     points = ["params_total", "test_loss", "budget", "seed"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
+
+
+def main() -> None:
+    params = load_params(Params)
+    ledger, known = open_ledger(LEDGER), read_settings(SETTINGS)
+    curve, alike = (curve_of(params.axes(), params.settings(), ledger.rows, known, free) for free in ((), FREE))
+    runs = name_experiments(ledger.rows, known)
+    results, by_compute = shown(runs), runs_by_compute(ledger.rows, alike.name, known)
+    study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name)
+    today = reports[0] if len(study) else None
+    title = params.title(curve.differs)
+    told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
+    write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
+    write_tables(runs, reports, study, ledger)
     draw_curve(study, today, title)
-    draw_gallery(results, name, FIGURES, by_compute)
+    draw_gallery(runs, curve.name, FIGURES, by_compute)
+    for fault in ledger.faults:
+        print(f"scaling: set aside: {fault}")
     print(f"scaling: {len(study)} runs of {title}; {told['verdict']}")
 
 

@@ -26,10 +26,11 @@ import torch
 from tqdm import tqdm
 
 from finscale.cli import run
-from finscale.config import Block, Budget, Task, format_budget, is_binary, load_params
+from finscale.config import Block, Budget, Task, check_unchanged, format_budget, is_binary, load_params
 from finscale.data.dataset import feature_names, read_development
 from finscale.data.folds import StoredFold, folder_of_later, read_folds, remove_others
 from finscale.data.windows import Windows
+from finscale.identity import made_from
 from finscale.imports import import_closure
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape, solve
@@ -196,6 +197,7 @@ def train_fold(params: Params, tuned: Tuned | None, compute: Compute, fold: Stor
         if tracker:
             about = describe_run(network, shape, params.train.model, data["train"], result)
             about |= {"tuned": tuned.source} if tuned else {}
+            about |= {"made_from": made_from(params, [fold.of(DEVELOPMENT)], {"train": True if tuned else NO_RESULT})}
             made = Checkpoint(network, shape, params.train.model, feature_names(rows), target, compute, about)
             write(made, fold, done, tracker, data["validation"])
     return done
@@ -247,6 +249,7 @@ def write(made: Checkpoint, fold: StoredFold, done: Trained, tracker: Tracker, v
 
 def finish(folds: list[StoredFold], done: list[Trained]) -> None:
     """Write what was measured over all folds; remove saved states, and what an earlier run with more folds left."""
+    check_unchanged()  # while there is still a state to go on from
     seconds, windows = sum(one.seconds for one in done), sum(one.windows_seen for one in done)
     together = Trained("", windows, seconds, sum(one.thermal_pauses for one in done), done[-1].use)
     write_json(RUNTIME, together.measured() | {"processor": platform.machine(), "system": platform.system()})

@@ -4,6 +4,7 @@ An experiment that DVC has finished is a commit under refs/exps whose tree holds
 and results. Nothing has to be checked out, and experiments of other baseline commits are found too.
 """
 
+import copy
 import hashlib
 import io
 import json
@@ -11,6 +12,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,15 @@ import yaml
 from finscale.errors import InputError
 from finscale.imports import import_closure
 from finscale.scaling.ledger import experiment_key, make_row
+from finscale.scaling.schema import check_row
 from finscale.scaling.settings import Settings, digest_of, settings_of
+from study.provenance import read_lock, why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
                  "tune", "train", "calibrate", "evaluate")  # fmt: skip
 
+DAILY = "metrics/daily_losses.parquet"
 _EVERYTHING = "stages/everything.py"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
@@ -60,8 +65,7 @@ def code_hash(read: Read) -> str:
 
 def data_hash(read: Read) -> str:
     """DVC's hash of data/raw, as the lock file records it; empty before the first run."""
-    lock = yaml.safe_load(read("dvc.lock") or "{}") or {}
-    outs = lock.get("stages", {}).get("download", {}).get("outs", [])
+    outs = read_lock(read).get("download", {}).get("outs", [])
     return next((str(out["md5"]) for out in outs if out["path"] == "data/raw"), "")
 
 
@@ -70,16 +74,35 @@ def params_with(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InputError for a dotted key whose block is not there.
     """
-    params: dict[str, Any] = yaml.safe_load(read_workspace("params.yaml") or "{}")
+    return overlaid(_parsed(read_workspace("params.yaml") or "{}"), settings)
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    """YAML, parsed once: a phase asks for hundreds of variants of one file."""
+    told: dict[str, Any] = yaml.safe_load(text)
+    return told
+
+
+def overlaid(params: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A params.yaml's values with these in place of its own; as of params_with."""
+    told: dict[str, Any] = copy.deepcopy(dict(params))
     for name, value in settings.items():
         *blocks, key = name.split(".")
-        inner = params
+        inner = told
         for block in blocks:
             if not isinstance(inner.get(block), dict):
                 raise InputError(f"params.yaml has no block {block!r}, which the setting {name}={value} names")
             inner = inner[block]
         inner[key] = value
-    return params
+    return told
+
+
+@cache
+def committed_params(commit: str = "HEAD") -> dict[str, Any]:
+    """params.yaml as a commit has it. Raises CalledProcessError where there is no such commit or file here."""
+    told: dict[str, Any] = yaml.safe_load(_git("show", f"{commit}:params.yaml"))
+    return told
 
 
 def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> list[str]:
@@ -92,10 +115,21 @@ def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> lis
     return [experiment_key(params, code, one) for one in data]
 
 
-def finished() -> tuple[list[dict[str, Any]], dict[str, Settings]]:
-    """One ledger row per finished experiment that recorded a result, and the settings by the digest in the rows."""
-    found = [one for name, commit in commits_of() if (one := _row(name, commit))]
-    return [row for row, _ in found], {row["settings"]: settings for row, settings in found}
+@dataclass(frozen=True)
+class Finished:
+    """What one experiment leaves to the ledger. left_out: why its result is none of its own; then it leaves nothing."""
+
+    name: str
+    commit: str
+    row: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+    daily: bytes | None = None  # metrics/daily_losses.parquet, which older code did not write
+    left_out: str = ""
+
+
+def finished() -> list[Finished]:
+    """Every finished experiment that holds a result."""
+    return [one for name, commit in commits_of() if (one := _finished(name, commit))]
 
 
 def commits_of() -> Iterator[tuple[str, str]]:
@@ -107,12 +141,14 @@ def commits_of() -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _row(name: str, commit: str) -> tuple[dict[str, Any], Settings] | None:
+def _finished(name: str, commit: str) -> Finished | None:
     """Read once per process: a commit never changes, and `phase` collects after each of hundreds of runs."""
     read = read_commit(commit)
     experiment, runtime = read("metrics/experiment.json"), read("metrics/runtime.json")
     if experiment is None or runtime is None:
         return None
+    if said := why_not(read):
+        return Finished(name, commit, left_out=said)
     # Experiments of one code version share their trees: the closure is taken once for all of them.
     trees = _git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
     if trees not in _code_of_trees:
@@ -124,7 +160,17 @@ def _row(name: str, commit: str) -> tuple[dict[str, Any], Settings] | None:
     provenance = {"name": name, "commit": baseline[:12], "code": code, "data": data, "timestamp": timestamp}
     provenance |= {"settings": digest_of(settings)}
     row = make_row(experiment_key(params, code, data), provenance, json.loads(experiment), json.loads(runtime))
-    return row, settings
+    try:
+        check_row({column: "" if value is None else str(value) for column, value in row.items()})
+    except ValueError as error:
+        return Finished(name, commit, left_out=f"its row is none: {error}")
+    return Finished(name, commit, row, settings, _bytes(commit, DAILY))
+
+
+def _bytes(commit: str, path: str) -> bytes | None:
+    """A file of a commit as it is, None where it has none."""
+    shown = subprocess.run(["git", "cat-file", "blob", f"{commit}:{path}"], capture_output=True, check=False)
+    return shown.stdout if shown.returncode == 0 else None
 
 
 def _git(*arguments: str) -> str:

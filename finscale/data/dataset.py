@@ -13,17 +13,29 @@ import numpy as np
 import pandas as pd
 from pydantic import PositiveInt
 
-from finscale.config import Block, Task, is_binary
-from finscale.data.splits import SPLITS, UNUSED, Fold, SplitConfig, SplitDates, assign_splits, single_fold
+from finscale.config import Block, Task, Timescale, is_binary
+from finscale.data.splits import LONG_BARS, SPLITS, UNUSED, Fold, SplitConfig, SplitDates, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.storage import read_parquet
 
 KEYS = ("date", "asset", "split", "label", "exit", "last_known")
 
 
+class MinRows(Block):
+    """The fewest rows of a split. A year of long bars has too few: their dates give a split several (SplitConfig)."""
+
+    daily: PositiveInt
+    long: PositiveInt
+
+    def of(self, timescale: Timescale) -> tuple[str, int]:
+        """The key in params.yaml, and the number."""
+        key = "long" if timescale in LONG_BARS else "daily"
+        return f"dataset.min_rows.{key}", getattr(self, key)
+
+
 class DatasetConfig(Block):
     context_reserve: PositiveInt
-    min_rows: PositiveInt
+    min_rows: MinRows
     min_positives: PositiveInt
     split: SplitConfig
 
@@ -108,19 +120,22 @@ def describe(rows: pd.DataFrame, task: Task) -> dict[str, dict[str, Any]]:
     return summary
 
 
-def check_splits(summary: dict[str, dict[str, Any]], task: Task, config: DatasetConfig, fold: str = "") -> None:
+def check_splits(
+    summary: dict[str, dict[str, Any]], task: Task, timescale: Timescale, config: DatasetConfig, fold: str = ""
+) -> None:
     """Raise InputError where a split is too small to learn from or to measure on (SPEC 12.2).
 
     summary: what `describe` returns, or a part of it. fold: whose splits they are, where there are several folds.
     """
+    key, fewest = config.min_rows.of(timescale)
     of_fold = f" of fold {fold}" if fold else ""
     remedy = "lengthen its years (evaluation.walk_forward)" if fold else "move the split dates in params.yaml"
     for split, counts in summary.items():
         rows = counts["rows"]
-        if rows < config.min_rows:
+        if rows < fewest:
             raise InputError(
-                f"dataset: the {split} split{of_fold} has {rows} rows, fewer than dataset.min_rows = "
-                f"{config.min_rows}; {remedy} or use a longer series"
+                f"dataset: the {split} split{of_fold} has {rows} rows, fewer than {key} = {fewest}; {remedy} or use a "
+                "longer series"
             )
         if not is_binary(task):
             continue

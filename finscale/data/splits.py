@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from finscale.config import Block, Source
+from finscale.config import Block, Source, Timescale
 
 Split = Literal["train", "validation", "calibration", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
@@ -49,13 +49,25 @@ class SplitDates(Block):
         return self.train_end + (self.validation_end - self.train_end) // 2
 
 
-class SplitConfig(Block):
+LONG_BARS: tuple[Timescale, ...] = ("3d", "5d", "weekly", "2week", "monthly")  # a year has fewer than 100 of them
+
+
+class SourceDates(Block):
     bundled: SplitDates
     live: SplitDates
 
-    def of(self, source: Source) -> SplitDates:
+    def dates_of(self, source: Source) -> SplitDates:
         """The bundled series end in 2018 and have dates of their own; all others use those of live data."""
         return self.bundled if source == "bundled" else self.live
+
+
+class SplitConfig(SourceDates):
+    """long: the dates of LONG_BARS, whose validation and calibration take more years to hold as many rows."""
+
+    long: SourceDates
+
+    def of(self, source: Source, timescale: Timescale) -> SplitDates:
+        return (self.long if timescale in LONG_BARS else self).dates_of(source)
 
 
 @dataclass(frozen=True)

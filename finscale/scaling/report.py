@@ -1,5 +1,6 @@
 """What a study says: SPEC 11's report of one experiment, and the summary of all."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from finscale.errors import InputError
+from finscale.scaling.curves import other_versions, shown
 from finscale.scaling.laws.choice import choice_words, compare_laws
 from finscale.scaling.laws.multiple import holm
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, lack_of_fit
@@ -20,13 +22,18 @@ _GRID_NOTE = (
     "share; then the skill of baselines on the same days. A dash: no run, or one refused for too few positives "
     "(dataset.min_positives)."
 )
+_OTHERS = (
+    "A curve holds one version of each. Shown above is the one with most sizes, of equals the newest; these are in the "
+    "ledger as well, and on no curve."
+)
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
 
 
 def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str = "test_loss") -> dict[str, Any]:
     """SPEC 11's scaling report of one experiment, ready for write_json.
 
-    results: from load_experiment_results. Keys: experiment, metric, fit_results (alpha, coefficient, r_squared and
+    results: from load_experiment_results. Keys: experiment, metric, differs (its settings that are not the plain ones),
+    the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and
     more; null while there are too few sizes), laws, data_points (one per run), verdict, interpretation. Raises
     InputError for an experiment or metric that is not there.
     """
@@ -35,7 +42,8 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
         raise InputError(f"metric {metric!r} is no column of the results; losses are test_loss and val_loss")
     runs = runs.sort_values(["params", "seed"], kind="stable")
     points = [{name: _plain(row[name]) for name in _POINT} for row in runs.to_dict("records")]
-    told = {"experiment": experiment, "metric": metric}
+    one = {name: str(runs[name].iloc[0]) for name in ("differs", "code", "data")}
+    told = {"experiment": experiment, "metric": metric} | one
     law = fit_of(runs, metric)
     if law is None:
         words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
@@ -100,27 +108,34 @@ def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, An
     }
 
 
-def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict[str, Any]] | None = None) -> str:
+def generate_experiment_summary_report(
+    results: pd.DataFrame, reports: list[dict[str, Any]] | None = None, faults: Sequence[str] = ()
+) -> str:
     """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
 
-    reports: from generate_scaling_report, one per experiment; made here where they are not given.
+    results: from load_experiment_results or name_experiments, whose other versions of code and data are listed at the
+    end. reports: from generate_scaling_report, one per experiment; made here where they are not given. faults: what
+    the ledger set aside.
     p-values of alpha = 0 are adjusted for the number of curves (Holm 1979), so that one curve in twenty is not called
     a law by chance.
     """
+    runs, results = results, shown(results)
     names = sorted(results["experiment"].unique()) if len(results) else []
+    aside = ["Set aside, since they are no rows of the ledger:", "", *(f"- {fault}" for fault in faults), ""]
     if not names:
-        return "# Experiments\n\nNo experiment in the ledger yet: `make pilot` runs a ladder.\n"
+        nothing = ["# Experiments", "", "No experiment in the ledger yet: `make pilot` runs a ladder.", ""]
+        return "\n".join(nothing + (aside if faults else []))
     made = reports or [generate_scaling_report(results, name) for name in names]
     told = {report["experiment"]: report for report in made}
     adjusted = holm({name: told[name]["fit_results"]["p_value"] for name in names if told[name]["fit_results"]})
     rows = [_summary_row(results, name, told[name], adjusted.get(name)) for name in names]
-    parts = ["# Experiments", "", _table(rows), ""]
+    parts = ["# Experiments", "", *(aside if faults else []), _table(rows), ""]
     parts += [
         "p: of alpha = 0, adjusted over the fitted curves by Holm's method. Intervals: 95 %, of each curve alone; "
         "they cover seeds and lack of fit, not the choice of the test period.",
         "",
     ]
-    grids = list(skill_grids(results))
+    grids = list(skill_grids(runs))
     for grid in grids:
         parts += [f"## Skill by threshold and horizon: {grid.name}, {grid.budget}", "", _table(_grid_rows(grid)), ""]
     parts += [_GRID_NOTE, ""] if grids else []
@@ -129,7 +144,10 @@ def generate_experiment_summary_report(results: pd.DataFrame, reports: list[dict
         parts += [f"## {name}", "", told[name]["interpretation"], ""]
         if differs := results.loc[results["experiment"] == name, "differs"].iloc[0]:
             parts += [f"Settings of its own: {differs}.", ""]
+        parts += [f"Code {told[name]['code']}, raw data {told[name]['data'][:12]}.", ""]
         parts += [_table(_budget_rows(budgets[budgets["experiment"] == name])), ""]
+    if others := other_versions(runs):
+        parts += ["## Other versions of code and data", "", _OTHERS, "", _table(others), ""]
     return "\n".join(parts)
 
 

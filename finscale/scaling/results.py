@@ -1,19 +1,19 @@
 """Tables of many experiments: from the ledger, and from the hyper-parameter searches.
 
-An experiment here is one curve: all runs that share every axis but budget and seed, and agree in all their settings
-(finscale/scaling/settings.py).
+An experiment here is one curve (finscale/scaling/curves.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from finscale.errors import InputError
+from finscale.scaling.curves import name_runs, shown, versions
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
-from finscale.scaling.ledger import AXES, SINGLE, read_ledger
-from finscale.scaling.settings import SETTINGS_FILE, Settings, name_curves, read_settings
+from finscale.scaling.ledger import read_ledger
+from finscale.scaling.settings import SETTINGS_FILE, Settings, read_settings
 from finscale.storage import read_json
 
 # all_results.csv: first the columns that SPEC 11 names, then what else a reader asks for.
@@ -34,37 +34,30 @@ HPO_KEYS = (
 def load_experiment_results(ledger: Path) -> pd.DataFrame:
     """The ledger with its curves named, in the columns that SPEC 11 names beside its own.
 
-    Adds experiment, variant and differs (settings.name_curves: the settings of most runs have the plain names), params,
-    val_loss and accuracy. Where a budget and seed were run more than once with settings that agree, the newest run
-    counts. Raises InputError where the ledger holds nothing, or names settings that settings.json beside it lacks.
+    Adds experiment, market, variant and differs (curves.name_runs), params, val_loss and accuracy. Of each experiment
+    the newest complete version of code and data counts, and in it the newest run of each budget and seed. Raises
+    InputError where the ledger holds nothing.
     """
     rows = read_ledger(ledger)
     if rows.empty:
         raise InputError(
             f"{ledger}: no experiment in it; `make pilot` runs a ladder, `make collect` adds finished ones"
         )
-    return name_experiments(rows, read_settings(ledger.with_name(SETTINGS_FILE)))
+    return shown(name_experiments(rows, read_settings(ledger.with_name(SETTINGS_FILE))))
 
 
-def name_experiments(rows: pd.DataFrame, known: Mapping[str, Settings], today: Settings | None = None) -> pd.DataFrame:
-    """load_experiment_results on rows already read; none are fine.
+def name_experiments(rows: pd.DataFrame, known: Mapping[str, Settings]) -> pd.DataFrame:
+    """Rows already read, in all versions of their code and data; none are fine. curves.shown leaves one version each.
 
-    known: settings by digest. today: the settings whose curves have the plain names.
+    known: settings by digest, and the plain ones.
     """
-    newest = name_curves(rows, known, today).drop_duplicates(["experiment", "budget", "seed"], keep="last")
+    newest = versions(name_runs(rows, known))
     accuracy = newest["test_accuracy"] if "test_accuracy" in newest else pd.Series(float("nan"), newest.index)
     return newest.assign(
         params=newest.get("params_total", pd.Series(dtype=int)),
         val_loss=newest.get("validation_loss", pd.Series(dtype=float)),
         accuracy=accuracy,
-    ).reset_index(drop=True)
-
-
-def groups_varying(results: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Runs that are equal in settings and in every axis but seed and the varied ones, each group with its name."""
-    fixed = [axis for axis in (*AXES, "scheme", "variant") if axis not in (*varied, "seed")]
-    for values, runs in results.groupby(fixed, sort=True):
-        yield "-".join(str(value) for value in values if value not in (SINGLE, "")), runs
+    )
 
 
 def fit_of(runs: pd.DataFrame, metric: str = "test_loss") -> PowerLaw | None:

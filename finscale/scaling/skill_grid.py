@@ -12,7 +12,7 @@ import pandas as pd
 
 from finscale.config import Horizon, parse_budget
 from finscale.data.labels import THRESHOLDS
-from finscale.scaling.results import groups_varying
+from finscale.scaling.curves import groups_varying
 
 _RIVALS = {"volatility": "GARCH", "catboost": "CatBoost"}  # baselines of the ledger that know volatility
 _HORIZONS = [str(horizon) for horizon in get_args(Horizon)]
