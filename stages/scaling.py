@@ -2,6 +2,7 @@
 
 Reads  results/ledger.csv          one row per finished experiment (`make collect` adds them)
        results/settings.json       what each of them had set: runs of different settings share no curve
+       results/daily/              the losses of each of them on each test day: intervals are over seeds and days
 Writes metrics/scaling.json        the fit of today's axes and settings with its interval, and a verdict in words
        plots/scaling_curve.csv     its points, for `dvc plots`
        plots/scaling_curve.png     the figure in README; .svg the same for print
@@ -12,6 +13,7 @@ Writes metrics/scaling.json        the fit of today's axes and settings with its
 Why    the question of the study, answered from everything that has been run so far.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from finscale.data.walk_forward import EvaluationConfig
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.scaling.curves import curve_of, shown
+from finscale.scaling.daily import FOLDER as DAILY
+from finscale.scaling.fits import CurveFit, fits_of
 from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import Ledger, open_ledger
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
-from finscale.scaling.results import export_results_csv, fit_of, name_experiments
+from finscale.scaling.results import export_results_csv, name_experiments
 from finscale.scaling.schema import SINGLE
 from finscale.scaling.settings import Settings, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
@@ -78,9 +82,9 @@ class Params(Block):
         return ", ".join([*words, *([] if scheme == SINGLE else [scheme]), *([differs] if differs else [])])
 
 
-def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
+def all_reports(results: pd.DataFrame, first: str, fits: Mapping[str, CurveFit]) -> list[dict[str, Any]]:
     names = sorted(set(results["experiment"]), key=lambda name: (name != first, name))
-    return [generate_scaling_report(results, name) for name in names]
+    return [generate_scaling_report(results, name, fit=fits.get(name)) for name in names]
 
 
 def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, Any]:
@@ -88,29 +92,35 @@ def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, An
     counts = {"runs": len(study), "sizes": study["budget"].nunique()}
     if report is None or report["fit_results"] is None:
         return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
-    law = {"law": report["laws"][0]["law"]}
+    law = {"law": report["law"] or "cannot be told"}
     words = {"verdict": report["verdict_in_words"]}
     return counts | words | law | report["fit_results"]
 
 
 def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLaw | None:
     """The law with irreducible loss, where AICc prefers it to all others."""
-    if report is None or not report["laws"] or report["laws"][0]["law"] != "irreducible loss":
+    if report is None or report["law"] != "irreducible loss":
         return None
     return fit_loss_law(study["params_total"].to_numpy(), study["test_loss"].to_numpy(), LEAST_SQUARES)
 
 
-def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str) -> None:
-    law = fit_of(study) if report is not None else None
+def draw_curve(study: pd.DataFrame, report: dict[str, Any] | None, title: str, fit: CurveFit | None) -> None:
+    law = fit.shown() if fit is not None else None
     floor = law_with_floor(study, report)
     for path in (FIGURE, PRINT_FIGURE):
         write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor))
 
 
-def write_tables(runs: pd.DataFrame, reports: list[dict[str, Any]], study: pd.DataFrame, ledger: Ledger) -> None:
+def write_tables(
+    runs: pd.DataFrame,
+    reports: list[dict[str, Any]],
+    study: pd.DataFrame,
+    ledger: Ledger,
+    fits: Mapping[str, CurveFit],
+) -> None:
     write_json(REPORTS, reports)
     write_text(SUMMARY, generate_experiment_summary_report(runs, reports, ledger.faults))
-    write_csv(ALL_RESULTS, export_results_csv(shown(runs)))
+    write_csv(ALL_RESULTS, export_results_csv(shown(runs), {name: one.shown() for name, one in fits.items()}))
     points = ["params_total", "test_loss", "budget", "seed"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
 
@@ -121,13 +131,14 @@ def main() -> None:
     curve, alike = (curve_of(params.axes(), params.settings(), ledger.rows, known, free) for free in ((), FREE))
     runs = name_experiments(ledger.rows, known)
     results, by_compute = shown(runs), runs_by_compute(ledger.rows, alike.name, known)
-    study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name)
+    fits = fits_of(results, DAILY)
+    study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name, fits)
     today = reports[0] if len(study) else None
     title = params.title(curve.differs)
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
     write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
-    write_tables(runs, reports, study, ledger)
-    draw_curve(study, today, title)
+    write_tables(runs, reports, study, ledger, fits)
+    draw_curve(study, today, title, fits.get(curve.name))
     draw_gallery(runs, curve.name, FIGURES, by_compute)
     for fault in ledger.faults:
         print(f"scaling: set aside: {fault}")

@@ -125,7 +125,8 @@ def _draw_law(axes: Axes, study: pd.DataFrame, law: PowerLaw) -> None:
     sizes = np.geomspace(study["params_total"].min(), study["params_total"].max(), 50)
     label = (
         f"$L = {law.coefficient:.3g}\\,N^{{{-law.alpha:.4f}}}$\n"
-        f"$\\alpha$ = {law.alpha:.4f} [{law.alpha_low:.4f}, {law.alpha_high:.4f}], $R^2$ = {law.r_squared:.2f}"
+        f"$\\alpha$ = {law.alpha:.4f} [{law.alpha_low:.4f}, {law.alpha_high:.4f}] over {law.covers}, "
+        f"$R^2$ = {law.r_squared:.2f}"
     )
     axes.plot(sizes, law(sizes), color=ACCENT, linewidth=1.6, label=label)
 
@@ -148,7 +149,10 @@ def _draw_panel(axes: Axes, runs: pd.DataFrame, name: str) -> None:
     if law is not None:
         sizes = np.geomspace(runs["params_total"].min(), runs["params_total"].max(), 50)
         axes.plot(sizes, law(sizes), color=ACCENT, linewidth=1.5)
-        words = f"$\\alpha$ = {law.alpha:.4f} [{law.alpha_low:.4f}, {law.alpha_high:.4f}], $R^2$ = {law.r_squared:.2f}"
+        words = (
+            f"$\\alpha$ = {law.alpha:.4f} [{law.alpha_low:.4f}, {law.alpha_high:.4f}], $R^2$ = {law.r_squared:.2f}\n"
+            f"over {law.covers}"
+        )
     _set_log_axes(axes)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     # Above the points, in room made for it: a text in a corner hides what lies there.

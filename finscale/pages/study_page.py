@@ -80,7 +80,7 @@ def _verdict(page: Page, results: Results) -> None:
     sizes = {point["params"] for point in points}
     facts: Table = [
         {
-            "name": f"exponent α (95 %: {fit['alpha_low']:.4f} to {fit['alpha_high']:.4f})",
+            "name": f"exponent α (95 % over {fit['covers']}: {fit['alpha_low']:.4f} to {fit['alpha_high']:.4f})",
             "value": f"{fit['alpha']:.4f}",
         },
         {
@@ -89,13 +89,17 @@ def _verdict(page: Page, results: Results) -> None:
         },
         {
             "name": "smallest exponent this design detects (80 % power)",
-            "value": f"{fit['smallest_detectable_exponent']:.4f}",
+            "value": _figure(fit["smallest_detectable_exponent"]),
         },
         {"name": f"runs of {len(sizes)} sizes, {min(sizes):,} to {max(sizes):,} parameters", "value": len(points)},
-        {"name": "law that AICc prefers", "value": report["laws"][0]["law"]},
+        {"name": "law that AICc prefers", "value": report["law"] or "cannot be told"},
     ]
     words = report["verdict_in_words"].removeprefix(f"{report['verdict']}: ")
     page.section("Verdict", verdict_block(report["verdict"], words, facts), f"<p>{results.study}</p>")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _curve(page: Page, results: Results) -> None:

@@ -10,12 +10,13 @@ from tabulate import tabulate
 
 from finscale.errors import InputError
 from finscale.scaling.curves import other_versions, shown
-from finscale.scaling.laws.choice import choice_words, compare_laws
-from finscale.scaling.laws.multiple import holm
+from finscale.scaling.fits import CurveFit
+from finscale.scaling.laws.choice import Candidate, choice_words, compare_laws, winner
+from finscale.scaling.laws.exponent import YearlyExponents
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, lack_of_fit
 from finscale.scaling.results import aggregate_training_results, fit_of
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
-from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, not_judged
+from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, not_judged
 
 _GRID_NOTE = (
     "Skill: mean over seeds, with the mean bounds of the runs' intervals, which are of the test days that all seeds "
@@ -29,13 +30,16 @@ _OTHERS = (
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
 
 
-def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str = "test_loss") -> dict[str, Any]:
+def generate_scaling_report(
+    results: pd.DataFrame, experiment: str, metric: str = "test_loss", fit: CurveFit | None = None
+) -> dict[str, Any]:
     """SPEC 11's scaling report of one experiment, ready for write_json.
 
-    results: from load_experiment_results. Keys: experiment, metric, differs (its settings that are not the plain ones),
-    the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and
-    more; null while there are too few sizes), laws, data_points (one per run), verdict, interpretation. Raises
-    InputError for an experiment or metric that is not there.
+    results: from load_experiment_results. fit: of fits_of, which joins the losses per day and adjusts for the other
+    curves; None: of seeds alone, and not judged. Keys: experiment, metric, differs (its settings that are not the plain
+    ones), the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and more; null
+    while there are too few sizes), law, laws, data_points (one per run), verdict, interpretation. Raises InputError for
+    an experiment or metric that is not there.
     """
     runs = select_experiment(results, experiment)
     if metric not in runs:
@@ -48,28 +52,78 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
     if law is None:
         words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
         nothing: dict[str, Any] = {"fit_results": None, "laws": [], "verdict": "undecidable", "verdict_in_words": words}
-        return told | nothing | {"data_points": points, "interpretation": words}
+        return told | nothing | {"law": None, "data_points": points, "interpretation": words}
     sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
-    verdict = not_judged(law)
-    fit = asdict(law) | {
-        "smallest_exponent_of_interest": exponent_of(SMALLEST_EFFECT),
-        "lack_of_fit_p": lack_of_fit(sizes, losses),
-    }
-    laws, sentence = _laws(sizes, losses)
+    fit = fit or CurveFit(law)
+    misfit = lack_of_fit(sizes, losses)
+    found = fit.exponent
+    verdict = not_judged(law) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
+    candidates = compare_laws(sizes, losses)
+    preferred = winner(candidates)
+    parts = [verdict.words, *_power(fit), *_years(fit), choice_words(candidates)]
     return told | {
-        "fit_results": fit,
-        "laws": laws,
+        "fit_results": _fit_results(fit) | {"lack_of_fit_p": misfit},
+        "law": preferred.name if preferred else None,
+        "laws": _laws(candidates),
         "data_points": points,
         "verdict": verdict.kind,
         "verdict_in_words": verdict.words,
-        "interpretation": f"{verdict.words}; {sentence}",
+        "interpretation": "; ".join(parts),
     }
 
 
-def _laws(sizes: np.ndarray, losses: np.ndarray) -> tuple[list[dict[str, Any]], str]:
-    """The candidate laws as a table, and which of them AICc and the extrapolation prefer."""
-    candidates = compare_laws(sizes, losses)
-    table = [
+def _fit_results(fit: CurveFit) -> dict[str, Any]:
+    """alpha with both intervals: alpha_low, alpha_high over seeds and days where `covers` says so, *_seeds over
+    seeds."""
+    law, found = fit.law, fit.exponent
+    told = asdict(fit.shown()) | {
+        "alpha_low_seeds": law.alpha_low,
+        "alpha_high_seeds": law.alpha_high,
+        "p_value_seeds": law.p_value,
+        "p_value_adjusted": fit.adjusted_p,
+        "smallest_exponent_of_interest": exponent_of(SMALLEST_EFFECT),
+        "smallest_detectable_exponent": None,
+    }
+    if found is None:
+        return told
+    alpha = found.alpha
+    return told | {
+        "smallest_detectable_exponent": alpha.detectable(),
+        "standard_error": alpha.standard_error,
+        "standard_error_parts": {"seeds": alpha.seeds, "misfit": alpha.misfit, "days": alpha.days},
+        "degrees_of_freedom": alpha.degrees,
+        "block_length": alpha.block_length,
+        "alpha_by_seed": found.by_seed,
+        "equal_noise_p": found.equal_noise_p,
+        "years": None if fit.years is None else _years_table(fit.years),
+    }
+
+
+def _years_table(years: YearlyExponents) -> dict[str, Any]:
+    rows = [{name: _plain(value) for name, value in row.items()} for row in years.table.to_dict("records")]
+    told = {name: getattr(years, name) for name in ("mean", "low", "high", "p_value", "spread")}
+    return told | {"by_year": rows}
+
+
+def _power(fit: CurveFit) -> list[str]:
+    if fit.exponent is None:
+        return []
+    detectable = fit.exponent.alpha.detectable()
+    return [f"this design would have seen an exponent of {detectable:.4f} or more in 80 % of repetitions"]
+
+
+def _years(fit: CurveFit) -> list[str]:
+    if (years := fit.years) is None:
+        return []
+    return [
+        f"over {len(years.table)} test years taken as a sample of many the mean exponent is {years.mean:.4f} "
+        f"({years.low:.4f} to {years.high:.4f}), and years differ by {years.spread:.4f} beyond their own errors"
+    ]
+
+
+def _laws(candidates: list[Candidate]) -> list[dict[str, Any]]:
+    """The candidate laws as a table."""
+    return [
         {
             "law": one.name,
             "unknowns": one.unknowns,
@@ -81,7 +135,6 @@ def _laws(sizes: np.ndarray, losses: np.ndarray) -> tuple[list[dict[str, Any]], 
         }
         for one in candidates
     ]
-    return table, choice_words(candidates)
 
 
 def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
@@ -116,8 +169,8 @@ def generate_experiment_summary_report(
     results: from load_experiment_results or name_experiments, whose other versions of code and data are listed at the
     end. reports: from generate_scaling_report, one per experiment; made here where they are not given. faults: what
     the ledger set aside.
-    p-values of alpha = 0 are adjusted for the number of curves (Holm 1979), so that one curve in twenty is not called
-    a law by chance.
+    Verdicts follow p-values of alpha = 0 adjusted for the number of curves (Holm 1979; fits_of), so that one curve in
+    twenty is not called a law by chance.
     """
     runs, results = results, shown(results)
     names = sorted(results["experiment"].unique()) if len(results) else []
@@ -127,12 +180,12 @@ def generate_experiment_summary_report(
         return "\n".join(nothing + (aside if faults else []))
     made = reports or [generate_scaling_report(results, name) for name in names]
     told = {report["experiment"]: report for report in made}
-    adjusted = holm({name: told[name]["fit_results"]["p_value"] for name in names if told[name]["fit_results"]})
-    rows = [_summary_row(results, name, told[name], adjusted.get(name)) for name in names]
+    rows = [_summary_row(results, name, told[name]) for name in names]
     parts = ["# Experiments", "", *(aside if faults else []), _table(rows), ""]
     parts += [
-        "p: of alpha = 0, adjusted over the fitted curves by Holm's method. Intervals: 95 %, of each curve alone; "
-        "they cover seeds and lack of fit, not the choice of the test period.",
+        "Intervals: 95 %, of each curve alone, over seeds, misfit and test days; where the losses per day were not "
+        "kept, over seeds only, and the curve is not judged. p: of alpha = 0, adjusted over the judged curves by "
+        "Holm's method.",
         "",
     ]
     grids = list(skill_grids(runs))
@@ -152,9 +205,10 @@ def generate_experiment_summary_report(
 
 
 def alpha_text(fit: dict[str, Any] | PowerLaw) -> str:
-    """'0.0123 (0.0100 to 0.0150)'."""
+    """'0.0123 (0.0100 to 0.0150)', and where the interval leaves out the days ', seeds only'."""
     told = asdict(fit) if isinstance(fit, PowerLaw) else fit
-    return f"{told['alpha']:.4f} ({told['alpha_low']:.4f} to {told['alpha_high']:.4f})"
+    beside = ", seeds only" if told["covers"] == "seeds" else ""
+    return f"{told['alpha']:.4f} ({told['alpha_low']:.4f} to {told['alpha_high']:.4f}{beside})"
 
 
 def select_experiment(results: pd.DataFrame, experiment: str) -> pd.DataFrame:
@@ -172,7 +226,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any], adjusted: float | None) -> dict[str, object]:
+def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any]) -> dict[str, object]:
     summary, fit = summarize_experiment(results, name), report["fit_results"]
     return {
         "experiment": name,
@@ -180,7 +234,7 @@ def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any], adjus
         "sizes": summary["sizes"],
         "alpha (95 % interval)": alpha_text(fit) if fit else "-",
         "R²": f"{fit['r_squared']:.2f}" if fit else "-",
-        "p": f"{adjusted:.3g}" if adjusted is not None else "-",
+        "p": f"{fit['p_value_adjusted']:.3g}" if fit and fit["p_value_adjusted"] is not None else "-",
         "verdict": report["verdict"],
         "mean skill": f"{summary['mean_test_skill']:+.4f}",
         "collapsed": summary["collapsed_runs"],

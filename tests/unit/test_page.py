@@ -158,7 +158,7 @@ def test_a_browser_draws_every_chart_and_reports_no_error(text: str, results: Re
 
 
 def test_the_page_says_which_runs_an_isoflop_profile_lacks(text: str) -> None:
-    assert re.search(r"needs 3 sizes at each of 2 levels .* missing are runs .* budget=\d+K train.epochs=\d+", text)
+    assert re.search(r"needs 4 sizes at each of 3 levels .* missing are runs .* budget=\d+K train.epochs=\d+", text)
 
 
 def test_curves_are_scikit_learn_s_and_short() -> None:

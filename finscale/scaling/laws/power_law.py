@@ -19,7 +19,10 @@ _EQUAL = 1e-12  # log errors within this of each other are equal
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """error = coefficient * params ** -alpha, with the interval of alpha over seeds and the p-value of alpha = 0."""
+    """error = coefficient * params ** -alpha, with the interval of alpha and the p-value of alpha = 0.
+
+    covers: what the interval is over; seeds alone, unless the losses per day were at hand (scaling/fits.py).
+    """
 
     alpha: float
     alpha_low: float
@@ -28,6 +31,7 @@ class PowerLaw:
     r_squared: float
     p_value: float
     points: int
+    covers: str = "seeds"
 
     def __call__(self, params: np.ndarray) -> np.ndarray:
         return np.asarray(self.coefficient * params**-self.alpha)
