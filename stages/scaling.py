@@ -8,6 +8,7 @@ Writes metrics/scaling.json        the fit of today's axes and settings with its
        plots/scaling_curve.png     the figure in README; .svg the same for print
        plots/scaling/              the other figures that the ledger can carry
        reports/scaling.json        SPEC 11's report of every experiment, today's axes first
+       reports/data_laws.json      L(N, D), repetitions and the compute optimum, over curves that differ in windows
        reports/experiments.md      all experiments in words and tables
        results/all_results.csv     one row per run with the fit of its curve
 Why    the question of the study, answered from everything that has been run so far.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tabulate import tabulate
 
 from finscale.cli import run
 from finscale.config import AssetTier, Block, FeatureTier, Horizon, Quality, Source, Task, Timescale, load_params
@@ -26,12 +28,14 @@ from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.scaling.curves import curve_of, shown
 from finscale.scaling.daily import FOLDER as DAILY
+from finscale.scaling.data_laws import data_laws, law_words
 from finscale.scaling.fits import CurveFit, fits_of
 from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import Ledger, open_ledger
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
 from finscale.scaling.results import export_results_csv, name_experiments
+from finscale.scaling.rivals import differences_from_rivals, rival_rows
 from finscale.scaling.schema import SINGLE
 from finscale.scaling.settings import Settings, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
@@ -44,6 +48,7 @@ FIGURE = Path("plots/scaling_curve.png")
 PRINT_FIGURE = Path("plots/scaling_curve.svg")
 FIGURES = Path("plots/scaling")
 REPORTS = Path("reports/scaling.json")
+DATA_LAWS = Path("reports/data_laws.json")
 SUMMARY = Path("reports/experiments.md")
 ALL_RESULTS = Path("results/all_results.csv")
 
@@ -119,10 +124,17 @@ def write_tables(
     fits: Mapping[str, CurveFit],
 ) -> None:
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, ledger.faults))
+    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, ledger.faults) + _rivals(runs))
     write_csv(ALL_RESULTS, export_results_csv(shown(runs), {name: one.shown() for name, one in fits.items()}))
     points = ["params_total", "test_loss", "budget", "seed"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
+
+
+def _rivals(runs: pd.DataFrame) -> str:
+    """The section of differences from rivals; nothing where no run has losses per day."""
+    rows = rival_rows(differences_from_rivals(runs, DAILY))
+    table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+    return f"\n## Against rivals on paired days\n\n{table}\n" if rows else ""
 
 
 def main() -> None:
@@ -136,12 +148,16 @@ def main() -> None:
     today = reports[0] if len(study) else None
     title = params.title(curve.differs)
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
+    laws = data_laws(ledger.rows, known)
+    write_json(DATA_LAWS, laws)
     write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
     write_tables(runs, reports, study, ledger, fits)
     draw_curve(study, today, title, fits.get(curve.name))
-    draw_gallery(runs, curve.name, FIGURES, by_compute)
+    draw_gallery(runs, curve.name, FIGURES, by_compute, DAILY)
     for fault in ledger.faults:
         print(f"scaling: set aside: {fault}")
+    for law in laws:
+        print(f"scaling: {law_words(law)}")
     print(f"scaling: {len(study)} runs of {title}; {told['verdict']}")
 
 

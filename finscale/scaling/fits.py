@@ -35,6 +35,7 @@ class CurveFit:
     exponent: Exponent | None = None
     adjusted_p: float | None = None
     years: YearlyExponents | None = None
+    refused: str = ""
 
     def shown(self) -> PowerLaw:
         """The law with the widest interval that there is: over seeds and days where possible."""
@@ -59,12 +60,15 @@ def fits_of(results: pd.DataFrame, folder: Path, metric: str = "test_loss") -> d
     return {name: replace(one, adjusted_p=adjusted.get(name)) for name, one in found.items()}
 
 
-def paired_runs(rows: pd.DataFrame, folder: Path, cells: np.ndarray, column: str = "model") -> Runs | None:
+def paired_runs(
+    rows: pd.DataFrame, folder: Path, cells: np.ndarray, column: str = "model", same_training: bool = True
+) -> Runs | None:
     """The losses per day of these ledger rows on the days that all of them share; None where a run has none.
 
     rows: with key, seed, horizon, test_loss and test_rows. cells: (n,), see contrast.Runs. column: of the daily losses,
-    a baseline's name for a baseline. Raises InputError naming both keys where two runs were tested on other days, other
-    rows or other labels.
+    a baseline's name for a baseline. same_training: all were trained on the same rows, so that their base rates agree;
+    where features or windows differ they do not, and nothing tells labels apart. Raises InputError naming both keys
+    where two runs were tested on other days, other rows or other labels.
     """
     paths = [daily_path(folder, key) for key in rows["key"]]
     if not paths or not all(path.exists() for path in paths):
@@ -74,15 +78,20 @@ def paired_runs(rows: pd.DataFrame, folder: Path, cells: np.ndarray, column: str
         return None
     keys = rows["key"].tolist()
     for key, one in zip(keys[1:], losses[1:], strict=True):
-        _same_days(keys[0], losses[0], key, one)
+        _same_days(keys[0], losses[0], key, one, same_training)
     horizon = str(rows["horizon"].iloc[0])
     return Runs(
         daily=np.stack([one[column].to_numpy(float) for one in losses]),
         cells=np.asarray(cells),
         seeds=rows["seed"].to_numpy(),
-        horizon_days=horizon_sessions("weekly" if horizon == "weekly" else int(horizon)),  # type: ignore[arg-type]
+        horizon_days=sessions_of(horizon),
         rows=losses[0]["rows"].to_numpy(float),
     )
+
+
+def sessions_of(horizon: str) -> int:
+    """horizon_sessions of the ledger's text."""
+    return horizon_sessions("weekly") if horizon == "weekly" else int(horizon)
 
 
 def days_years(rows: pd.DataFrame, folder: Path) -> np.ndarray:
@@ -94,7 +103,10 @@ def days_years(rows: pd.DataFrame, folder: Path) -> np.ndarray:
 def _fit(rows: pd.DataFrame, folder: Path, metric: str) -> CurveFit:
     sizes = rows["params"].to_numpy(float)
     law = fit_with_interval(sizes, rows[metric].to_numpy(float))
-    runs = paired_runs(rows, folder, sizes) if metric == "test_loss" else None
+    try:
+        runs = paired_runs(rows, folder, sizes) if metric == "test_loss" else None
+    except InputError as error:  # of this curve alone: the others are still reported
+        return CurveFit(law, refused=str(error))
     if runs is None:
         return CurveFit(law)
     years = None
@@ -104,7 +116,7 @@ def _fit(rows: pd.DataFrame, folder: Path, metric: str) -> CurveFit:
     return CurveFit(law, exponent(sizes, runs), years=years)
 
 
-def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame) -> None:
+def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame, same_training: bool) -> None:
     """Raises InputError unless both runs were tested on the same rows of the same days, and by the same labels.
 
     The loss of the base rate tells labels: it knows nothing else, and the rate is that of the same training rows.
@@ -116,7 +128,7 @@ def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame)
         raise InputError(f"{both} were tested on different days ({len(apart)}, first {first}): they share no interval")
     if (one["rows"].to_numpy() != other["rows"].to_numpy()).any():
         raise InputError(f"{both} were tested on different rows of the same days: they share no interval")
-    if "base_rate" in one and "base_rate" in other:
+    if same_training and "base_rate" in one and "base_rate" in other:
         apart = np.abs(one["base_rate"].to_numpy(float) - other["base_rate"].to_numpy(float))
         if (apart > _ROUNDING).any():
             day = one["date"].iloc[int(apart.argmax())]

@@ -27,6 +27,7 @@ _OTHERS = (
     "A curve holds one version of each. Shown above is the one with most sizes, of equals the newest; these are in the "
     "ledger as well, and on no curve."
 )
+_UNEVEN = 0.05  # Bartlett p-values below this are mentioned
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
 
 
@@ -57,10 +58,10 @@ def generate_scaling_report(
     fit = fit or CurveFit(law)
     misfit = lack_of_fit(sizes, losses)
     found = fit.exponent
-    verdict = not_judged(law) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
+    verdict = not_judged(law, fit.refused) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
     candidates = compare_laws(sizes, losses)
     preferred = winner(candidates)
-    parts = [verdict.words, *_power(fit), *_years(fit), choice_words(candidates)]
+    parts = [verdict.words, *_power(fit), *_checks(fit), *_years(fit), choice_words(candidates)]
     return told | {
         "fit_results": _fit_results(fit) | {"lack_of_fit_p": misfit},
         "law": preferred.name if preferred else None,
@@ -110,6 +111,18 @@ def _power(fit: CurveFit) -> list[str]:
         return []
     detectable = fit.exponent.alpha.detectable()
     return [f"this design would have seen an exponent of {detectable:.4f} or more in 80 % of repetitions"]
+
+
+def _checks(fit: CurveFit) -> list[str]:
+    """Slope per seed, and noise that differs by size: the interval allows for both, a reader wants to know."""
+    if (found := fit.exponent) is None:
+        return []
+    slopes = ", ".join(f"{slope:.4f}" for slope in found.by_seed.values())
+    uneven = found.equal_noise_p is not None and found.equal_noise_p < _UNEVEN
+    return [
+        *([f"exponent of each seed alone: {slopes}"] if len(found.by_seed) > 1 else []),
+        *([f"noise differs by size (Bartlett p = {found.equal_noise_p:.2g})"] if uneven else []),
+    ]
 
 
 def _years(fit: CurveFit) -> list[str]:

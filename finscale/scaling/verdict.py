@@ -75,13 +75,17 @@ def judge(
     return Verdict(kind, f"{kind}: {words}; {per_tenfold(alpha.low, alpha.high)}{doubt}")
 
 
-def not_judged(law: PowerLaw) -> Verdict:
-    """What can be said of runs whose losses per day were not kept: the interval of seeds, and that it is no verdict."""
+def not_judged(law: PowerLaw, refused: str = "") -> Verdict:
+    """What can be said of runs without losses per day: the interval of seeds, and that it is no verdict.
+
+    refused: why those that are there could not be joined.
+    """
     interval = f"{law.alpha:.4f} ({law.alpha_low:.4f} to {law.alpha_high:.4f})"
+    why = refused or "losses per day were not kept for every run (run them again and `make collect`)"
     return Verdict(
         "not judged",
         f"not judged: the exponent is {interval} over seeds only, which leaves out the test days that all runs share: "
-        "losses per day were not kept for every run (run them again and `make collect`)",
+        f"{why}",
     )
 
 

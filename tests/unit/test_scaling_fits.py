@@ -8,9 +8,11 @@ import pytest
 
 from finscale.errors import InputError
 from finscale.scaling.daily import daily_path
+from finscale.scaling.data_laws import data_laws, law_words
 from finscale.scaling.fits import fits_of, paired_runs
 from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
+from finscale.scaling.rivals import differences_from_rivals, rival_rows
 from tests.planted_days import write_days
 
 PILOT = "bundled-Aa-daily-a20-threshold_1pct-h5"
@@ -111,3 +113,58 @@ def test_a_walk_forward_ladder_has_an_exponent_per_year_and_a_mean(pilot: pd.Dat
     assert [one["year"] for one in years["by_year"]] == list(range(2013, 2019))
     assert years["low"] < 0.02 < years["high"]
     assert "6 test years taken as a sample of many" in report["interpretation"]
+
+
+def test_a_curve_whose_days_cannot_be_joined_says_so_and_the_others_are_judged(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    good, bad = with_losses(pilot, 0.05, "good"), with_losses(pilot, 0.05, "badly")
+    for rows in (good, bad):
+        write_days(tmp_path, rows)
+    path = daily_path(tmp_path, bad["key"].iloc[0])
+    losses = pd.read_parquet(path)
+    losses.assign(date=losses["date"] + pd.Timedelta(days=1)).to_parquet(path)
+    both = pd.concat([good, bad])
+    fits = fits_of(both, tmp_path)
+    assert generate_scaling_report(both, "good", fit=fits["good"])["verdict"] == "scaling"
+    words = generate_scaling_report(both, "badly", fit=fits["badly"])["verdict_in_words"]
+    assert "not judged" in words
+    assert "were tested on different days" in words
+
+
+def test_rivals_are_compared_on_paired_days_and_adjusted_for_their_number(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    rows = pilot[pilot["budget"] == "10K"].assign(volatility_loss=lambda p: p["base_rate_loss"] * 0.95)
+    rows = rows.assign(test_loss=rows["base_rate_loss"] * [0.900, 0.901, 0.899])
+    write_days(tmp_path, rows)
+    found = {one.rival: one for one in differences_from_rivals(rows, tmp_path)}
+    assert set(found) == {"the base rate", "GARCH", "CatBoost"}
+    assert found["GARCH"].difference == pytest.approx(np.log(0.9 / 0.95), abs=1e-3)
+    assert found["GARCH"].low < found["GARCH"].difference < found["GARCH"].high < 0
+    assert max(one.adjusted_p for one in found.values()) >= max(one.p_value for one in found.values())
+    words = {row["rival"]: row["the model is"] for row in rival_rows(list(found.values()))}
+    assert words["GARCH"] == "better"
+    assert differences_from_rivals(rows, tmp_path / "nowhere") == []
+
+
+def test_curves_that_differ_in_windows_alone_are_one_law_of_both(pilot: pd.DataFrame) -> None:
+    """Three lengths of history as a setting: E, alpha and beta come back, and the corner is foretold."""
+    columns = ["experiment", "market", "variant", "differs", "params", "val_loss", "accuracy"]
+    plain, parts, known = {"dataset.history": 16, "train.epochs": 30}, [], {}
+    for years, windows in ((4, 2_000), (8, 8_000), (16, 32_000)):
+        law = 0.5 + 2.0 * pilot["params_total"] ** -0.35 + 3.0 * windows**-0.4
+        known[f"h{years}"] = plain | {"dataset.history": years}
+        parts.append(
+            pilot.assign(
+                test_loss=law * np.exp(np.random.default_rng(years).normal(scale=1e-4, size=len(pilot))),
+                train_windows=windows, windows_seen=10 * windows, settings=f"h{years}",
+                key=[f"{years}-{key}" for key in pilot["key"]],
+            )
+        )  # fmt: skip
+    (told,) = data_laws(pd.concat(parts).drop(columns=columns), known | {"plain": plain})
+    assert told["windows"] == [2_000, 8_000, 32_000]
+    assert told["law"]["status"] == "converged"
+    assert told["law"]["irreducible"] == pytest.approx(0.5, rel=0.02)
+    assert told["law"]["exponents"] == pytest.approx((0.35, 0.4), rel=0.1)
+    assert abs(told["held_out"]["error"]) < 0.002
+    assert "exponents 0.3" in law_words(told)
+    assert data_laws(parts[0].drop(columns=columns), known | {"plain": plain}) == []
