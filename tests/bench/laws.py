@@ -1,7 +1,7 @@
 """laws: what the fits cost, and how often their intervals hold
 
     OMP_NUM_THREADS=1 python -m tests.bench.laws               # the fits: time and coverage
-    OMP_NUM_THREADS=1 python -m tests.bench.laws coverage      # the exponent's interval, 4 minutes
+    OMP_NUM_THREADS=1 python -m tests.bench.laws coverage      # the exponent's interval, 10 minutes
 
 Reads ../shared/data/chinchilla (the published points; the first table is left out where they are absent).
 """
