@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
+from finscale.pages.experiments import generate_experiment_summary_report
 from finscale.scaling.daily import daily_path
 from finscale.scaling.data_laws import data_laws, law_words
 from finscale.scaling.fits import fits_of, paired_runs
-from finscale.scaling.report import generate_experiment_summary_report, generate_scaling_report
+from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
 from finscale.scaling.rivals import differences_from_rivals, rival_rows
 from tests.planted_days import write_days
