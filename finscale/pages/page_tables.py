@@ -16,8 +16,9 @@ def verdict(report: dict[str, Any] | None) -> dict[str, Any]:
         return {"kind": "undecidable", "words": report["interpretation"] if report else nothing, "facts": []}
     fit, points = report["fit_results"], report["data_points"]
     sizes = {point["params"] for point in points}
+    interval = f"95 % over {fit['covers']}: {fit['alpha_low']:.4f} to {fit['alpha_high']:.4f}"
     facts = {
-        f"exponent α (95 % over {fit['covers']}: {fit['alpha_low']:.4f} to {fit['alpha_high']:.4f})": f"{fit['alpha']:.4f}",
+        f"exponent α ({interval})": f"{fit['alpha']:.4f}",
         "smallest exponent of interest (1 % per tenfold)": f"{fit['smallest_exponent_of_interest']:.4f}",
         "smallest exponent this design detects (80 % power)": _figure(fit["smallest_detectable_exponent"]),
         f"runs of {len(sizes)} sizes, {min(sizes):,} to {max(sizes):,} parameters": str(len(points)),
