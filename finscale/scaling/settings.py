@@ -42,8 +42,8 @@ NOT_SETTINGS = (
     *AXES,
     "evaluation",  # the column `scheme`
     "baselines", "evaluate", "compare", "trade", "meta",  # they measure and draw what is there
-    "data.directory",  # a place; the column `data` has the hash of what lay there
-    "dataset.min_rows", "dataset.min_positives",  # they refuse a run, and change none
+    "data.directory", "data.vintage",  # a place and a day; the column `data` has the hash of what came from there
+    "data.accepted", "dataset.min_rows", "dataset.min_positives",  # they refuse a run, and change none
     "train.checkpoint", "train.thermal", "train.tracking",  # as in finscale/training/run.py
     # How the same sums are computed. Large models need them set otherwise than small ones on the same curve.
     "train.device", "train.threads", "train.micro_batch", "train.recompute", "train.compile",
