@@ -3,17 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip install --quiet --progress-bar off
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install repro check test test-slow doctor transfer bench gpu controls pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install install-dev repro check test test-slow doctor pins transfer bench gpu controls pilot phase collect show dictionary backup verify-backup push pull
 
+# What a run needs; and, on top of it in the same environment, what tests and checks need.
 install: $(INSTALLED)
-$(INSTALLED): requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+$(INSTALLED): requirements.txt constraints-cuda.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.txt
+	$(PIP) -r requirements.txt
+	@touch $@
+
+install-dev: $(INSTALLED_DEV)
+$(INSTALLED_DEV): requirements-dev.txt requirements-tracking.txt $(INSTALLED)
+	$(PIP) -r requirements-dev.txt
 	@touch $@
 
 # Where nothing had to run, `report` has not printed its screen: show the stored one.
@@ -22,7 +30,7 @@ repro: install
 	$(BIN)/dvc repro
 	@[ reports/summary.txt -nt $(VENV)/.repro-started ] || cat reports/summary.txt
 
-check: install
+check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -30,17 +38,21 @@ check: install
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder # the pipeline's few long tests first
 
-test-slow: install
+test-slow: install-dev
 	$(BIN)/python -m pytest -m slow
 
 doctor: install
 	@$(BIN)/python -m study.doctor
 
+# Does every pin install on every platform and Python? Asks the package registry; the table goes to docs/install.md.
+pins: install
+	$(BIN)/python -m study.pins
+
 transfer: install
 	$(BIN)/python -m study.transfer --seeds 0 1
 	$(BIN)/python -m study.transfer_report
 
-bench: install
+bench: install-dev
 	$(BIN)/python -m tests.bench.sources
 	$(BIN)/python -m tests.bench.features
 	$(BIN)/python -m tests.bench.evaluation
@@ -49,7 +61,7 @@ bench: install
 
 # make gpu PACK=DIR: tests, bench and a pack on CUDA, each with its time limit (docs/gpu.md).
 GPU_OUT ?= gpu-results
-gpu: install
+gpu: install-dev
 	$(BIN)/python -m tests.gpu.run $(GPU_OUT) $(if $(PACK),--pack $(PACK))
 
 # Planted markets through every stage; a row that results/controls.csv holds is not measured again.

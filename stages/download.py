@@ -58,7 +58,7 @@ def with_join_note(found: list[Fetched]) -> list[Fetched]:
 
 def main() -> None:
     params = load_params(Params)
-    store = RawStore(store_folder(os.environ))
+    store = RawStore(store_folder(os.environ), params.data.vintage)
     found = with_join_note(fetch(params.source, params.assets, params.quality, params.data.expanded(), store))
     for one in found:
         write_parquet(RAW / f"{one.wanted.name}.parquet", one.frame)

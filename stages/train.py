@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from finscale.cli import run
-from finscale.config import format_budget, load_params
+from finscale.config import Axes, check_unchanged, format_budget, load_params
 from finscale.data.folds import StoredFold, read_folds, remove_others
 from finscale.imports import import_closure, read_sources
 from finscale.search.tuned import Tuned, load_tuned
@@ -38,8 +38,12 @@ from stages.paths import DEVELOPMENT, FOLDS, LOG, MODEL, TUNED, WEIGHTS
 RUNTIME = Path("models/runtime.json")
 
 
-class Params(RunSettings):
-    """The settings of a run: they are all that this stage reads."""
+# Axes that made the rows: they are told in the log, and a run's key has the rows' hash.
+IN_DATA = ("source", "assets", "quality", "timescale", "tier", "horizon")
+
+
+class Params(Axes, RunSettings):
+    """The settings of a run, and the axes that its log tells."""
 
 
 def apply_tuned(params: Params) -> tuple[Params, Tuned | None]:
@@ -53,7 +57,7 @@ def apply_tuned(params: Params) -> tuple[Params, Tuned | None]:
 
 def key_of(params: Params, tuned: Tuned | None, development: Path) -> str:
     """The key of a fold's run: hash of all that decides its result."""
-    settings = params.model_dump(exclude={"train": NO_RESULT})
+    settings = params.model_dump(exclude={"train": NO_RESULT} | dict.fromkeys(IN_DATA, True))
     if tuned:
         settings["shape"] = asdict(tuned.shape)
     code = import_closure("stages.train", read_sources())
@@ -75,6 +79,7 @@ def run_of(params: Params, tuned: Tuned | None, fold: StoredFold) -> Run:
 
 def finish(runs: list[Run], folds: list[StoredFold], done: list[Trained]) -> None:
     """Write what was measured over all folds; remove saved states, and what an earlier run with more folds left."""
+    check_unchanged()  # while there is still a state to go on from
     seconds, windows = sum(one.seconds for one in done), sum(one.windows_seen for one in done)
     together = Trained("", windows, seconds, sum(one.thermal_pauses for one in done), done[-1].use)
     write_json(RUNTIME, together.measured() | {"processor": platform.machine(), "system": platform.system()})

@@ -1,6 +1,6 @@
 """validate: data/raw -> a verdict, or one clear error
 
-Reads  data/raw/*.parquet, data/raw/manifest.csv
+Reads  data/raw/*.parquet, data/raw/manifest.csv; of params.yaml the days that data.accepted names
 Writes metrics/validate.json   per series: its kind, rows, first and last day, warnings
        reports/validation.md   every finding with its dates, and what each rule means
        reports/validation.json the same for machines: series, rule, severity, where, remedy
@@ -12,26 +12,41 @@ from pathlib import Path
 import pandas as pd
 
 from finscale.cli import run
+from finscale.config import Block, load_params
+from finscale.data.agreement import TOGETHER, validate_together
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
 from finscale.pages.render import render
+from finscale.sources.config import DataConfig
 from finscale.storage import read_parquet, write_json, write_text
 from stages.paths import RAW, VALIDATED
 
 REPORT = Path("reports/validation.md")
 FINDINGS = Path("reports/validation.json")
+_ANEW = "these answers are stored: set data.vintage to the day of today, and the servers are asked anew"
 
 
-def stop_on_errors(findings: list[Finding]) -> None:
-    errors = [f"{RAW / finding.series}.parquet: {finding}" for finding in findings if finding.rule.severity == "error"]
+class Params(Block):
+    data: DataConfig
+
+
+def stop_on_errors(findings: list[Finding], origins: dict[str, str], live: bool = False) -> None:
+    """origins: {series: the file to look into}."""
+    errors = [f"{origins[finding.series]}: {finding}" for finding in findings if finding.rule.severity == "error"]
     if errors:
-        raise InputError("\n".join(errors))
+        raise InputError("\n".join([*errors, *([_ANEW] if live else [])]))
+
+
+def files(manifest: pd.DataFrame) -> dict[str, str]:
+    """The user's own file of each series, or the one in data/raw where there is none."""
+    own = manifest["origin"].where(manifest["source"] == "directory", f"{RAW}/" + manifest["series"] + ".parquet")
+    return dict(zip(manifest["series"], own, strict=True))
 
 
 def as_markdown(manifest: pd.DataFrame, findings: list[Finding]) -> str:
     rules = [
         {"rule": rule.name, "severity": rule.severity, "series": ", ".join(rule.kinds), "what to do": rule.remedy}
-        for rule in RULES
+        for rule in (*RULES, *TOGETHER)
     ]
     series = manifest.to_dict("records")
     return render("validation.md.j2", series=series, findings=findings, rules=rules)
@@ -59,16 +74,20 @@ def as_records(findings: list[Finding]) -> list[dict[str, object]]:
 
 
 def main() -> None:
+    accepted = load_params(Params).data.accepted
     manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
-    findings = [
-        finding
-        for name, kind in zip(manifest["series"], manifest["kind"], strict=True)
-        for finding in validate(name, kind, read_parquet(RAW / f"{name}.parquet"))
-    ]
-    stop_on_errors(findings)
+    kinds = dict(zip(manifest["series"], manifest["kind"], strict=True))
+    series = {name: (kind, read_parquet(RAW / f"{name}.parquet")) for name, kind in kinds.items()}
+    alone = [one for name, about in series.items() for one in validate(name, *about, accepted.get(name, []))]
+    stop_on_errors(alone, files(manifest), (manifest["source"] == "live").any())
+    together = validate_together(series)
+    stop_on_errors(together, files(manifest))
+    findings = alone + together
     write_json(VALIDATED, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
+    for finding in together:
+        print(f"validate: warning: {finding}")
     print(f"validate: {len(manifest)} series pass, {len(findings)} warnings (see {REPORT})")
 
 

@@ -21,7 +21,7 @@ from dvc.repo import Repo
 
 from finscale.cli import run
 from finscale.errors import InputError
-from finscale.sources.inputs import MANIFEST, store_folder
+from finscale.sources.inputs import MANIFEST, place_of, store_folder
 from finscale.sources.store import RawStore
 from finscale.storage import md5_of, write_atomically, write_csv
 from study.remote import check_mounted, remote_folder
@@ -34,12 +34,13 @@ def copy_store(source: RawStore, target: RawStore) -> None:
     if problems := source.damaged():
         raise InputError("the raw store itself is damaged, nothing was copied:\n" + "\n".join(problems))
     wanted, held = source.manifest(), target.manifest()
-    for row in wanted.itertuples():
-        path = Path(str(row.source), str(row.series), f"{row.first}_{row.last}.parquet")
-        if not ((target.root / path).exists() and md5_of(target.root / path) == row.md5):
-            write_atomically(target.root / path, partial(shutil.copyfile, source.root / path))
-    if len(new := wanted[~wanted["md5"].isin(held["md5"])]):
-        write_csv(target.root / MANIFEST, pd.concat([held, new]) if len(held) else new)
+    for row in wanted.to_dict("records"):
+        there, here = (store.root / place_of(store.root, row) for store in (target, source))
+        if not (there.exists() and md5_of(there) == row["md5"]):
+            write_atomically(there, partial(shutil.copyfile, here))
+    together = pd.concat([held, wanted]) if len(held) else wanted
+    if len(together := together.drop_duplicates()) > len(held):
+        write_csv(target.root / MANIFEST, together)
 
 
 def objects() -> Iterator[tuple[str, str]]:
@@ -65,7 +66,8 @@ def damaged(folder: Path) -> list[str]:
         elif md5_of(path) != md5.removesuffix(".dir"):
             problems.append(f"{name}: damaged ({path})")
     backed_up, kept = RawStore(folder / RAW_STORE), RawStore(store_folder(os.environ)).manifest()
-    absent = kept[~kept["md5"].isin(backed_up.manifest()["md5"])]
+    absent = kept.merge(backed_up.manifest(), how="left", indicator=True)
+    absent = absent[absent["_merge"] == "left_only"]
     problems += [
         f"raw store: {row.source}/{row.series} {row.first} to {row.last}: missing" for row in absent.itertuples()
     ]

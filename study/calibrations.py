@@ -1,7 +1,8 @@
 """calibrations: predictions of finished runs -> what each calibration method makes of every size
 
 Reads  refs/exps (DVC's finished experiments), their results and their predictions in the DVC cache
-Writes results/calibrations.csv  a row per run: axes, counted parameters, test loss with each method, and baselines'
+Writes results/calibrations.csv  a row per run: curve, code, axes, counted parameters, test loss with each method, and
+                                 baselines'
 Why    a run is judged with one calibration, set beforehand. Where the days that calibrate were unlike the days that
        test, every size gets the loss of that calibration, and a curve is flat for a reason that has nothing to do with
        size. The predictions hold all methods side by side, so that no run has to be repeated to see it; shrinkage,
@@ -12,10 +13,9 @@ Why    a run is judged with one calibration, set beforehand. Where the days that
 
 import argparse
 import io
-import json
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.special import logit
 from tabulate import tabulate
@@ -25,27 +25,55 @@ from finscale.config import is_binary
 from finscale.errors import InputError
 from finscale.evaluation.calibration import METHODS, fit_shrinkage, probabilities
 from finscale.evaluation.metrics import log_loss_rows
-from finscale.scaling.laws.power_law import MIN_SIZES, fit_with_interval, lack_of_fit
+from finscale.scaling.curves import name_runs, versions
+from finscale.scaling.fits import sessions_of
+from finscale.scaling.laws.contrast import Runs
+from finscale.scaling.laws.exponent import exponent
+from finscale.scaling.laws.multiple import holm
+from finscale.scaling.laws.power_law import MIN_SIZES
+from finscale.scaling.ledger import AXES
+from finscale.scaling.settings import read_settings
 from finscale.scaling.verdict import judge
 from finscale.storage import write_csv
-from study.base_runs import EXPERIMENT, read_predictions
-from study.experiments import commits_of, read_commit
+from study.base_runs import read_predictions
+from study.experiments import finished
 
 TABLE = Path("results/calibrations.csv")
+SETTINGS = Path("results/settings.json")
+CURVE = ["experiment", "code", "data"]  # a curve is of one version of each
+FREE = ("calibrate.method",)
 BASELINES = ("base_rate", "persistence", "logistic", "catboost", "volatility")
 
 
-def measure(name: str, commit: str, source: str) -> dict[str, Any] | None:
-    """One run's test losses by method and baseline; None for other sources and for tasks without probabilities."""
-    told = json.loads(read_commit(commit).get(EXPERIMENT, "null"))
-    if told is None or told["axes"]["source"] != source or not is_binary(told["axes"]["task"]):
-        return None
-    predictions = with_shrinkage(pd.read_parquet(io.BytesIO(read_predictions(commit, name))))
+def measure(run_name: str, commit: str) -> pd.DataFrame:
+    """One run's losses on each test day: indexed by date, a column per method and baseline, and `rows` of the day."""
+    predictions = with_shrinkage(pd.read_parquet(io.BytesIO(read_predictions(commit, run_name))))
     test = predictions[predictions["split"] == "test"]
     columns = {method: f"calibrated_{method}" for method in METHODS} | {name: name for name in BASELINES}
     label = test["label"].to_numpy()
-    losses = {key: float(log_loss_rows(label, test[column].to_numpy()).mean()) for key, column in columns.items()}
-    return {"name": name} | told["axes"] | {"params": told["run"]["params_total"]} | losses
+    losses = pd.DataFrame({key: log_loss_rows(label, test[column].to_numpy()) for key, column in columns.items()})
+    days = losses.groupby(test["date"].to_numpy())
+    return days.mean().assign(rows=days.size())
+
+
+def mean_losses(days: pd.DataFrame) -> dict[str, float]:
+    """Over all test rows. days: of measure."""
+    return {str(name): float(np.average(days[name], weights=days["rows"])) for name in days if name != "rows"}
+
+
+def chosen(prefix: str, source: str) -> pd.DataFrame:
+    """The finished runs of that name and source as the ledger would hold them, curves named.
+
+    Settings of the calibration part no runs here: the network is the same, and every method is measured. Of each
+    curve, code, state of the data, budget and seed the newest run counts.
+    """
+    found = [one for one in finished() if not one.left_out and one.name.startswith(prefix)]
+    found = [one for one in found if one.row["source"] == source and is_binary(one.row["task"])]
+    if not found:
+        raise InputError(f"no finished experiment whose name begins with {prefix} on source {source}")
+    known = read_settings(SETTINGS) | {one.row["settings"]: one.settings for one in found}
+    rows = pd.DataFrame([one.row | {"experiment_commit": one.commit} for one in found])
+    return versions(name_runs(rows.assign(horizon=rows["horizon"].astype(str)), known, FREE))
 
 
 def with_shrinkage(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -69,16 +97,34 @@ def _shrunk(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(shrunk, rows.index)
 
 
-def verdicts(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per method: the law through all runs and what it says. runs: of one curve, at least MIN_SIZES sizes."""
-    rows, params = [], runs["params"].to_numpy()
+def verdicts(runs: pd.DataFrame, days: list[pd.DataFrame]) -> pd.DataFrame:
+    """One row per method: the law through all runs and what it says, over seeds and test days.
+
+    runs: of one curve, at least MIN_SIZES sizes. days: of measure, one per run. p-values are adjusted over the methods.
+    Raises InputError where two runs were tested on different days.
+    """
+    sizes, names = runs["params"].to_numpy(float), runs["name"].tolist()
+    for name, one in zip(names, days, strict=True):
+        if not one.index.equals(days[0].index):
+            raise InputError(f"runs {names[0]} and {name} were tested on different days: they share no interval")
+    sessions = sessions_of(str(runs["horizon"].iloc[0]))
+    found = {}
     for method in METHODS:
-        losses = runs[method].to_numpy()
-        law = fit_with_interval(params, losses)
-        interval = f"{law.alpha:.4f} ({law.alpha_low:.4f} to {law.alpha_high:.4f})"
-        verdict = judge(law, lack_of_fit=lack_of_fit(params, losses))
-        rows.append({"method": method, "mean loss": losses.mean(), "alpha": interval, "verdict": verdict.words})
-    return pd.DataFrame(rows)
+        daily = np.stack([one[method].to_numpy() for one in days])
+        of_method = Runs(daily, sizes, runs["seed"].to_numpy(), sessions, days[0]["rows"].to_numpy(float))
+        found[method] = exponent(sizes, of_method).alpha
+    adjusted = holm({method: alpha.p_value for method, alpha in found.items()})
+    return pd.DataFrame(
+        [
+            {
+                "method": method,
+                "mean loss": runs[method].mean(),
+                "alpha": f"{alpha.value:.4f} ({alpha.low:.4f} to {alpha.high:.4f})",
+                "verdict": judge(alpha, adjusted[method]).words,
+            }
+            for method, alpha in found.items()
+        ]
+    )
 
 
 def main() -> None:
@@ -86,20 +132,25 @@ def main() -> None:
     parser.add_argument("prefix", help="of the runs' names, such as P1-")
     parser.add_argument("--source", default="bundled")
     asked = parser.parse_args()
-    wanted = [(name, commit) for name, commit in commits_of() if name.startswith(asked.prefix)]
-    found = [row for name, commit in wanted if (row := measure(name, commit, asked.source))]
-    if not found:
-        raise InputError(f"no finished experiment whose name begins with {asked.prefix} on source {asked.source}")
-    runs = pd.DataFrame(found).sort_values(["task", "horizon", "tier", "params", "seed"], ignore_index=True)
-    # Repeats with another calibration have the same network, and so the same row.
-    runs = runs.drop_duplicates([column for column in runs if column != "name"])
-    write_csv(TABLE, runs)
-    means = runs.groupby(["task", "horizon", "tier", "budget"], sort=False)[[*METHODS, *BASELINES]].mean()
+    runs = chosen(asked.prefix, asked.source)
+    days = [measure(name, commit) for name, commit in zip(runs["name"], runs["experiment_commit"], strict=True)]
+    told = runs.rename(columns={"params_total": "params"})[["name", *CURVE, *AXES, "params"]]
+    table = pd.concat([told.reset_index(drop=True), pd.DataFrame([mean_losses(one) for one in days])], axis=1)
+    table = table.sort_values([*CURVE, "params", "seed"])  # the index still says which of `days` a row is
+    write_csv(TABLE, table)
+    means = table.groupby([*CURVE, "budget"], sort=False)[[*METHODS, *BASELINES]].mean()
     print(tabulate(means.reset_index(), headers="keys", floatfmt=".4f", showindex=False))
-    for curve, of_curve in runs.groupby(["task", "horizon", "tier"]):
+    for curve, of_curve in table.groupby(CURVE):
         if of_curve["params"].nunique() >= MIN_SIZES:
             print(f"\n{', '.join(map(str, curve))}: {len(of_curve)} runs")
-            print(tabulate(verdicts(of_curve), headers="keys", floatfmt=".4f", showindex=False))
+            print(
+                tabulate(
+                    verdicts(of_curve, [days[at] for at in of_curve.index]),
+                    headers="keys",
+                    floatfmt=".4f",
+                    showindex=False,
+                )
+            )
 
 
 if __name__ == "__main__":

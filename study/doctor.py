@@ -1,6 +1,6 @@
 """doctor: is this machine ready for what params.yaml asks for?
 
-Reads  params.yaml, requirements.txt, the machine
+Reads  params.yaml, the requirements files, the machine
 Why    a missing key, a full disk or a throttled processor is cheaper to find before a run than in it. Each
        line says ok, warning or error, and the remedy; only an error makes the exit status 1.
 """
@@ -30,9 +30,10 @@ from finscale.training.scratch import scratch_folder
 from finscale.training.thermal import hottest, read_machine
 from study.cost import planned, planned_folds
 from study.remote import check_mounted
+from study.requirements import read_pins
 
 PARAMS = Path("params.yaml")
-REQUIREMENTS = Path("requirements.txt")
+REQUIREMENTS, TRACKING = Path("requirements.txt"), Path("requirements-tracking.txt")
 _CHANNELS = 100  # of a large data set: what a run may need, not what this one happens to have
 _RESULTS = 2 * GIB  # data, environments of experiments, plots
 _BIG, _BIG_NEEDS = 200_000_000, 50 * 10**9  # a run of a big budget is not started with less than 50 GB in all
@@ -46,33 +47,35 @@ class Finding:
     told: str
 
 
-def check_python() -> Finding:
-    told = sys.version.split()[0]
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+    told = ".".join(map(str, version))
+    if not (3, 11) <= version[:2] <= (3, 13):
         return Finding("error", "python", f"{told}; use 3.11 to 3.13: make PYTHON=python3.12")
     return Finding("ok", "python", told)
 
 
-def check_packages(pins: list[str]) -> Finding:
-    """Every `name==version` line against what is installed."""
-    differing = [f"{name} {found} (wanted {wanted})" for name, wanted, found in _installed(pins) if found != wanted]
+def check_packages(requirements: Path) -> Finding:
+    """Every pin of a requirements file, for this machine, against what is installed."""
+    pins = [pin for pin in read_pins(requirements) if pin.marker is None or pin.marker.evaluate()]
+    installed = [(pin, _installed(pin.name)) for pin in pins]
+    wrong = [(pin, found) for pin, found in installed if not found or not pin.specifier.contains(found)]
+    differing = [f"{pin.name} {found or 'missing'} (wanted {pin.specifier})" for pin, found in wrong]
     if differing:
-        return Finding("error", "packages", f"{'; '.join(differing[:5])}: pip install -r {REQUIREMENTS}")
-    return Finding("ok", "packages", f"{len(pins)} as pinned")
+        return Finding("error", "packages", f"{'; '.join(differing[:5])}: pip install -r {requirements}")
+    return Finding("ok", "packages", f"{len(pins)} as pinned in {requirements}")
 
 
-def _installed(pins: list[str]) -> Iterator[tuple[str, str, str]]:
-    for pin in pins:
-        name, _, wanted = pin.partition("==")
-        try:
-            yield name, wanted, version(name).partition("+")[0]
-        except PackageNotFoundError:
-            yield name, wanted, "missing"
+def _installed(name: str) -> str:
+    """Without what follows a +, such as the +cpu of torch; empty where there is none."""
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return ""
 
 
-def read_pins() -> list[str]:
-    lines = (line.partition("#")[0].partition(";")[0].strip() for line in REQUIREMENTS.read_text().splitlines())
-    return [line for line in lines if "==" in line and not line.startswith("-")]
+def requirements_of(config: TrainConfig) -> Path:
+    """The mirrors' packages are asked for only where a mirror is switched on."""
+    return TRACKING if config.tracking.mlflow or config.tracking.wandb else REQUIREMENTS
 
 
 def check_device(config: TrainConfig) -> Finding:
@@ -169,9 +172,9 @@ def check_remote() -> Finding:
 def examine() -> Iterator[Finding]:
     """All checks, in order; one that stops on bad input is an error line, not the end."""
     yield check_python()
-    yield check_packages(read_pins())
     params = read_yaml(PARAMS)
     config, budget = TrainConfig.model_validate(params["train"]), parse_budget(params["budget"])
+    yield check_packages(requirements_of(config))
     memory = needed_memory(config, budget)
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     device = choose_compute(config.device, config.precision, config.threads).device

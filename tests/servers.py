@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +16,8 @@ class Answer:
     body: bytes | str
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    cut: int = 0  # bytes of the body that never arrive, although its length was announced
+    drip: float = 0.0  # seconds between two bytes
 
 
 # A service maps a path and its query to an answer.
@@ -32,6 +34,7 @@ class Running:
 def serve(service: Service) -> Iterator[Running]:
     """Run a service on a free port of this machine; `requests` lists the paths that were asked for."""
     asked: list[str] = []
+    closing = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -44,7 +47,17 @@ def serve(service: Service) -> Iterator[Running]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self._send(body[: len(body) - answer.cut], answer.drip)
+
+        def _send(self, body: bytes, drip: float) -> None:
+            if not drip:
+                self.wfile.write(body)
+                return
+            with suppress(OSError):  # whoever asked has gone
+                for byte in body:
+                    self.wfile.write(bytes([byte]))
+                    if closing.wait(drip):
+                        return
 
         def do_POST(self) -> None:
             self.do_GET()
@@ -58,6 +71,7 @@ def serve(service: Service) -> Iterator[Running]:
     try:
         yield Running(f"http://127.0.0.1:{server.server_port}", asked)
     finally:
+        closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

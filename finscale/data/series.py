@@ -54,10 +54,14 @@ def rate_3m_note(series: dict[str, tuple[Kind, pd.DataFrame]]) -> str | None:
     if "USD3MTD156N" not in series:
         return None
     libor = series["USD3MTD156N"][1].dropna()["date"].max()
+    if pd.isna(libor):
+        return None  # validation says that it has no value
     if "SOFR" not in series:
         return f"{RATE_3M}: USD3MTD156N to {libor:%Y-%m-%d}; it ends there, for lack of SOFR"
     sofr = series["SOFR"][1].dropna()
     first = sofr.loc[sofr["date"] > libor, "date"].min()
+    if pd.isna(first):
+        return f"{RATE_3M}: USD3MTD156N to {libor:%Y-%m-%d}; SOFR has no later value"
     return f"{RATE_3M}: USD3MTD156N to {libor:%Y-%m-%d}, SOFR (overnight, secured; not rescaled) from {first:%Y-%m-%d}"
 
 

@@ -3,14 +3,15 @@
 Known dirt in real files is a rule with a reason, not an exception in the code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from finscale.calendar import sessions
+from finscale.calendar import last_final_day, sessions
 from finscale.sources.tables import COLUMNS, Kind
 
 PRICES = ["open", "high", "low", "close", "adj_close"]
@@ -18,6 +19,14 @@ _TOLERANCE = 1e-6  # of the price: published bars are rounded
 _OUTLIER = 0.35  # absolute log return of a day
 _STALE_DAYS = 5  # identical bars in a row
 _SEAM = 1e-3  # of the adjustment factor: smaller steps are rounding
+_IMPOSSIBLE = 0.01  # share of days with open or close outside low to high: more is no rounding but another column
+_SPLITS = np.log([2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50])  # log ratios; 3 for 2 also happens without a split
+_AT_A_SPLIT = 0.03  # of the overnight log return, around the ratio
+_ON_THE_DAY = 0.1  # of the log return from close to close, around it
+_UNITS = np.log(3)  # a log return this large that is taken back is another unit, such as a week in cents
+_TAKEN_BACK = 20  # sessions
+_SPLIT_STEP = np.log(1.9)  # of the adjustment factor: no dividend is that large
+_AROUND = 20  # sessions before and after a split, whose median volumes are compared
 _FLAT_VIX_UNTIL = pd.Timestamp("2004-01-01")
 _LONGEST_GAP = {"economic": 10, "sentiment": 10, "trends": 7}  # days without a value
 
@@ -35,6 +44,7 @@ class Rule:
     check: Check
     remedy: str
     kinds: tuple[Kind, ...] = field(default=ALL)
+    acceptable: bool = False  # whether data.accepted can say of a day that it is real
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,14 @@ def _no_date(frame: pd.DataFrame) -> list[str]:
     return [f"row {row}" for row in frame.index[frame["date"].isna()]]
 
 
+def _future(frame: pd.DataFrame) -> list[str]:
+    return _dates(frame, frame["date"] > pd.Timestamp(last_final_day()))
+
+
+def _infinite(frame: pd.DataFrame) -> list[str]:
+    return _dates(frame, np.isinf(frame.select_dtypes("number")).any(axis=1))
+
+
 def _missing_sessions(frame: pd.DataFrame) -> list[str]:
     return [f"{date:%Y-%m-%d}" for date in _expected(frame).difference(frame["date"])]
 
@@ -84,15 +102,52 @@ def _outside_range(frame: pd.DataFrame) -> list[str]:
     return _dates(frame, above | below)
 
 
+def _often_outside_range(frame: pd.DataFrame) -> list[str]:
+    outside = _outside_range(frame)
+    return outside if len(outside) > _IMPOSSIBLE * len(frame) else []
+
+
 def _stale_bars(frame: pd.DataFrame) -> list[str]:
     same = frame[["open", "high", "low", "close"]].diff().abs().sum(axis=1) == 0
     run = same.groupby((~same).cumsum()).cumsum()
-    return _dates(frame, run == _STALE_DAYS - 1)
+    return _dates(frame, run >= _STALE_DAYS - 1)
 
 
 def _outliers(frame: pd.DataFrame) -> list[str]:
     close = frame["adj_close"] if "adj_close" in frame else frame["close"]
     return _dates(frame, np.log(close).diff().abs() > _OUTLIER)
+
+
+def _log(values: pd.Series) -> pd.Series:
+    """NaN where there is no logarithm: other rules name these rows."""
+    return np.log(values.where(values > 0))
+
+
+def _unadjusted_splits(frame: pd.DataFrame) -> list[str]:
+    """Days on which the adjusted price opens and closes at a split's ratio to the close before."""
+    before = frame["adj_close"].shift()
+    gap = _log(frame["open"] * frame["adj_close"] / frame["close"] / before).abs()
+    day = _log(frame["adj_close"] / before).abs()
+    at_a_split = [(gap - ratio).abs().lt(_AT_A_SPLIT) & (day - ratio).abs().lt(_ON_THE_DAY) for ratio in _SPLITS]
+    return _dates(frame, np.logical_or.reduce(at_a_split))
+
+
+def _other_units(frame: pd.DataFrame) -> list[str]:
+    """Days on which the price moves by a large factor that is taken back within a month."""
+    log_return = _log(frame["adj_close"]).diff()
+    large = np.flatnonzero(log_return.abs() > _UNITS)
+    moves = log_return.to_numpy()
+    back = [i for i in large if (np.abs(moves[i + 1 : i + 1 + _TAKEN_BACK] + moves[i]) < _ON_THE_DAY).any()]
+    return _dates(frame, pd.Series(frame.index.isin(frame.index[back]), frame.index))
+
+
+def _volume_of_the_day(frame: pd.DataFrame) -> list[str]:
+    """Splits that the adjustment factor knows and volume does not: it steps by the ratio, as the factor does."""
+    step = _log(frame["adj_close"] / frame["close"]).diff()
+    volume = _log(frame["volume"].astype(float))
+    before = volume.rolling(_AROUND, min_periods=1).median().shift()
+    moved = volume[::-1].rolling(_AROUND, min_periods=1).median()[::-1] - before
+    return _dates(frame, (step.abs() > _SPLIT_STEP) & ((moved - step).abs() < moved.abs()))
 
 
 def _seams(frame: pd.DataFrame) -> list[str]:
@@ -139,6 +194,8 @@ RULES = (
     Rule("duplicate date", "error", lambda f: _dates(f, f["date"].duplicated()), "keep one row per day"),
     Rule("dates not in order", "error", lambda f: _dates(f, f["date"].diff() < pd.Timedelta(0)),
          "sort the file by date"),
+    Rule("day that has not passed", "error", _future, "remove the rows; only closed sessions count"),
+    Rule("number that is not finite", "error", _infinite, "correct the row"),
     Rule("time of day in a date", "error", lambda f: _dates(f, f["date"] != f["date"].dt.normalize()),
          "use plain dates"),
     Rule("missing session", "error", _missing_sessions, "complete the file: labels count sessions", ("prices",)),
@@ -150,11 +207,22 @@ RULES = (
     Rule("high below low", "error", lambda f: _dates(f, f["high"] < f["low"]), "correct the row", BARS),
     Rule("split seam", "error", _seams, "prices and adjusted prices are of different downloads: take both anew",
          ("prices",)),
+    Rule("open or close often outside low to high", "error", _often_outside_range,
+         "a column is not what its name says: take all four prices from one source", ("prices",)),
+    Rule("price moves by the ratio of a split", "error", _unadjusted_splits,
+         "give adj_close, or adjusted prices; where the move is real, name it in params.yaml, data.accepted",
+         ("prices",), acceptable=True),
+    Rule("price in another unit", "error", _other_units,
+         "it moves threefold or more and back: correct the rows, or name a real move in params.yaml, data.accepted",
+         ("prices",), acceptable=True),
+    Rule("volume in the shares of the day", "error", _volume_of_the_day,
+         "unlike adj_close it is not adjusted for this split: give adj_volume, or prices adjusted for splits; where "
+         "trading did change so, name the day in params.yaml, data.accepted", ("prices",), acceptable=True),
     Rule("gap of more than ten days", "error", _gaps("economic"), "complete the series", ("economic", "sentiment")),
     Rule("gap of more than a week", "error", _gaps("trends"), "complete the series", ("trends",)),
     Rule("week is not seven days", "error", _overlapping_weeks, "give each week's first and last day", ("trends",)),
     Rule("open or close outside low to high", "warning", _outside_range,
-         "check the row against another source; only VIX's close is used", BARS),
+         "check the row against another source", BARS),
     Rule("session without a value", "warning", _missing_sessions, "the value before it stays in use", ("volatility",)),
     Rule("value on a day that is no NYSE session", "warning", _extra_dates,
          "Cboe quotes on some holidays: used from the next session", ("volatility",)),
@@ -172,15 +240,21 @@ RULES = (
 )  # fmt: skip
 
 
-def validate(series: str, kind: Kind, frame: pd.DataFrame) -> list[Finding]:
-    """Apply every rule of its kind to one raw series (sources.tables.COLUMNS); an empty list means clean."""
+def validate(series: str, kind: Kind, frame: pd.DataFrame, accepted: Collection[date] = ()) -> list[Finding]:
+    """Apply every rule of its kind to one raw series (sources.tables.COLUMNS); an empty list means clean.
+
+    accepted: days of which the user says that what looks wrong is real.
+    """
     if absent := [name for name in COLUMNS[kind] if name not in frame]:
         schema = Rule("column absent", "error", lambda _: absent, f"{kind} need {', '.join(COLUMNS[kind])}")
         return [Finding(series, schema, absent)]
     found: list[Finding] = []
     for rule in (rule for rule in RULES if kind in rule.kinds):
-        if where := rule.check(frame):
+        where = rule.check(frame)
+        if rule.acceptable:
+            where = [day for day in where if date.fromisoformat(day) not in accepted]
+        if where:
             found.append(Finding(series, rule, where))
-            if rule.check in (_not_numbers, _no_date):
+            if rule.check in (_not_numbers, _no_date, _future, _infinite):
                 break  # the rules after these rely on them
     return found

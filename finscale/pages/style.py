@@ -132,10 +132,15 @@ def task_words(task: Task | str, horizon: int | str) -> str:
     bars = {"1": "the next bar", "weekly": "a week"}.get(str(horizon), f"{horizon} bars")
     if task.startswith("threshold_"):
         return f"a rise of more than {task.removeprefix('threshold_').removesuffix('pct')} % over {bars}"
-    words = {"direction": "up or down over", "regression": "the return over", "volatility": "the volatility over"}
+    words = {"direction": "up or down over", "regression": "the return over", "volatility": "the volatility over",
+             "surprise": "a move of more than one standard deviation over"}  # fmt: skip
     return f"{words.get(task, task.replace('_', ' ') + ' over')} {bars}"
 
 
 def alpha_text(fit: Mapping[str, Any]) -> str:
-    """'0.0123 (0.0100 to 0.0150)'. fit: alpha, alpha_low, alpha_high."""
-    return f"{fit['alpha']:.4f} ({fit['alpha_low']:.4f} to {fit['alpha_high']:.4f})"
+    """'0.0123 (0.0100 to 0.0150)', and where the interval leaves out the days ', seeds only'.
+
+    fit: alpha, alpha_low, alpha_high, covers.
+    """
+    beside = ", seeds only" if fit["covers"] == "seeds" else ""
+    return f"{fit['alpha']:.4f} ({fit['alpha_low']:.4f} to {fit['alpha_high']:.4f}{beside})"

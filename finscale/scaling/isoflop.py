@@ -1,7 +1,7 @@
 """IsoFLOP profiles from a ledger: which runs were given the same compute, and which runs are missing.
 
 Compute is what a run spent, patience included. Early stopping makes it vary, so levels are found after the fact, as
-runs within a quarter of each other; a profile is only as good as a design that sets each size's epochs for a level.
+runs within a tenth of each other; a profile is only as good as a design that sets each size's epochs for a level.
 Every epoch sees the same windows: a smaller model at equal compute repeats them more often, it does not see more.
 
 Epochs are how compute is set here. Profiles are therefore the one place where runs of different train.epochs and
@@ -14,27 +14,28 @@ import numpy as np
 import pandas as pd
 
 from finscale.config import format_budget
-from finscale.scaling.laws.optimum import MIN_PROFILE_SIZES, NEAR, isoflop_profiles
-from finscale.scaling.settings import Settings, name_curves
+from finscale.scaling.curves import VERSION, name_runs, newest_complete
+from finscale.scaling.laws.checks import count_sizes
+from finscale.scaling.laws.optimum import MIN_PROFILE_SIZES, MIN_PROFILES, NEAR, isoflop_profiles
+from finscale.scaling.settings import Settings
 
-MIN_LEVELS = 2
+MIN_LEVELS = MIN_PROFILES
 FREE = ("train.epochs", "train.patience")  # settings that may differ between the runs of one profile
-_EPOCHS = (4, 16)  # of the largest size, in the design that is proposed
+_EPOCHS = (6, 12, 24)  # of the largest size, in the design that is proposed: rounding others moves them by 8 % at most
 
 
-def runs_by_compute(
-    ledger: pd.DataFrame, study: str, known: Mapping[str, Settings], today: Settings | None = None
-) -> pd.DataFrame:
-    """The runs of a study and those that differ from it in epochs and patience alone.
+def runs_by_compute(ledger: pd.DataFrame, alike: str, known: Mapping[str, Settings]) -> pd.DataFrame:
+    """The runs that differ in size, seed, epochs and patience alone, of one version of the code.
 
     Of each size, seed and settings the newest run: unlike on the curve, one size may have several, one for each number
     of epochs that was set. What it came to spend tells no design points apart: newer code that stops early at another
-    epoch replaces the older run. known, today: as of name_experiments.
+    epoch replaces the older run. alike: the name that these runs share, of curves.name_runs with FREE settings.
     """
-    exact, alike = (name_curves(ledger, known, today, free)["experiment"] for free in ((), FREE))
-    group = set(alike[exact == study].tail(1)) or {study}  # no run of today's own epochs: those of other epochs
-    mine = ledger.assign(experiment=exact)[alike.isin(group)]
-    newest = mine.drop_duplicates(["experiment", "budget", "seed"], keep="last")
+    named = name_runs(ledger, known, FREE)
+    mine = named[named["experiment"] == alike]
+    newest = mine.drop_duplicates(["settings", *VERSION, "budget", "seed"], keep="last")
+    if len(newest):
+        newest = newest_complete(newest, ("budget", "settings"))
     return newest.reindex(columns=["budget", "seed", "params_total", "train_flops", "epochs_run", "test_loss"])
 
 
@@ -48,7 +49,7 @@ def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:
     free, levels = np.ones(len(params), bool), []
     while free.any():
         near = (np.abs(log_flops[:, None] - log_flops) < np.log(NEAR)) & free & free[:, None]
-        sizes = [len(np.unique(params[members])) for members in near]
+        sizes = [count_sizes(params[members]) for members in near]
         best = int(np.argmax(sizes))
         if sizes[best] < MIN_PROFILE_SIZES:
             break
@@ -58,7 +59,7 @@ def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:
 
 
 def missing_runs(runs: pd.DataFrame, levels: list[float]) -> str:
-    """One sentence: what the ledger has, and the runs that two profiles would take.
+    """One sentence: what the ledger has, and the runs that enough profiles would take.
 
     runs: budget, params_total, train_flops, epochs_run of one study.
     """

@@ -1,7 +1,7 @@
 """The typed arguments of the sources."""
 
 import os
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
@@ -25,6 +25,8 @@ class DataConfig(Block):
     start: Annotated[date, Field(ge=date(1990, 1, 1))]  # the exchange calendar begins here
     end: date
     directory: str
+    vintage: date | None = None  # live: answers stored before this day are asked for anew
+    accepted: dict[str, list[date]] = Field(default_factory=dict)  # days of a series on which what looks wrong is real
     simulated: SimulatedConfig = SimulatedConfig()
 
     def expanded(self) -> "DataConfig":
@@ -35,4 +37,6 @@ class DataConfig(Block):
     def _ascending(self) -> "DataConfig":
         if self.start >= self.end:
             raise ValueError("start must lie before end")
+        if self.vintage and self.vintage > datetime.now(UTC).date():
+            raise ValueError("vintage must not lie ahead: no answer is of that day")
         return self

@@ -6,9 +6,9 @@ import pandas as pd
 
 from finscale.config import AssetTier, Quality, Source
 from finscale.errors import InputError
-from finscale.sources import bundled, directory, live
+from finscale.sources import bundled, directory
 from finscale.sources.config import DataConfig
-from finscale.sources.inputs import LIBOR
+from finscale.sources.inputs import saved_by_hand
 from finscale.sources.store import RawStore
 from finscale.sources.tables import COLUMNS, SERVERS, Wanted, wanted
 
@@ -52,12 +52,14 @@ def _simulated(assets: AssetTier, quality: Quality, config: DataConfig) -> list[
 
 
 def _directory(series: Wanted, config: DataConfig) -> Fetched:
-    frame, path = directory.fetch(config.directory, series)
-    return Fetched(series, _checked(_between(frame, config), series), path)
+    frame, path, notes = directory.fetch(config.directory, series)
+    return Fetched(series, _checked(_between(frame, config), series, f" in {path}"), path, notes=notes)
 
 
 def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
-    if series.name == LIBOR and directory.has(config.directory, series):
+    from finscale.sources import live  # what asks servers is imported where one is asked
+
+    if saved_by_hand(series) and (series.kind == "trends" or directory.has(config.directory, series)):
         return _directory(series, config)
     frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
     return Fetched(series, _checked(_between(frame, config), series), SERVERS[series.kind], retrieved, notes)
@@ -68,7 +70,7 @@ def _between(frame: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     return frame[inside].reset_index(drop=True)
 
 
-def _checked(frame: pd.DataFrame, series: Wanted) -> pd.DataFrame:
+def _checked(frame: pd.DataFrame, series: Wanted, where: str = "") -> pd.DataFrame:
     if frame.empty:
-        raise InputError(f"{series.name}: no rows between data.start and data.end; change them in params.yaml")
+        raise InputError(f"{series.name}: no rows between data.start and data.end{where}; change them in params.yaml")
     return frame[list(COLUMNS[series.kind])]

@@ -1,54 +1,83 @@
-"""FRED (Federal Reserve Bank of St. Louis) through fredapi: economic series as published today."""
+"""FRED (Federal Reserve Bank of St. Louis) through its web service: economic series as published today.
+
+Two questions a series: what FRED holds of it (first and last day), and its observations. So an answer that ends early
+or begins late is told from a series that does (https://fred.stlouisfed.org/docs/api/fred/).
+"""
 
 import os
-import socket
 from datetime import date
-from urllib.error import HTTPError, URLError
-from xml.etree.ElementTree import ParseError
+from typing import Any
 
 import pandas as pd
 
 from finscale.errors import InputError
-from finscale.sources.retrying import TemporaryError, ask
+from finscale.sources.client import Asked, TemporaryError, ask, get
+from finscale.sources.contract import Promise, judge
 
+URL = "https://api.stlouisfed.org/fred"
 _KEY = "FRED_API_KEY"
-_TIMEOUT = 30  # seconds; fredapi sets none
-_LIBOR_HINT = " (FRED withdrew LIBOR in 2022: put a saved USD3MTD156N.csv into the fred/ folder of data.directory)"
+_GAP = 7  # calendar days at the ends: daily series have no rows for weekends
+_REMEDY = f"check {_KEY} and the series' page at fred.stlouisfed.org"
+_LIBOR = "FRED withdrew LIBOR in 2022: put a saved USD3MTD156N.csv into the fred/ folder of data.directory"
 
 
 def fetch(series: str, first: date, last: date) -> pd.DataFrame:
     """Observations from `first` to `last`: date, value (percent a year); days without a value are left out.
 
-    Raises InputError for an absent or refused key, an unknown series, or a server that does not answer.
+    Raises InputError for an absent or refused key, an unknown series, a server that does not answer, or an
+    answer that is not what was asked for.
     """
     if not os.environ.get(_KEY):
         raise InputError(
             f"FRED, {series}: the environment variable {_KEY} is not set; a key is free at "
             "https://fred.stlouisfed.org/docs/api/api_key.html"
         )
-    observed = ask(f"FRED, {series}", lambda: _observations(series, first, last))
-    if not len(observed):
-        raise InputError(f"FRED, {series}: no observation from {first} to {last}; nothing was stored")
-    frame = pd.DataFrame(
-        {"date": pd.DatetimeIndex(observed.index).astype("datetime64[ns]"), "value": observed.to_numpy()}
-    )
-    return frame.dropna().reset_index(drop=True)
+    asked = Asked("FRED", series)
+    begins, ends = ask(asked, lambda: _span(asked))
+    span = {"observation_start": f"{first}", "observation_end": f"{last}"}
+    observed = ask(asked, lambda: _observations(asked, span))
+    frame = pd.DataFrame({name: _column(asked, observed, name) for name in ("date", "value")})
+    judge(asked, frame, Promise(first, last, max(begins, first), min(ends, last), late=_GAP, early=_GAP))
+    known = frame.dropna().reset_index(drop=True)
+    if known.empty:
+        raise asked.refused(f"no value from {first} to {last}", "change data.start and data.end")
+    return known
 
 
-def _observations(series: str, first: date, last: date) -> pd.Series:
-    from fredapi import Fred
+def _question(asked: Asked, path: str, **options: str) -> dict[str, Any]:
+    remedy = _LIBOR if asked.series == "USD3MTD156N" else _REMEDY
+    secret = {"api_key": os.environ[_KEY], "file_type": "json", "series_id": asked.series}
+    return get(asked, f"{URL}/{path}", remedy, params=secret | options).json()
 
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)
+
+def _span(asked: Asked) -> tuple[date, date]:
+    """The first and last day that FRED holds."""
+    answer = _question(asked, "series")
     try:
-        return Fred(api_key=os.environ[_KEY]).get_series(series, first, last)
-    except (ParseError, URLError, HTTPError, TimeoutError, ConnectionError) as error:
-        raise TemporaryError(f"{type(error).__name__}: {error}") from None
-    except ValueError as error:  # fredapi passes on the server's own words
-        message = str(error)
-        if "Too Many Requests" in message or "Internal Server Error" in message:
-            raise TemporaryError(message) from None
-        hint = _LIBOR_HINT if series == "USD3MTD156N" else ""
-        raise InputError(f"FRED, {series}: {message}{hint}; nothing was stored") from None
-    finally:
-        socket.setdefaulttimeout(before)
+        (about,) = answer["seriess"]  # FRED's own spelling
+        return date.fromisoformat(about["observation_start"]), date.fromisoformat(about["observation_end"])
+    except (KeyError, ValueError, TypeError):
+        raise TemporaryError("an answer that does not describe one series") from None
+
+
+def _observations(asked: Asked, span: dict[str, str]) -> list[dict[str, str]]:
+    answer = _question(asked, "series/observations", **span)
+    rows, count = answer.get("observations"), answer.get("count")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and {"date", "value"} <= row.keys() for row in rows):
+        raise TemporaryError("an answer without observations")
+    if len(rows) != count:
+        raise TemporaryError(f"{len(rows)} observations of {count}")
+    return rows
+
+
+def _column(asked: Asked, rows: list[dict[str, str]], name: str) -> pd.Series:
+    """The rows' dates or values; '.' is FRED's sign for a day without a value."""
+    text = pd.Series([row[name] for row in rows], dtype=object)
+    text = text.where(text != ".")
+    if name == "date":
+        read = pd.to_datetime(text, format="%Y-%m-%d", errors="coerce").astype("datetime64[ns]")
+    else:
+        read = pd.to_numeric(text, errors="coerce").astype(float)
+    if (bad := read.isna() & text.notna()).any():
+        raise asked.refused(f"{text[bad].iloc[0]} is no {'date' if name == 'date' else 'number'}", _REMEDY)
+    return read

@@ -3,7 +3,8 @@
     bundled    {"package": "arch 8.0.0"}
     simulated  {}
     directory  {"files": {"ohlcv/SPY.csv": <md5>, ...}}; {"files": null} where there is no such folder
-    live       {"answers": {"yahoo/SPY/1993-01-01_2025-12-31.parquet": <md5>, ...}, "files": as above, of LIBOR alone}
+    live       {"answers": {"yahoo/SPY/1993-01-01_2025-12-31-0f3a5b7c.parquet": <md5>, ...},
+                "files": as above, of LIBOR and search trends alone}
 
 Names are relative to the folder and the raw store: the same content elsewhere is the same input. No table is read here.
 """
@@ -24,7 +25,7 @@ from finscale.sources.layout import files_of
 from finscale.sources.tables import SERVERS, Wanted, wanted
 from finscale.storage import md5_of, write_json
 
-LIBOR = "USD3MTD156N"  # FRED no longer serves it: a file saved in time stands in
+LIBOR = "USD3MTD156N"
 MANIFEST = "manifest.csv"  # of the raw store
 
 
@@ -72,8 +73,21 @@ def inputs_of(
     series = wanted(assets, quality)
     if source == "directory":
         return {"files": _files(config.directory, series, memo)}
-    libor = [one for one in series if one.name == LIBOR]
-    return {"answers": _answers(store_folder(os.environ), series, memo), "files": _files(config.directory, libor, memo)}
+    own = [one for one in series if saved_by_hand(one)]
+    return {"answers": _answers(store_folder(os.environ), series, memo), "files": _files(config.directory, own, memo)}
+
+
+def saved_by_hand(series: Wanted) -> bool:
+    """Series of `live` that come from the user's folder: FRED no longer serves LIBOR, and Google answers no program."""
+    return series.name == LIBOR or series.kind == "trends"
+
+
+def place_of(store: Path, row: Mapping[str, Any]) -> Path:
+    """Where an answer of the manifest lies in a store: named by its days and its content, so that stores of different
+    days can share a folder; or, as earlier versions did, by its days alone."""
+    folder, days = Path(row["source"], row["series"]), f"{row['first']}_{row['last']}"
+    named, earlier = folder / f"{days}-{row['md5'][:8]}.parquet", folder / f"{days}.parquet"
+    return earlier if (store / earlier).exists() and not (store / named).exists() else named
 
 
 def _files(directory: str, series: list[Wanted], memo: HashMemo) -> dict[str, str] | None:
@@ -90,5 +104,5 @@ def _answers(store: Path, series: list[Wanted], memo: HashMemo) -> dict[str, str
         return {}
     with (store / MANIFEST).open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if (row["source"], row["series"]) in asked]
-    paths = [Path(row["source"], row["series"], f"{row['first']}_{row['last']}.parquet") for row in rows]
+    paths = {place_of(store, row) for row in rows}
     return {path.as_posix(): memo.md5(store / path) if (store / path).exists() else None for path in sorted(paths)}

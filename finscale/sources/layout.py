@@ -1,12 +1,13 @@
 """What lies where in a user's folder (source `directory`):
 
-    <directory>/ohlcv/SPY.csv            date, open, high, low, close, volume [, adj_close]
-    <directory>/ohlcv/VIX.csv            date, open, high, low, close
-    <directory>/fred/DGS10.csv           date, then the value
-    <directory>/sentiment/<any>.csv      date, then the value
-    <directory>/trends/<any>.csv         first and last day of each week, then one column per search term
+    <directory>/ohlcv/SPY.csv        daily bars: date, open, high, low, close, volume [, adj_close]
+    <directory>/ohlcv/VIX.csv        daily bars, no volume needed
+    <directory>/fred/DGS10.csv       date and value
+    <directory>/sentiment/<any>.csv  date and value
+    <directory>/trends/<any>.csv     Google Trends' own weekly exports (directory.py has the term), or one table
 
-No table is held here: whoever only asks which files there are loads no pandas.
+A file is named by its symbol, in any spelling (SPY.csv, spy.us.txt, ^VIX.csv, BRK.B.csv.gz). No table is held here:
+whoever only asks which files there are loads no pandas.
 """
 
 from pathlib import Path
@@ -16,10 +17,32 @@ from finscale.sources.tables import Kind, Wanted
 FOLDERS: dict[Kind, str] = {
     "prices": "ohlcv", "volatility": "ohlcv", "economic": "fred", "sentiment": "sentiment", "trends": "trends",
 }  # fmt: skip
+SUFFIXES = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".parquet", ".xlsx")
 
 
 def files_of(directory: str, series: Wanted) -> list[Path]:
-    """The files that may hold a series; none where there is no such folder. One is right, more are ambiguous."""
-    folder = Path(directory) / FOLDERS[series.kind]
-    stem = "*" if series.kind in ("sentiment", "trends") else series.name
-    return [path for suffix in ("csv", "parquet") for path in folder.glob(f"{stem}.{suffix}")]
+    """The files that may hold a series, by name; none where there is no such folder. Of search trends all are read, of
+    any other series one is right and more are ambiguous."""
+    files = tables_in(Path(directory) / FOLDERS[series.kind])
+    if series.kind in ("sentiment", "trends"):
+        return files
+    return [path for path in files if symbol_of(stem_of(path)) == symbol_of(series.name)]
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """Every file of a folder that may hold a table, by name."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(SUFFIXES))
+
+
+def stem_of(path: Path) -> str:
+    """'SPY.us.csv.gz' -> 'SPY.us'."""
+    name = path.name.lower()
+    suffix = max((one for one in SUFFIXES if name.endswith(one)), key=len, default="")
+    return path.name[: len(path.name) - len(suffix)]
+
+
+def symbol_of(name: str) -> str:
+    """One spelling for a symbol, whoever wrote the name: '^VIX' -> 'VIX', 'brk.b.us' -> 'BRK-B'."""
+    return name.upper().lstrip("^").removesuffix(".US").replace(".", "-").replace("_", "-").replace("/", "-")

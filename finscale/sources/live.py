@@ -1,6 +1,7 @@
-"""live: Yahoo Finance, FRED, the San Francisco Fed and Google Trends, through the raw store.
+"""live: Yahoo Finance, FRED and the San Francisco Fed, through the raw store.
 
-The four modules know how to ask; this one knows how answers of different days are put together.
+The three modules know how to ask; this one knows how answers of different days are put together. Google answers no
+program reliably: search trends are exported by hand and read from the user's folder (directory.py).
 """
 
 from datetime import date
@@ -8,8 +9,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from finscale.calendar import last_final_day
 from finscale.errors import InputError
-from finscale.sources import fred, news_sentiment, search_trends, yahoo
+from finscale.sources import fred, news_sentiment, yahoo
 from finscale.sources.store import RawStore, Segment
 from finscale.sources.tables import SERVERS, Wanted
 
@@ -19,22 +21,26 @@ _SAME = 1e-4  # relative: two answers agree on a day; Yahoo rounds to six digits
 
 def fetch(series: Wanted, first: date, last: date, store: RawStore) -> tuple[pd.DataFrame, str, list[str]]:
     """One series from `first` to `last`, when it was retrieved, and what a reader should know of it."""
-    if last >= date.today():
-        raise InputError(f"params.yaml: data.end = {last} has not passed; name a day whose prices are final")
-    source = SERVERS[series.kind]
+    if last > (final := last_final_day()):
+        raise InputError(
+            f"params.yaml: data.end = {last} has not passed in New York; the last day with final prices is {final}"
+        )
+    source, name = SERVERS[series.kind], series.name
+    notes: list[str] = []
     if series.kind == "prices":
-        segments = store.segments(source, series.name, first, last, lambda a, b: yahoo.fetch(series.name, a, b))
-        frame, notes = join_prices(segments, series.name)
+        segments = store.segments(source, name, first, last, lambda a, b: yahoo.fetch(name, a, b))
+        frame, notes = join_prices(segments, name)
     elif series.kind == "volatility":
-        segments = store.segments(source, "VIX", first, last, lambda a, b: yahoo.fetch("^VIX", a, b))
-        frame, notes = join_values(segments), []
+        segments = store.segments(
+            source, name, first, last, lambda a, b: yahoo.fetch("^VIX", a, b, every_session=False)
+        )
+        frame = join_values(segments)
     elif series.kind == "economic":
-        segments = store.segments(source, series.name, first, last, lambda a, b: fred.fetch(series.name, a, b))
-        frame, notes = join_values(segments), []
+        segments = store.segments(source, name, first, last, lambda a, b: fred.fetch(name, a, b))
+        frame = join_values(segments)
     else:
-        module = news_sentiment if series.kind == "sentiment" else search_trends
-        segments = [store.whole(source, series.name, first, last, module.fetch)]
-        frame, notes = segments[0].frame, module.notes(segments[0].frame)
+        segments = [store.whole(source, name, first, last, news_sentiment.fetch)]
+        frame, notes = segments[0].frame, news_sentiment.notes(segments[0].frame)
     return frame, segments[-1].retrieved, notes
 
 
@@ -69,7 +75,7 @@ def _factor(older: pd.DataFrame, newer: pd.DataFrame, column: str, symbol: str) 
         day = both["date"][np.abs(ratio / factor - 1).argmax()]
         raise InputError(
             f"{symbol}: Yahoo has revised {column} of {day:%Y-%m-%d} since it was stored, and not by one factor; "
-            "begin a new store (FINSCALE_STORE) to take the new history as a whole"
+            "set data.vintage to the day of today to take the new history as a whole"
         )
     return factor
 

@@ -1,27 +1,33 @@
 """The raw store: what servers have answered, kept for good outside DVC's outputs.
 
-    <root>/<source>/<series>/<first>_<last>.parquet   one answer, never rewritten
-    <root>/manifest.csv                               source, series, first, last, rows, columns, md5, retrieved
+    <root>/<source>/<series>/<first>_<last>-<8 digits of its md5>.parquet   one answer, never rewritten
+    <root>/manifest.csv    source, series, first, last, rows, columns, md5, retrieved
 
 A series is asked for once. A later `data.end` asks for the new days only (with some overlap, to see whether
-the old ones still hold) and adds a file. Any number of experiments may share a store.
+the old ones still hold) and adds a file. Any number of experiments may share a store; two stores of different days
+may share a backup, since a file's name tells its content. An answer is judged by the module that asked for it,
+before it comes here (contract.py); one that turns out bad later is asked for anew by a newer `data.vintage`.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock
 
 from finscale.errors import InputError
-from finscale.sources.inputs import MANIFEST
-from finscale.storage import md5_of, read_parquet, write_csv, write_parquet
+from finscale.sources.inputs import MANIFEST, place_of
+from finscale.storage import md5_of, read_parquet, write_atomically, write_csv
 
 OVERLAP = timedelta(days=30)
+COLUMNS = ["source", "series", "first", "last", "rows", "columns", "md5", "retrieved"]
 
 Fetch = Callable[[date, date], pd.DataFrame]
+Row = Mapping[str, Any]  # of the manifest
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,10 @@ class Segment:
 
 
 class RawStore:
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    """The answers under `root`. vintage: those retrieved before that day count as if they were not there."""
+
+    def __init__(self, root: Path, vintage: date | None = None) -> None:
+        self.root, self.vintage = root, vintage
 
     def segments(self, source: str, series: str, first: date, last: date, fetch: Fetch) -> list[Segment]:
         """Answers that cover first..last, oldest first; `fetch` is called for days that none covers.
@@ -63,17 +71,16 @@ class RawStore:
     def manifest(self) -> pd.DataFrame:
         """One row per file; empty where nothing has been stored."""
         path = self.root / MANIFEST
-        columns = ["source", "series", "first", "last", "rows", "columns", "md5", "retrieved"]
-        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
 
     def damaged(self) -> list[str]:
         """Files of the manifest that are absent or whose hash has changed."""
         problems = []
-        for row in self.manifest().itertuples():
-            path = self._path(str(row.source), str(row.series), str(row.first), str(row.last))
+        for row in self.manifest().to_dict("records"):
+            path = self.root / place_of(self.root, row)
             if not path.exists():
                 problems.append(f"{path}: missing")
-            elif md5_of(path) != row.md5:
+            elif md5_of(path) != row["md5"]:
                 problems.append(f"{path}: changed since it was retrieved")
         return problems
 
@@ -81,16 +88,14 @@ class RawStore:
         self.root.mkdir(parents=True, exist_ok=True)
         return FileLock(self.root / ".lock")
 
-    def _path(self, source: str, series: str, first: str, last: str) -> Path:
-        return self.root / source / series / f"{first}_{last}.parquet"
-
     def _stored(self, source: str, series: str) -> list[Segment]:
         rows = self.manifest()
         rows = rows[(rows["source"] == source) & (rows["series"] == series)]
-        return [self._load(source, series, row) for row in rows.to_dict("records")]
+        wanted = [row for row in rows.to_dict("records") if not self.vintage or row["retrieved"] >= f"{self.vintage}"]
+        return [self._load(row) for row in wanted]
 
-    def _load(self, source: str, series: str, row: dict[str, str]) -> Segment:
-        path = self._path(source, series, row["first"], row["last"])
+    def _load(self, row: Row) -> Segment:
+        path = self.root / place_of(self.root, row)
         if not path.exists() or md5_of(path) != row["md5"]:
             raise InputError(f"{path} is missing or damaged; restore it from the backup (`make verify-backup`)")
         return Segment(
@@ -110,17 +115,18 @@ class RawStore:
         return chain or None
 
     def _add(self, source: str, series: str, first: date, last: date, frame: pd.DataFrame) -> Segment:
-        path = self._path(source, series, f"{first}", f"{last}")
-        if path.exists():
-            raise InputError(
-                f"{path} exists but is not in {MANIFEST}; move it away: stored answers are never rewritten"
-            )
-        write_parquet(path, frame)
+        content = frame.to_parquet(index=False)
         retrieved = datetime.now(UTC).isoformat(timespec="seconds")
         row = {
             "source": source, "series": series, "first": f"{first}", "last": f"{last}", "rows": len(frame),
-            "columns": len(frame.columns), "md5": md5_of(path), "retrieved": retrieved,
+            "columns": len(frame.columns), "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            "retrieved": retrieved,
         }  # fmt: skip
+        write_atomically(self.root / place_of(self.root, row), lambda temporary: _write(temporary, content))
         before = self.manifest().to_dict("records")
         write_csv(self.root / MANIFEST, pd.DataFrame([*before, row]))
         return Segment(first, last, frame, retrieved)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -2,58 +2,80 @@
 
 import logging
 from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 
-from finscale.calendar import sessions
-from finscale.errors import InputError
-from finscale.sources.retrying import TemporaryError, ask
+from finscale.calendar import TIME_ZONE, sessions
+from finscale.sources.client import Asked, TemporaryError, ask, told
+from finscale.sources.contract import Promise, judge, judge_sessions
 from finscale.sources.tables import PRICE_COLUMNS
 
 _COLUMNS = ["Open", "High", "Low", "Close", "Adj Close", "Volume"]
+_GAP = 4  # calendar days: the first trade of a listing may be a day or two before the first daily bar
 
 
-def fetch(symbol: str, first: date, last: date) -> pd.DataFrame:
+def fetch(symbol: str, first: date, last: date, every_session: bool = True) -> pd.DataFrame:
     """Bars from `first` to `last`, both included: tables.PRICE_COLUMNS. Splits are in the prices, dividends only in
-    adj_close.
+    adj_close. every_session: a session that is absent or empty is refused; else empty ones are left out.
 
-    Raises InputError where Yahoo knows no such symbol, does not answer, or stops before `last`.
+    Raises InputError where Yahoo knows no such symbol, does not answer, or answers something else than was asked for.
     """
-    history = ask(f"Yahoo Finance, {symbol}", lambda: _history(symbol, first, last))
+    asked = Asked("Yahoo Finance", symbol)
+    history, listed = ask(asked, lambda: _history(asked, first, last))
     if absent := [name for name in _COLUMNS if name not in history]:
-        raise InputError(f"Yahoo Finance, {symbol}: the answer has no column {', '.join(absent)}; nothing was stored")
+        raise asked.refused(f"the answer has no column {', '.join(absent)}", "a newer yfinance may know why")
     frame = history[_COLUMNS].set_axis(list(PRICE_COLUMNS[1:]), axis=1).reset_index(names="date")
-    frame["date"] = frame["date"].dt.tz_localize(None).dt.normalize().astype("datetime64[ns]")
-    frame = frame.dropna(subset=["close"]).reset_index(drop=True)
-    expected = sessions(pd.Timestamp(first), pd.Timestamp(last))[-1]
-    if frame.empty or frame["date"].max() < expected:
-        told = f"ends on {frame['date'].max():%Y-%m-%d}" if len(frame) else "is empty"
-        raise InputError(
-            f"Yahoo Finance, {symbol}: the answer {told}, before {expected:%Y-%m-%d}; nothing was stored, try later or "
-            "set data.end to an earlier day"
-        )
+    if not frame.empty:
+        frame["date"] = frame["date"].dt.tz_localize(None).dt.normalize().astype("datetime64[ns]")
+    if not every_session:
+        frame = frame.dropna(subset=["close"]).reset_index(drop=True)
+    judge(asked, frame, _promise(first, last, listed, frame))
+    if every_session:
+        judge_sessions(asked, frame)
     return frame
 
 
-def _history(symbol: str, first: date, last: date) -> pd.DataFrame:
+def _promise(first: date, last: date, listed: date | None, frame: pd.DataFrame) -> Promise:
+    """A provider that does not say since when it has a symbol is believed; the last session is known to everyone."""
+    begins = listed or (frame["date"].iloc[0].date() if len(frame) else first)
+    wanted = sessions(pd.Timestamp(first), pd.Timestamp(last))
+    return Promise(first, last, max(first, begins), wanted[-1].date() if len(wanted) else first, late=_GAP)
+
+
+def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date | None]:
+    """Bars, and the first day on which Yahoo says that the symbol was traded."""
     import yfinance
     from yfinance.exceptions import YFException, YFRateLimitError
 
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # errors are raised, and told once
+    ticker = yfinance.Ticker(asked.series)
+    # Known beforehand: asked for, a fault of the network would come out as "possibly delisted; no timezone found".
+    ticker._tz = TIME_ZONE
     try:
         # Every argument that changes a number is pinned: defaults of yfinance have changed before.
-        return yfinance.Ticker(symbol).history(
+        frame = ticker.history(
             start=f"{first}", end=f"{last + timedelta(days=1)}", interval="1d", auto_adjust=False, back_adjust=False,
             repair=False, keepna=True, rounding=False, actions=False, prepost=False, timeout=30, raise_errors=True,
         )  # fmt: skip
+        return frame, _listed(ticker.get_history_metadata())
     except YFRateLimitError as error:
-        raise TemporaryError(str(error)) from None
+        raise TemporaryError(f"HTTP 429: {error}") from None
     except YFException as error:
-        raise InputError(f"Yahoo Finance, {symbol}: {error}") from None
-    except (KeyError, TypeError, IndexError) as error:  # yfinance reads the answer without looking first
-        raise InputError(
-            f"Yahoo Finance, {symbol}: the answer has another shape than it used to ({type(error).__name__}: {error}); "
-            "nothing was stored; a newer yfinance may know it"
+        raise asked.refused(str(error), "check the symbol on finance.yahoo.com") from None
+    except (
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+    ) as error:  # yfinance reads the answer without looking first
+        raise asked.refused(
+            f"the answer has another shape than it used to ({told(error)})", "a newer yfinance may know it"
         ) from None
     except (OSError, ValueError) as error:  # connection, time-out, an error page instead of JSON
-        raise TemporaryError(f"{type(error).__name__}: {error}") from None
+        raise TemporaryError(told(error)) from None
+
+
+def _listed(about: dict[str, Any]) -> date | None:
+    day = about.get("firstTradeDate")
+    return day.date() if isinstance(day, pd.Timestamp) else None

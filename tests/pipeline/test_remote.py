@@ -64,7 +64,7 @@ def test_a_backup_is_read_back_and_its_damage_named(clone: Workspace, disk: Path
     assert "1 of the raw store, all read back and whole" in clone.run(*backup)
     assert "all read back and whole" in clone.run(*backup)  # again: nothing to do
 
-    (disk / "raw-store/fred/DGS10/2020-01-01_2020-01-10.parquet").write_bytes(b"rot")
+    next((disk / "raw-store/fred/DGS10").glob("2020-01-01_2020-01-10-*.parquet")).write_bytes(b"rot")
     md5 = next(o["md5"] for o in yaml.safe_load(clone.read("dvc.lock"))["stages"]["train"]["outs"])
     model = disk / "files" / "md5" / md5[:2] / md5[2:]
     whole = model.read_bytes()
@@ -76,7 +76,7 @@ def test_a_backup_is_read_back_and_its_damage_named(clone: Workspace, disk: Path
     assert "error: 3 files of the backup are not whole" in told
     assert "dvclive: damaged (" in told
     assert "data/processed/labels.parquet: missing" in told
-    assert "2020-01-01_2020-01-10.parquet: changed since it was retrieved" in told
+    assert ".parquet: changed since it was retrieved" in told
 
     assert "all read back and whole" in clone.run(*backup)  # sends again what is missing or damaged
     assert model.read_bytes() == whole

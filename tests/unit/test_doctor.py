@@ -8,7 +8,7 @@ import torch
 
 from finscale.model.budget import GIB, Memory
 from finscale.model.patchtst import PatchTST
-from finscale.training.config import CheckpointConfig, ThermalConfig
+from finscale.training.config import CheckpointConfig, ThermalConfig, TrackingConfig
 from finscale.training.loop import Trainer
 from finscale.training.resume import SavedRun
 from study import doctor
@@ -24,7 +24,9 @@ HOT = CONFIG.model_copy(update={"thermal": ThermalConfig(warning=85)})
         (doctor.check_disk("states", 50 * GIB, 60 * GIB), "warning", "60.0 GiB free.*as much again: free some"),
         (doctor.check_disk("states", 50 * GIB, 200 * GIB), "ok", "states take up to 50.0 GiB"),
         (doctor.check_memory(40 * GIB, 2 * 10**9, 32 * GIB), "error", "2B .* takes 40.0 GiB: set train.micro_batch"),
-        (doctor.check_packages(["numpy==0.0.1", "no-such-package==1"]), "error", "numpy .* no-such-package missing"),
+        (doctor.check_python((3, 10, 4)), "error", "3.10.4; use 3.11 to 3.13: make PYTHON=python3.12"),
+        (doctor.check_python((3, 14, 0)), "error", "3.14.0; use 3.11 to 3.13"),
+        (doctor.check_python((3, 13, 1)), "ok", "3.13.1"),
         (doctor.check_power(False), "warning", "on battery: plug in"),
         (doctor.check_power(None), "ok", "no battery"),
         (doctor.check_temperature(HOT, 90.0), "warning", "90 °C; training pauses at 85"),
@@ -36,6 +38,22 @@ HOT = CONFIG.model_copy(update={"thermal": ThermalConfig(warning=85)})
 def test_a_finding_says_how_bad_it_is_and_what_to_do(finding: doctor.Finding, status: str, told: str) -> None:
     assert finding.status == status
     assert re.search(told, finding.told)
+
+
+def test_a_package_of_another_version_or_none_is_named(tmp_path: Path) -> None:
+    wanted, base = tmp_path / "wanted.txt", tmp_path / "base.txt"
+    base.write_text("-c constraints.txt  # install nothing\nnumpy==0.0.1\npandas==0.0.1 ; sys_platform == 'nowhere'\n")
+    wanted.write_text("-r base.txt\n\n# more\nno-such-package==1\n")
+    told = doctor.check_packages(wanted)
+    assert told.status == "error"
+    assert re.search(rf"numpy .* \(wanted ==0\.0\.1\); no-such-package missing .*: pip install -r {wanted}", told.told)
+    assert "pandas" not in told.told
+
+
+def test_the_mirrors_packages_are_needed_only_where_a_mirror_is_on() -> None:
+    assert doctor.requirements_of(CONFIG) == Path("requirements.txt")
+    tracked = CONFIG.model_copy(update={"tracking": TrackingConfig(wandb=True)})
+    assert doctor.requirements_of(tracked) == Path("requirements-tracking.txt")
 
 
 @pytest.mark.parametrize(

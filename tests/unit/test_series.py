@@ -73,6 +73,16 @@ def test_sofr_continues_libor_and_the_join_is_told() -> None:
     )
 
 
+def test_sofr_without_a_value_after_libor_s_last_is_told() -> None:
+    both = {
+        "USD3MTD156N": ("economic", daily("2021-07-01", "2021-08-31")),
+        "SOFR": ("economic", daily("2021-07-01", "2021-08-31")),
+    }
+    assert rate_3m_note(both) == "rate_3m: USD3MTD156N to 2021-08-31; SOFR has no later value"  # type: ignore[arg-type]
+    empty = daily("2021-07-01", "2021-08-31").assign(value=np.nan)
+    assert rate_3m_note({"USD3MTD156N": ("economic", empty)}) is None
+
+
 def test_a_series_without_a_publication_lag_is_refused() -> None:
     with pytest.raises(InputError, match="GDP: no publication lag is known"):
         on_sessions({"GDP": ("economic", daily("2021-07-01", "2021-08-31"))}, DAYS)

@@ -12,13 +12,17 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from finscale.config import load_params
+from finscale.scaling.ledger import AXES
 from finscale.storage import md5_of
 from finscale.training.config import TrackingConfig
 from finscale.training.loop import Epoch
 from finscale.training.mirrors import Record, add_results
 from finscale.training.prediction import predict
+from finscale.training.run import Files, Run
 from finscale.training.tracking import SAMPLE, Tracker, sample_predictions
 from finscale.training.use import UseMeter
+from stages.train import Params
 from tests.unit.test_training import COMPUTE, TARGET, VALIDATION, trained
 
 EPOCHS = [Epoch(1, 0.7, 0.69, 1e-4, True), Epoch(2, 0.65, 0.66, 9e-5, True), Epoch(3, 0.6, 0.67, 5e-5, False)]
@@ -86,6 +90,15 @@ def test_dvclive_has_settings_epochs_best_checkpoint_and_predictions_and_no_mirr
     assert json.loads((log / "best.json").read_text()) == complete.best
     assert pd.read_csv(log / "predictions.csv")["logit"].tolist() == [0.25]
     assert {"mlflow", "wandb"} & sys.modules.keys() == before
+
+
+def test_every_axis_of_an_experiment_is_logged(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(b"rows")
+    files = Files(tmp_path / "rows", tmp_path, tmp_path, tmp_path)
+    told = Run("key", "name", load_params(Params), COMPUTE, files, tmp_path).told()
+    assert {*AXES, "data_md5", "batch_size"} <= told.keys()
+    assert (told["source"], told["tier"]) == ("bundled", "a20")
+    assert "tracking" not in told
 
 
 def test_nothing_measured_is_in_dvclive(tmp_path: Path) -> None:

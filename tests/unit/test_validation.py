@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from finscale.data.agreement import validate_together
 from finscale.data.validation import RULES, validate
 from finscale.sources import directory
 from finscale.sources.tables import Wanted, wanted
@@ -23,7 +25,28 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], pd.Dat
     return spoiled(lambda f: f.assign(**{column: f[column].where(f.index != row, value)}))
 
 
+def times(
+    column: str | list[str], factor: float, rows: Callable[[pd.Index], object]
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Some rows of some columns times a factor."""
+    names = [column] if isinstance(column, str) else column
+    return spoiled(lambda f: f.assign(**{name: f[name].where(~rows(f.index), f[name] * factor) for name in names}))
+
+
+BARS = ["open", "high", "low", "close", "adj_close"]
 SPOILED = {
+    "number that is not finite": put(13, "high", np.inf),
+    "day that has not passed": spoiled(
+        lambda f: f.assign(date=f["date"].where(f.index < len(f) - 1, pd.Timestamp("2199-01-02")))
+    ),
+    "open or close often outside low to high": spoiled(
+        lambda f: f.assign(high=f["high"].where(f.index < 4900, f["low"]))
+    ),
+    "price moves by the ratio of a split": times(BARS, 2.0, lambda rows: rows < 2000),
+    "price in another unit": times(BARS, 100.0, lambda rows: (rows >= 2000) & (rows < 2005)),
+    "volume in the shares of the day": spoiled(
+        lambda f: times(BARS[:4], 7.0, lambda rows: rows < 2000)(times("volume", 1 / 7, lambda rows: rows < 2000)(f))
+    ),
     "missing session": spoiled(lambda f: f.drop(index=100)),
     "duplicate date": spoiled(lambda f: pd.concat([f, f.loc[[50]]]).sort_values("date", ignore_index=True)),
     "price not above zero": put(7, "open", -1.0),
@@ -54,6 +77,48 @@ def test_each_flaw_is_found_by_name(rule: str, raw: pd.DataFrame) -> None:
     assert "; " in told  # the remedy
 
 
+def test_infinite_volume_is_found_as_well(raw: pd.DataFrame) -> None:
+    (found,) = [f for f in validate("X", "prices", put(13, "volume", np.inf)(raw)) if f.rule.severity == "error"]
+    assert found.where == ["1999-01-22"]
+
+
+@pytest.mark.parametrize(
+    "rule", ["price moves by the ratio of a split", "price in another unit", "volume in the shares of the day"]
+)
+def test_a_day_that_the_user_calls_real_is_accepted_and_no_other(rule: str, raw: pd.DataFrame) -> None:
+    frame = SPOILED[rule](raw)
+    (found,) = [finding for finding in validate("X", "prices", frame) if finding.rule.name == rule]
+    days = [date.fromisoformat(day) for day in found.where]
+    assert days[0] == frame["date"][2000].date()
+    assert rule not in [finding.rule.name for finding in validate("X", "prices", frame, days)]
+    assert rule in [finding.rule.name for finding in validate("X", "prices", frame, [date(2001, 1, 2)])]
+
+
+def test_volume_that_a_vendor_has_adjusted_passes_a_split(raw: pd.DataFrame) -> None:
+    frame = times(BARS[:4], 7.0, lambda rows: rows < 2000)(raw)
+    assert not [finding for finding in validate("X", "prices", frame) if finding.rule.severity == "error"]
+
+
+def together(**series: tuple[str, pd.DataFrame]) -> dict[str, list[str]]:
+    return {f"{one.series}: {one.rule.name}": one.where for one in validate_together(series)}  # type: ignore[arg-type]
+
+
+def test_series_that_end_or_begin_apart_from_the_prices_are_named(raw: pd.DataFrame) -> None:
+    days = pd.date_range("1999-06-01", "2015-12-31")
+    values = pd.DataFrame({"date": days, "value": 1.0})
+    assert together(A=("prices", raw), sentiment=("sentiment", values)) == {
+        "sentiment: ends before the prices do": ["2015-12-31, prices 2018-12-31"],
+        "sentiment: begins after the prices do": ["1999-06-01, prices 1999-01-04"],
+    }
+    other = raw.assign(**{name: raw[name] * 1.1 for name in BARS})
+    assert together(A=("prices", raw), B=("prices", other)) == {}
+    assert list(together(A=("prices", raw), B=("prices", other[:3000]))) == ["B: ends before other assets do"]
+
+
+def test_one_file_under_two_names_is_an_error(raw: pd.DataFrame) -> None:
+    assert together(SPY=("prices", raw), DIA=("prices", raw.copy())) == {"DIA: the same bars under two names": ["SPY"]}
+
+
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [("volume", 0, "zero volume"), ("close", 1e6, "open or close outside low to high")],
@@ -78,7 +143,7 @@ def test_a_stalled_feed_and_a_wild_move_are_listed(raw: pd.DataFrame) -> None:
     stale = raw.copy()
     stale.loc[100:105, bars] = stale.loc[100, bars].to_numpy()
     found = {finding.rule.name: finding.where for finding in validate("X", "prices", stale)}
-    assert found["5 identical bars in a row"] == [f"{stale['date'][104]:%Y-%m-%d}"]
+    assert found["5 identical bars in a row"] == [f"{stale['date'][row]:%Y-%m-%d}" for row in (104, 105)]
     wild = raw.copy()
     wild.loc[300, bars] *= 2
     found = {finding.rule.name: finding.where for finding in validate("X", "prices", wild)}
