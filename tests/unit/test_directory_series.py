@@ -157,7 +157,7 @@ def test_live_takes_search_interest_from_the_user_s_exports_or_says_how_to_make_
 ) -> None:
     monkeypatch.setenv("FINSCALE_STORE", str(tmp_path / "store"))
     with pytest.raises(
-        InputError, match=r"trends: no file with search interest; export 'stock market' at trends\.google"
+        InputError, match=r"trends: no file with search interest; export .stock market. at trends"
     ):
         directory.fetch(str(tmp_path), SEARCHES)
     assert files("live", "A", "d", tmp_path) == []
