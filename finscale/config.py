@@ -7,6 +7,9 @@ level is caught as well.
 """
 
 import difflib
+import re
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -33,6 +36,7 @@ Task = Literal[
 ]
 Horizon = Literal[1, 2, 3, 5, "weekly"]
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # PyYAML takes 1e-05, as DVC writes it, for text
 _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
 _BUDGET_RULE = "a parameter count from 5K to 2B, such as 150K, 20M or 2B"
 
@@ -99,13 +103,51 @@ def is_binary(task: Task) -> bool:
     return task not in ("regression", "volatility")
 
 
+_read: dict[Path, dict[str, Any]] = {}  # what this process has read, and from where
+
+
 def load_params(model: type[P], path: Path = Path("params.yaml")) -> P:
     """Read the keys that `model` declares from a YAML file; other top-level keys are ignored.
 
     Raises InputError naming the key, the value and what is allowed.
     """
-    values = read_yaml(path)
-    return check_params(model, {k: v for k, v in values.items() if k in model.model_fields}, path)
+    values = {k: v for k, v in read_yaml(path).items() if k in model.model_fields}
+    _read[path] = values
+    return check_params(model, values, path)
+
+
+def check_unchanged() -> None:
+    """Raise InputError where a setting that load_params has read stands otherwise in its file now.
+
+    DVC notes settings as they are when a stage ends: it would take what ran for a run of the new ones.
+    """
+    for path, values in _read.items():
+        before, now = flat(values), flat(read_yaml(path))
+        if changed := [key for key in before if now.get(key) != before[key]]:
+            key = changed[0]
+            raise InputError(
+                f"{path} was edited while this ran: {key} was {before[key]}, and is {now.get(key)} now. Nothing counts "
+                f"as made with the new value: put {before[key]} back and `dvc repro` goes on, or `dvc repro` as it is"
+            )
+
+
+def flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{dotted key: value} of nested blocks, each value in one form."""
+    told: dict[str, Any] = {}
+    for key, value in block.items():
+        told |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _plain(value)}
+    return told
+
+
+def _plain(value: Any) -> Any:
+    """One form for values that YAML has several for: 60.0 and 60, 1e-05 and 0.00001, a date and its text."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

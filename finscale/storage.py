@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # half a second to import, and the first stages, which always
     import pyarrow.parquet as pq
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call write(temporary path), then rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
@@ -35,14 +35,36 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda temporary: _write_bytes(temporary, content))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def read_text(path: Path) -> str:
+    """Raises InputError where there is no such file, or it is no text."""
+    _require(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text ({error.reason} at byte {error.start}); `git checkout {path}`") from None
+
+
 def write_json(path: Path, values: Any) -> None:
     """Indented JSON; NaN and infinity are refused, since no JSON reader has to accept them."""
     write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    _require(path)
-    return json.loads(path.read_text())
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {error.lineno}: no JSON ({error.msg}), as a merge or a full disk leaves it; put it back "
+            f"with `git checkout {path}`, or make it again"
+        ) from None
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Block, Source, Task, load_params
+from finscale.config import Block, Source, Task, Timescale, load_params
 from finscale.data.config import DatasetConfig, EvaluationConfig
 from finscale.data.dataset import (
     KEYS,
@@ -44,6 +44,7 @@ METRICS = Path("data/processed/dataset.json")
 
 class Params(Block):
     source: Source
+    timescale: Timescale
     task: Task
     dataset: DatasetConfig
     evaluation: EvaluationConfig
@@ -52,7 +53,7 @@ class Params(Block):
 def plan(joined: pd.DataFrame, params: Params) -> list[Fold]:
     """The folds, oldest first; a single split is one."""
     if params.evaluation.scheme == "single":
-        return [single_fold(params.dataset.split.of(params.source))]
+        return [single_fold(params.dataset.split.of(params.source, params.timescale))]
     days = usable_days(joined, params.dataset.context_reserve)
     return walk_forward_folds(days, params.source, params.evaluation.walk_forward)
 
@@ -68,10 +69,10 @@ def check(joined: pd.DataFrame, folds: list[Fold], params: Params) -> dict[str, 
         fit_scaler(rows.loc[rows["split"] == "train", feature_names(rows)])
         counts = describe(rows, params.task)
         del counts["test"]
-        check_splits(counts, params.task, config, fold.name if len(folds) > 1 else "")
+        check_splits(counts, params.task, params.timescale, config, fold.name if len(folds) > 1 else "")
         keys.append(rows[list(KEYS)])
     summary = describe(pd.concat(keys), params.task)
-    check_splits({"test": summary["test"]}, params.task, config)
+    check_splits({"test": summary["test"]}, params.task, params.timescale, config)
     return summary
 
 

@@ -89,14 +89,25 @@ def write_samples(files: list[Path]) -> None:
         stale.unlink()
 
 
+CLOSED = (TEST, TEST_LABELS)  # of the test split no value is shown
+
+
+def files_described() -> list[Path]:
+    """All but the test split."""
+    return [*sorted(RAW.glob("*.parquet")), DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
+
+
+def describe(params: Params) -> str:
+    """The dictionary in Markdown."""
+    files = [*files_described(), *CLOSED]
+    return generate_data_dictionary(files, lineage(), meanings(params), frozenset(CLOSED))
+
+
 def main() -> None:
-    params = load_params(Params)
-    files = [*sorted(RAW.glob("*.parquet")), DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
-    closed = (TEST, TEST_LABELS)
-    text = generate_data_dictionary([*files, *closed], lineage(), meanings(params), frozenset(closed))
-    write_text(DICTIONARY, text)
+    files = files_described()
+    write_text(DICTIONARY, describe(load_params(Params)))
     write_samples(files)
-    print(f"dictionary: {len(files) + len(closed)} files described in {DICTIONARY}, samples in {SAMPLES}")
+    print(f"dictionary: {len(files) + len(CLOSED)} files described in {DICTIONARY}, samples in {SAMPLES}")
 
 
 if __name__ == "__main__":

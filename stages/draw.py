@@ -3,7 +3,7 @@
 Reads  data/raw/manifest.csv
        data/processed/{predictions,conformal}.parquet, metrics/experiment.json, plots/{reliability,equity,by_year}.csv
 Writes plots/coverage.png     which series there are, from when to when
-       plots/reliability.png  predicted against observed rates (a regression: predicted against realised returns)
+       plots/reliability.png  predicted against observed rates (a regression: predicted against realised values)
        plots/ranking.png      ROC and precision-recall curves, of the model and the baselines
        plots/equity.png       hypothetical equity with drawdown and position
        plots/conformal.png    coverage and width over time
@@ -50,7 +50,7 @@ def main() -> None:
         RELIABILITY: lambda path: (
             run_figures.plot_reliability(pd.read_csv(RELIABILITY_TABLE), path)
             if binary
-            else run_figures.plot_scatter(test, path)
+            else run_figures.plot_scatter(test, task, path)
         ),
         RANKING: lambda path: run_figures.plot_ranking(found, scores["other"].get("auc"), share, path),
         EQUITY: lambda path: run_figures.plot_equity(pd.read_csv(EQUITY_TABLE), path),

@@ -40,7 +40,7 @@ from finscale.evaluation.conformal import conform
 from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import predictions_of
 from finscale.evaluation.years import as_records, by_year
-from finscale.scaling.ledger import study_name
+from finscale.identity import check_made_from, made_from, study_name
 from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
 from finscale.training import mirrors
 from finscale.training.scratch import scratch_folder
@@ -99,6 +99,7 @@ def experiment(params: Params, models: dict[str, Any], scores: dict, test: pd.Da
     of_folds = {name: model["run"] for name, model in models.items()}
     return {
         "axes": params.axes(),
+        "made_from": made_from(params, [MODEL, MODEL_PREDICTIONS, BASELINE_PREDICTIONS, CALIBRATION, TEST_LABELS]),
         "run": pool_runs(list(of_folds.values())),
         "compute": next(iter(models.values()))["compute"],
         "test_rows": len(test),
@@ -123,6 +124,8 @@ def main() -> None:
     params, folds = load_params(Params), read_folds(FOLDS)
     config, joined = params.evaluate, join(folds)
     models = {fold.name: read_json(fold.of(MODEL)) for fold in folds}
+    for fold in folds:
+        check_made_from(models[fold.name]["run"].get("made_from"), params, fold.of(MODEL))
     predictions = pd.concat(joined, ignore_index=True)
     conformal = pd.concat([conform_fold(rows, params) for rows in joined], ignore_index=True)
     test = predictions[predictions["split"] == "test"]

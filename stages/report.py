@@ -36,7 +36,6 @@ from finscale.pages.run_tables import (
     year_table,
 )
 from finscale.pages.style import loss_unit
-from finscale.scaling.ledger import study_name
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 from stages.paths import COMPARED, CONFORMAL, EQUITY_TABLE, EXPERIMENT, LOG, PREDICTIONS, RELIABILITY_TABLE, TUNED
 
@@ -87,12 +86,14 @@ def read_losses() -> pd.DataFrame:
     return pd.DataFrame({"epoch": curves["train"]["step"]} | {name: curve["loss"] for name, curve in curves.items()})
 
 
-def notes(experiment: dict[str, Any]) -> list[str]:
+def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
     walked = [
         "Walk-forward: windows are counted once per fold; loss curves are the first fold's, epochs means over folds.",
         "Each fold has its own base rate, baselines and calibration, from its own days.",
     ]
     return [
+        *([f"The curve's settings that are not the plain ones: {scaling['settings']}."] if scaling["settings"] else []),
+        *(f"Set aside: {fault}" for fault in scaling["set_aside"]),
         *(walked if experiment["folds"] else []),
         f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
         "the fewer blocks there are (docs/intervals.md).",
@@ -113,12 +114,12 @@ def pictures(several: bool) -> dict[str, Path]:
 def figures(binary: bool) -> dict[str, Path]:
     """Caption -> file: what no chart of the page shows, and the hyper-parameter search where there was one."""
     searched = {f"search: {path.stem.replace('_', ' ')}": path for path in sorted(TUNED.glob("*.png"))}
-    # A regression has no rates: its answer to reliability is a picture of predicted against realised returns.
-    return ({} if binary else {"predicted against realised returns": RELIABILITY_FIGURE}) | FIGURES | searched
+    # A regression has no rates: its answer to reliability is a picture of predicted against realised values.
+    return ({} if binary else {"predicted against realised values": RELIABILITY_FIGURE}) | FIGURES | searched
 
 
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
-    reports, predictions = read_json(SCALING_REPORTS), read_parquet(PREDICTIONS)
+    reports, scaling, predictions = read_json(SCALING_REPORTS), read_json(SCALING_METRICS), read_parquet(PREDICTIONS)
     test = predictions[predictions["split"] == "test"]
     ranked = test.assign(label=wanted_first(test, experiment["axes"]["task"]))
     return Results(
@@ -127,7 +128,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         splits=read_json(DATASET_METRICS),
         compared=read_json(COMPARED),
         traded=read_json(TRADED),
-        study=study_name(experiment["axes"]),
+        study=scaling["experiment"],
         reports=reports,
         runs=pd.read_csv(ALL_RESULTS, dtype=dict.fromkeys(_TEXT, str)),
         reliability=reliability,
@@ -139,9 +140,9 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         coverage=coverage_table(read_parquet(CONFORMAL)),
         figures=pictures(several=len(reports) > 1),
         own_figures=figures(binary=len(reliability) > 0),
-        isoflop=read_json(SCALING_METRICS)["isoflop"],
+        isoflop=scaling["isoflop"],
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
-        notes=notes(experiment),
+        notes=notes(experiment, scaling),
     )
 
 
@@ -150,9 +151,10 @@ def write_texts(experiment: dict[str, Any]) -> None:
     lines = headline(experiment, read_json(METRICS))
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
     by_year = [*tables, year_table(experiment)]
-    scaling, figures = scaling_sentence(read_json(SCALING_METRICS)), [RUN_FIGURE, SCALING_FIGURE]
-    write_text(REPORT, report_text(lines, by_year, scaling, figures, notes(experiment)))
-    summary = summary_text(lines, tables, scaling, [*figures, PAGE])
+    scaling, figures = read_json(SCALING_METRICS), [RUN_FIGURE, SCALING_FIGURE]
+    sentence = scaling_sentence(scaling)
+    write_text(REPORT, report_text(lines, by_year, sentence, figures, notes(experiment, scaling)))
+    summary = summary_text(lines, tables, sentence, [*figures, PAGE])
     write_text(SUMMARY, summary)
     print(summary)
 

@@ -26,13 +26,14 @@ from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.pages.style import task_words
 from finscale.scaling.again import again
-from finscale.scaling.isoflop import isoflop_words, runs_by_compute
+from finscale.scaling.curves import Curve, curve_of, shown
+from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
-from finscale.scaling.ledger import read_ledger, study_name
+from finscale.scaling.ledger import Ledger, open_ledger
 from finscale.scaling.refused import read_refused
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, fit_of, name_experiments
-from finscale.scaling.settings import Settings, SettingsBlocks, read_settings, settings_of_all_sources
+from finscale.scaling.settings import Settings, SettingsBlocks, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 
 LEDGER = Path("results/ledger.csv")
@@ -56,8 +57,8 @@ class Params(StudyAxes, SettingsBlocks):
         return self.model_dump(include=set(StudyAxes.model_fields)) | {"scheme": self.evaluation.identity(self.source)}
 
     def settings(self) -> Settings:
-        """Those of the curves with plain names."""
-        return settings_of_all_sources(self.model_dump())
+        """What today's run would have set beside its axes."""
+        return settings_of(self.model_dump())
 
 
 def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
@@ -72,7 +73,7 @@ def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, An
         return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
     law = {"law": report["laws"][0]["law"]}
     words = {"verdict": report["verdict_in_words"]}
-    return counts | {"code_versions": study["code"].nunique()} | words | law | report["fit_results"]
+    return counts | words | law | report["fit_results"]
 
 
 def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLaw | None:
@@ -82,42 +83,51 @@ def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLa
     return fit_loss_law(study["params_total"].to_numpy(), study["test_loss"].to_numpy(), LEAST_SQUARES)
 
 
-def curve_titles(params: Params, study: pd.DataFrame) -> tuple[str, str]:
+def curve_titles(params: Params, curve: Curve, study: pd.DataFrame) -> tuple[str, str]:
     """What the figure shows, and of what."""
     words = task_words(params.task, params.horizon)
     seeds = int(study.groupby("budget")["seed"].nunique().max()) if len(study) else 0
     scheme = [] if params.evaluation.scheme == "single" else [params.axes()["scheme"]]
     data = f"{params.source} {params.assets}{params.quality}, {params.timescale}, {params.tier}"
-    return "Test loss by model size", "; ".join([words, data, *scheme, f"up to {seeds} seeds a size"])
+    own = [curve.differs] if curve.differs else []
+    return "Test loss by model size", "; ".join([words, data, *scheme, *own, f"up to {seeds} seeds a size"])
 
 
-def draw_curve(params: Params, study: pd.DataFrame, report: dict[str, Any] | None) -> None:
+def draw_curve(params: Params, curve: Curve, study: pd.DataFrame, report: dict[str, Any] | None) -> None:
     law = fit_of(study) if report is not None else None
     floor = law_with_floor(study, report)
-    title, under = curve_titles(params, study)
+    title, under = curve_titles(params, curve, study)
     for path in (FIGURE, PRINT_FIGURE):
         write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor, under=under))
 
 
+def write_tables(runs: pd.DataFrame, reports: list[dict[str, Any]], ledger: Ledger, refused: pd.DataFrame) -> None:
+    write_json(REPORTS, reports)
+    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, refused, ledger.faults))
+    write_csv(ALL_RESULTS, export_results_csv(shown(runs)))
+
+
 def main() -> None:
     params = load_params(Params)
-    ledger, name = read_ledger(LEDGER), study_name(params.axes())
-    known, settings, refused = read_settings(SETTINGS), params.settings(), read_refused(REFUSED)
-    results = name_experiments(ledger, known, settings)
-    by_compute = runs_by_compute(ledger, name, known, settings)
-    study, reports = results[results["experiment"] == name], all_reports(results, name)
+    ledger, known, refused = open_ledger(LEDGER), read_settings(SETTINGS), read_refused(REFUSED)
+    curve, alike = (curve_of(params.axes(), params.settings(), ledger.rows, known, free) for free in ((), FREE))
+    runs = name_experiments(ledger.rows, known)
+    lines = [again(run, known.get(run["settings"]), params.model_dump()) for run in runs.to_dict("records")]
+    runs = runs.assign(again=lines)
+    results, by_compute = shown(runs), runs_by_compute(ledger.rows, alike.name, known)
+    study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name)
     today = reports[0] if len(study) else None
-    told = headline(study, today) | {"isoflop": isoflop_words(by_compute)}
-    write_json(METRICS, told)
-    write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(results, reports, refused))
-    lines = [again(run, known.get(run["settings"]), params.model_dump()) for run in results.to_dict("records")]
-    write_csv(ALL_RESULTS, export_results_csv(results.assign(again=lines)))
+    told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
+    write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
+    write_tables(runs, reports, ledger, refused)
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
-    draw_curve(params, study, today)
-    draw_gallery(results, name, FIGURES, by_compute, refused)
-    print(f"scaling: {len(study)} runs of {name}; {told['verdict']}")
+    draw_curve(params, curve, study, today)
+    draw_gallery(runs, curve.name, FIGURES, by_compute, refused)
+    for fault in ledger.faults:
+        print(f"scaling: set aside: {fault}")
+    own = f" ({curve.differs})" if curve.differs else ""
+    print(f"scaling: {len(study)} runs of {curve.name}{own}; {told['verdict']}")
 
 
 if __name__ == "__main__":

@@ -22,16 +22,7 @@ from pathlib import Path
 import torch
 
 from finscale.cli import run
-from finscale.config import (
-    AssetTier,
-    FeatureTier,
-    Horizon,
-    Quality,
-    Source,
-    Timescale,
-    format_budget,
-    load_params,
-)  # fmt: skip
+from finscale.config import Axes, check_unchanged, format_budget, load_params
 from finscale.data.folds import StoredFold, read_folds, remove_others
 from finscale.imports import import_closure, read_sources
 from finscale.search.tuned import Tuned, load_tuned
@@ -51,15 +42,8 @@ RUNTIME = Path("models/runtime.json")
 IN_DATA = ("source", "assets", "quality", "timescale", "tier", "horizon")
 
 
-class Params(RunSettings):
+class Params(Axes, RunSettings):
     """The settings of a run, and the axes that its log tells."""
-
-    source: Source
-    assets: AssetTier
-    quality: Quality
-    timescale: Timescale
-    tier: FeatureTier
-    horizon: Horizon
 
 
 def apply_tuned(params: Params) -> tuple[Params, Tuned | None]:
@@ -95,6 +79,7 @@ def run_of(params: Params, tuned: Tuned | None, fold: StoredFold) -> Run:
 
 def finish(runs: list[Run], folds: list[StoredFold], done: list[Trained]) -> None:
     """Write what was measured over all folds; remove saved states, and what an earlier run with more folds left."""
+    check_unchanged()  # while there is still a state to go on from
     seconds, windows = sum(one.seconds for one in done), sum(one.windows_seen for one in done)
     together = Trained("", windows, seconds, sum(one.thermal_pauses for one in done), done[-1].use)
     write_json(RUNTIME, together.measured() | {"processor": platform.machine(), "system": platform.system()})

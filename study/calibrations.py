@@ -1,7 +1,8 @@
 """calibrations: predictions of finished runs -> what each calibration method makes of every size
 
 Reads  refs/exps (DVC's finished experiments), their results and their predictions in the DVC cache
-Writes results/calibrations.csv  a row per run: axes, counted parameters, test loss with each method, and baselines'
+Writes results/calibrations.csv  a row per run: curve, code, axes, counted parameters, test loss with each method, and
+                                 baselines'
 Why    a run is judged with one calibration, set beforehand. Where the days that calibrate were unlike the days that
        test, every size gets the loss of that calibration, and a curve is flat for a reason that has nothing to do with
        size. The predictions hold all methods side by side, so that no run has to be repeated to see it; shrinkage,
@@ -12,9 +13,7 @@ Why    a run is judged with one calibration, set beforehand. Where the days that
 
 import argparse
 import io
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from scipy.special import logit
@@ -25,27 +24,44 @@ from finscale.config import is_binary
 from finscale.errors import InputError
 from finscale.evaluation.calibration import METHODS, fit_shrinkage, probabilities
 from finscale.evaluation.metrics import log_loss_rows
+from finscale.scaling.curves import name_runs, versions
 from finscale.scaling.laws.power_law import MIN_SIZES, fit_with_interval, lack_of_fit
+from finscale.scaling.ledger import AXES
+from finscale.scaling.settings import read_settings
 from finscale.scaling.verdict import judge
 from finscale.storage import write_csv
-from study.base_runs import EXPERIMENT, read_predictions
-from study.experiments import commits_of, read_commit
+from study.base_runs import read_predictions
+from study.experiments import finished
 
 TABLE = Path("results/calibrations.csv")
+SETTINGS = Path("results/settings.json")
+CURVE = ["experiment", "code", "data"]  # a curve is of one version of each
+FREE = ("calibrate.method",)
 BASELINES = ("base_rate", "persistence", "logistic", "catboost", "volatility")
 
 
-def measure(name: str, commit: str, source: str) -> dict[str, Any] | None:
-    """One run's test losses by method and baseline; None for other sources and for tasks without probabilities."""
-    told = json.loads(read_commit(commit).get(EXPERIMENT, "null"))
-    if told is None or told["axes"]["source"] != source or not is_binary(told["axes"]["task"]):
-        return None
-    predictions = with_shrinkage(pd.read_parquet(io.BytesIO(read_predictions(commit, name))))
+def measure(run_name: str, commit: str) -> dict[str, float]:
+    """One run's test losses by method and baseline."""
+    predictions = with_shrinkage(pd.read_parquet(io.BytesIO(read_predictions(commit, run_name))))
     test = predictions[predictions["split"] == "test"]
     columns = {method: f"calibrated_{method}" for method in METHODS} | {name: name for name in BASELINES}
     label = test["label"].to_numpy()
-    losses = {key: float(log_loss_rows(label, test[column].to_numpy()).mean()) for key, column in columns.items()}
-    return {"name": name} | told["axes"] | {"params": told["run"]["params_total"]} | losses
+    return {key: float(log_loss_rows(label, test[column].to_numpy()).mean()) for key, column in columns.items()}
+
+
+def chosen(prefix: str, source: str) -> pd.DataFrame:
+    """The finished runs of that name and source as the ledger would hold them, curves named.
+
+    Settings of the calibration part no runs here: the network is the same, and every method is measured. Of each
+    curve, code, state of the data, budget and seed the newest run counts.
+    """
+    found = [one for one in finished() if not one.left_out and one.name.startswith(prefix)]
+    found = [one for one in found if one.row["source"] == source and is_binary(one.row["task"])]
+    if not found:
+        raise InputError(f"no finished experiment whose name begins with {prefix} on source {source}")
+    known = read_settings(SETTINGS) | {one.row["settings"]: one.settings for one in found}
+    rows = pd.DataFrame([one.row | {"experiment_commit": one.commit} for one in found])
+    return versions(name_runs(rows.assign(horizon=rows["horizon"].astype(str)), known, FREE))
 
 
 def with_shrinkage(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -86,17 +102,15 @@ def main() -> None:
     parser.add_argument("prefix", help="of the runs' names, such as P1-")
     parser.add_argument("--source", default="bundled")
     asked = parser.parse_args()
-    wanted = [(name, commit) for name, commit in commits_of() if name.startswith(asked.prefix)]
-    found = [row for name, commit in wanted if (row := measure(name, commit, asked.source))]
-    if not found:
-        raise InputError(f"no finished experiment whose name begins with {asked.prefix} on source {asked.source}")
-    runs = pd.DataFrame(found).sort_values(["task", "horizon", "tier", "params", "seed"], ignore_index=True)
-    # Repeats with another calibration have the same network, and so the same row.
-    runs = runs.drop_duplicates([column for column in runs if column != "name"])
-    write_csv(TABLE, runs)
-    means = runs.groupby(["task", "horizon", "tier", "budget"], sort=False)[[*METHODS, *BASELINES]].mean()
+    runs = chosen(asked.prefix, asked.source)
+    losses = [measure(name, commit) for name, commit in zip(runs["name"], runs["experiment_commit"], strict=True)]
+    told = runs.rename(columns={"params_total": "params"})[["name", *CURVE, *AXES, "params"]]
+    table = pd.concat([told.reset_index(drop=True), pd.DataFrame(losses)], axis=1)
+    table = table.sort_values([*CURVE, "params", "seed"], ignore_index=True)
+    write_csv(TABLE, table)
+    means = table.groupby([*CURVE, "budget"], sort=False)[[*METHODS, *BASELINES]].mean()
     print(tabulate(means.reset_index(), headers="keys", floatfmt=".4f", showindex=False))
-    for curve, of_curve in runs.groupby(["task", "horizon", "tier"]):
+    for curve, of_curve in table.groupby(CURVE):
         if of_curve["params"].nunique() >= MIN_SIZES:
             print(f"\n{', '.join(map(str, curve))}: {len(of_curve)} runs")
             print(tabulate(verdicts(of_curve), headers="keys", floatfmt=".4f", showindex=False))

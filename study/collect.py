@@ -1,9 +1,11 @@
-"""collect: every finished experiment -> results/ledger.csv, results/settings.json
+"""collect: every finished experiment -> results/ledger.csv, results/settings.json, results/daily/
 
 Reads  refs/exps (DVC's finished experiments)
 Writes results/ledger.csv     rows whose key it does not hold yet are appended; nothing else changes
-       results/settings.json  the settings that they name, once for each digest
-Why    the ledger outlives the experiments: it is in git, and the scaling stage reads it.
+       results/settings.json  the settings that they name, once for each digest, and the plain value of each setting
+       results/daily/         per row the loss on each test day, as the experiment wrote it
+Why    the ledger outlives the experiments: it is in git, and the scaling stage reads it. A result enters it only if it
+       was made by the experiment that it lies in: one that was run to an earlier stage holds another's.
 """
 
 from pathlib import Path
@@ -11,10 +13,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from finscale.cli import run
-from finscale.scaling.ledger import add_rows, read_ledger
-from finscale.scaling.settings import read_settings
-from finscale.storage import write_csv, write_json
-from study.experiments import finished
+from finscale.errors import InputError
+from finscale.scaling.daily import FOLDER, daily_path
+from finscale.scaling.ledger import add_rows, open_ledger
+from finscale.scaling.settings import PLAIN, Settings, plain_settings_of, read_settings
+from finscale.storage import write_bytes, write_csv, write_json
+from study.experiments import Finished, committed_params, finished
 
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")
@@ -22,21 +26,59 @@ LOCK = Path(".dvc/tmp/ledger.lock")
 
 
 def collect(quiet: bool = False) -> int:
-    """Append what is new; returns the number of rows added. Two collectors at once wait for each other."""
-    rows, settings = finished()
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(LOCK):
-        before = read_ledger(LEDGER)
-        after = add_rows(before, rows)
-        added, known = len(after) - len(before), read_settings(SETTINGS)
-        new = {digest: settings[digest] for digest in settings if digest in set(after["settings"]) - set(known)}
-        if new:  # before the ledger: interrupted in between, no row names what is not there
-            write_json(SETTINGS, known | new)
-        if added:
+    """Append what is new; returns the number of rows added. Two collectors at once wait for each other.
+
+    Raises InputError where the ledger holds a line that is no row: appended to, it could not be mended any more.
+    """
+    found = finished()
+    mine = [one for one in found if not one.left_out]
+    with locked():
+        ledger = open_ledger(LEDGER)
+        if ledger.faults:
+            raise InputError("\n".join([*ledger.faults, "mend it, then `make collect`: DVC keeps the experiments"]))
+        after = add_rows(ledger.rows, [one.row for one in mine])
+        added, named = len(after) - len(ledger.rows), set(after["settings"])
+        write_settings({one.row["settings"]: one.settings for one in mine if one.row["settings"] in named})
+        write_daily(mine)
+        if added:  # last: interrupted before, no row names what is not there
             write_csv(LEDGER, after)
     if not quiet:
-        print(f"collect: {len(rows)} finished experiments, {added} new, {len(after)} rows in {LEDGER}")
+        say(found)
+        print(f"collect: {len(mine)} finished experiments, {added} new, {len(after)} rows in {LEDGER}")
     return added
+
+
+def locked() -> FileLock:
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(LOCK)
+
+
+def write_settings(found: dict[str, Settings]) -> None:
+    """Add to settings.json the digests that it lacks, and plain values of settings that have none yet.
+
+    Plain is what the committed params.yaml says when a setting is first met: later edits of it rename no curve.
+    """
+    known = read_settings(SETTINGS)
+    new = {digest: settings for digest, settings in found.items() if digest not in known}
+    committed = plain_settings_of(committed_params())
+    plain = known.get(PLAIN, {})
+    lacking = {key for settings in found.values() for key in settings} - set(plain)
+    if new or (found and (lacking & set(committed) or not plain)):
+        write_json(SETTINGS, {PLAIN: committed | plain} | {k: v for k, v in known.items() if k != PLAIN} | new)
+
+
+def write_daily(found: list[Finished]) -> None:
+    """The daily losses of experiments whose file is not there yet, also of rows that were collected before."""
+    for one in found:
+        path = daily_path(FOLDER, one.row["key"])
+        if one.daily is not None and not path.exists():
+            write_bytes(path, one.daily)
+
+
+def say(found: list[Finished]) -> None:
+    for one in found:
+        if one.left_out:
+            print(f"collect: {one.name} left out: {one.left_out}")
 
 
 def main() -> None:

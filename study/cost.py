@@ -5,6 +5,7 @@ Walk-forward evaluation trains one model per fold, so that a run costs as much a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,30 @@ import numpy as np
 import pandas as pd
 
 from finscale.calendar import sessions
-from finscale.config import Block, Budget, FeatureTier, Source, check_params, parse_budget
-from finscale.data.config import DatasetConfig, EvaluationConfig
+from finscale.config import Budget, check_params
+from finscale.data.bars import get_freq_string, resample_ohlcv
 from finscale.data.splits import Fold, single_fold
 from finscale.data.walk_forward import walk_forward_folds
-from finscale.indicators.catalogue import COUNTS
+from finscale.indicators.catalogue import features_of
+from finscale.model.config import ModelConfig
 from finscale.model.shape import count, flops_per_window, solve
 from finscale.scaling.ledger import read_ledger
 from finscale.sources import bundled
-from finscale.sources.config import DataConfig
-from finscale.storage import read_json
+from finscale.sources.tables import wanted
 from finscale.training.config import TrainConfig
+from study.cells import Asked, judge
 from study.experiments import params_with
 
 PARAMS = Path("params.yaml")
 LEDGER = Path("results/ledger.csv")
-DATASET_METRICS = Path("data/processed/dataset.json")
 
 _BYTES_PER_PARAMETER = 20  # fp32 weights, gradients, two moments, and the best epoch's copy
 
 
-class Planned(Block):
-    """What of params.yaml decides the cost of a run."""
+class Planned(Asked):
+    """What of params.yaml decides the cost of a run: its rows, its size and its training."""
 
-    source: Source
-    tier: FeatureTier
     budget: Budget
-    data: DataConfig
-    dataset: DatasetConfig
-    evaluation: EvaluationConfig
     train: TrainConfig
 
 
@@ -53,6 +49,8 @@ class Cost:
     flops: float  # of all folds together
     seconds: float  # likewise; NaN while the ledger holds no run to compare with
     gigabytes: float  # weights, gradients and optimizer of one model, folds follow each other; activations come on top
+    refused: str = ""  # why the stage `dataset` will stop the run; then it costs nothing
+    checked: bool = True  # whether that could be asked: prices that are to be downloaded are not there yet
 
 
 def planned(settings: Mapping[str, Any]) -> Planned:
@@ -64,34 +62,42 @@ def planned(settings: Mapping[str, Any]) -> Planned:
 def estimate(settings: Mapping[str, Any]) -> Cost:
     """The cost of an experiment. settings: its axes, and dotted keys for what else it sets otherwise than params.yaml.
 
-    Its rows per session are taken to be those of the last run here, as is the first day where training begins with
-    the data. Raises InputError for settings that are not allowed, and for folds that do not fit between the days.
+    Training windows are counted on the prices at hand; where there are none, on the exchange's calendar. Raises
+    InputError for settings that are not allowed, and for folds that do not fit between the days.
     """
     run = planned(settings)
-    config, channels, windows = run.train, COUNTS[run.tier], train_windows(run, read_json(DATASET_METRICS))
-    shape = solve(parse_budget(run.budget), config.model, channels)
-    parameters, per_window = count(shape, config.model, channels).total, flops_per_window(shape, config.model, channels)
+    cell = judge(Asked.model_validate(run.model_dump(include=set(Asked.model_fields))))
+    config, channels = run.train, len(features_of(run.tier, run.timescale, run.features.levels))
+    windows = calendar_windows(run) if cell.windows is None else list(cell.windows)
+    parameters, per_window = _size(run.budget, config.model.model_dump_json(), channels)
     flops = 3.0 * per_window * sum(windows) * config.epochs
-    return Cost(parameters, len(windows), flops, flops / _speed(per_window), parameters * _BYTES_PER_PARAMETER / 1e9)
+    seconds, gigabytes = flops / _speed(per_window), parameters * _BYTES_PER_PARAMETER / 1e9
+    return Cost(parameters, len(windows), flops, seconds, gigabytes, cell.refused, cell.windows is not None)
+
+
+@cache
+def _size(budget: int, model: str, channels: int) -> tuple[int, int]:
+    """Counted parameters, and FLOPs of a window."""
+    config = ModelConfig.model_validate_json(model)
+    shape = solve(budget, config, channels)
+    return count(shape, config, channels).total, flops_per_window(shape, config, channels)
 
 
 def planned_folds(run: Planned) -> list[Fold]:
     """The folds that a run would have on the exchange's calendar. Raises InputError where the first does not fit."""
     if run.evaluation.scheme == "single":
-        return [single_fold(run.dataset.split.of(run.source))]
+        return [single_fold(run.dataset.split.of(run.source, run.timescale))]
     return walk_forward_folds(_days(run), run.source, run.evaluation.walk_forward)
 
 
-def train_windows(run: Planned, measured: Mapping[str, Mapping[str, Any]]) -> list[int]:
-    """Training windows of each fold. measured: data/processed/dataset.json of the last run here."""
-    days, test = _days(run), measured["test"]
-    # Test days belong to one fold each: those of training are counted once per fold that has them.
-    rows_per_session = test["rows"] / len(sessions(pd.Timestamp(test["first"]), pd.Timestamp(test["last"])))
-    rolling = run.evaluation.scheme == "walk_forward" and run.evaluation.walk_forward.window == "rolling"
-    begins = days[0] if rolling else pd.Timestamp(measured["train"]["first"])
+def calendar_windows(run: Planned) -> list[int]:
+    """Training windows of each fold, if every price series began with data.start: an upper bound."""
+    days = _days(run)
+    flat = pd.DataFrame(1.0, days, ["open", "high", "low", "close", "volume"])
+    bars = pd.DatetimeIndex(resample_ohlcv(flat, get_freq_string(run.timescale)).index)
+    assets = sum(one.kind == "prices" for one in wanted(run.assets, "a"))
     trained = [fold.periods["train"] for fold in planned_folds(run)]
-    counts = [int(((days >= max(begins, one.first)) & (days <= one.last)).sum()) for one in trained]
-    return [round(count * rows_per_session) for count in counts]
+    return [int(((bars >= one.first) & (bars <= one.last)).sum()) * assets for one in trained]
 
 
 def _days(run: Planned) -> pd.DatetimeIndex:
@@ -101,9 +107,14 @@ def _days(run: Planned) -> pd.DatetimeIndex:
     return sessions(pd.Timestamp(run.data.start), last)
 
 
+@cache
+def _pace() -> pd.DataFrame:
+    return read_ledger(LEDGER)
+
+
 def _speed(flops_per_window: int) -> float:
     """Training FLOPs a second of the ledger's run whose windows cost most nearly the same."""
-    ledger = read_ledger(LEDGER)
+    ledger = _pace()
     if ledger.empty:
         return float("nan")
     nearest = (np.log(ledger["flops_per_window"]) - np.log(flops_per_window)).abs().idxmin()

@@ -4,6 +4,7 @@ An experiment that DVC has finished is a commit under refs/exps whose tree holds
 and results. Nothing has to be checked out, and experiments of other baseline commits are found too.
 """
 
+import copy
 import hashlib
 import io
 import json
@@ -11,6 +12,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,10 @@ import yaml
 from finscale.errors import InputError
 from finscale.imports import PROJECT_PACKAGES, as_text, import_closure
 from finscale.scaling.ledger import experiment_key, make_row
+from finscale.scaling.schema import check_row
 from finscale.scaling.settings import Settings, digest_of, settings_of
 from study.pinned import locked, read_pinned
+from study.provenance import why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
@@ -29,6 +33,7 @@ RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "feat
 
 RUNTIME = "models/runtime.json"
 
+DAILY = "metrics/daily_losses.parquet"
 _EVERYTHING = "stages/everything.py"
 _DRAWING = "finscale/pages/"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
@@ -53,7 +58,7 @@ def read_commit(commit: str) -> Files:
 
 def _is_text(member: tarfile.TarInfo) -> bool:
     inside = member.name.startswith(tuple(f"{package}/" for package in PROJECT_PACKAGES))
-    return member.isfile() and (inside or member.name.endswith((".json", ".yaml", ".lock")))
+    return member.isfile() and (inside or member.name.endswith((".json", ".yaml", ".lock", ".md5")))
 
 
 def code_hash(sources: Files) -> str:
@@ -75,16 +80,35 @@ def params_with(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InputError for a dotted key whose block is not there.
     """
-    params: dict[str, Any] = yaml.safe_load(read_workspace("params.yaml") or "{}")
+    return overlaid(_parsed(read_workspace("params.yaml") or "{}"), settings)
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    """YAML, parsed once: a phase asks for hundreds of variants of one file."""
+    told: dict[str, Any] = yaml.safe_load(text)
+    return told
+
+
+def overlaid(params: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A params.yaml's values with these in place of its own; as of params_with."""
+    told: dict[str, Any] = copy.deepcopy(dict(params))
     for name, value in settings.items():
         *blocks, key = name.split(".")
-        inner = params
+        inner = told
         for block in blocks:
             if not isinstance(inner.get(block), dict):
                 raise InputError(f"params.yaml has no block {block!r}, which the setting {name}={value} names")
             inner = inner[block]
         inner[key] = value
-    return params
+    return told
+
+
+@cache
+def committed_params(commit: str = "HEAD") -> dict[str, Any]:
+    """params.yaml as a commit has it. Raises CalledProcessError where there is no such commit or file here."""
+    told: dict[str, Any] = yaml.safe_load(_git("show", f"{commit}:params.yaml"))
+    return told
 
 
 def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> list[str]:
@@ -97,10 +121,27 @@ def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> lis
     return [experiment_key(params, code, one) for one in data]
 
 
-def finished() -> tuple[list[dict[str, Any]], dict[str, Settings]]:
-    """One ledger row per finished experiment that recorded a result, and the settings by the digest in the rows."""
-    found = [one for name, commit in commits_of() if (one := _row(name, commit))]
-    return [row for row, _ in found], {row["settings"]: settings for row, settings in found}
+@dataclass(frozen=True)
+class Finished:
+    """What one experiment leaves to the ledger. left_out: why its result is none of its own; then it leaves nothing."""
+
+    name: str
+    commit: str
+    row: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+    daily: bytes | None = None  # metrics/daily_losses.parquet, which older code did not write
+    left_out: str = ""
+
+
+def finished() -> list[Finished]:
+    """Every finished experiment that holds a result."""
+    found = []
+    for name, commit in commits_of():
+        try:
+            found += [one] if (one := _finished(name, commit)) else []
+        except InputError as error:  # one that cannot be read holds up no other
+            found.append(Finished(name, commit, left_out=str(error)))
+    return found
 
 
 def commits_of() -> Iterator[tuple[str, str]]:
@@ -112,12 +153,14 @@ def commits_of() -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _row(name: str, commit: str) -> tuple[dict[str, Any], Settings] | None:
+def _finished(name: str, commit: str) -> Finished | None:
     """Read once per process: a commit never changes, and `phase` collects after each of hundreds of runs."""
     files = read_commit(commit)
     experiment = files.get("metrics/experiment.json")
     if experiment is None:
         return None
+    if said := why_not(files.get):
+        return Finished(name, commit, left_out=said)
     # Experiments of one code version share their trees: the closure is taken once for all of them.
     trees = _git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
     if trees not in _code_of_trees:
@@ -130,7 +173,17 @@ def _row(name: str, commit: str) -> tuple[dict[str, Any], Settings] | None:
     provenance |= {"settings": digest_of(settings)}
     runtime = _runtime(name, commit, files)
     row = make_row(experiment_key(params, code, data), provenance, json.loads(experiment), runtime)
-    return row, settings
+    try:
+        check_row({column: "" if value is None else str(value) for column, value in row.items()})
+    except ValueError as error:
+        return Finished(name, commit, left_out=f"its row is none: {error}")
+    return Finished(name, commit, row, settings, _bytes(commit, DAILY))
+
+
+def _bytes(commit: str, path: str) -> bytes | None:
+    """A file of a commit as it is, None where it has none."""
+    shown = subprocess.run(["git", "cat-file", "blob", f"{commit}:{path}"], capture_output=True, check=False)
+    return shown.stdout if shown.returncode == 0 else None
 
 
 def _runtime(name: str, commit: str, files: Files) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Reads  phases.yaml, params.yaml, results/ledger.csv
 Writes results/ledger.csv after every finished run
        results/refused.csv  runs that the data refused, and why
 Why    a grid of a hundred runs is interrupted more often than not: what is finished is never run again,
-       what failed is, and `--dry` says beforehand what it will cost on this machine.
+       what failed is, and `--dry` says beforehand what it will cost on this machine, and which runs have too few rows
+       or positives to be run at all. It writes nothing.
 
     python -m study.phase 6A --dry
     python -m study.phase 1 --budgets 10K 30K 100K --set source=directory --jobs 2
@@ -14,6 +15,7 @@ Why    a grid of a hundred runs is interrupted more often than not: what is fini
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,8 @@ from finscale.scaling.refused import add_refused, is_refusal, read_refused, refu
 from finscale.scaling.settings import digest_of, settings_of
 from finscale.storage import write_csv
 from study.collect import LEDGER, LOCK, collect
-from study.cost import estimate
-from study.experiments import code_hash, params_with, planned_keys, read_workspace
+from study.cost import Cost, estimate
+from study.experiments import code_hash, finished, params_with, planned_keys, read_workspace
 from study.workers import LOGS, Run, reason, reasons, work_off
 
 PHASES = Path("phases.yaml")
@@ -41,35 +43,60 @@ REFUSED = Path("results/refused.csv")
 
 
 def missing(rows: list[Row], settings: dict[str, Any]) -> list[Row]:
-    """The rows whose key the ledger does not hold, whatever state of the raw data it was run on."""
+    """The rows whose key neither the ledger nor a finished experiment has, whatever raw data it was run on."""
     ledger, code = read_ledger(LEDGER), code_hash(read_sources())
-    known, data = set(ledger["key"]), sorted(set(ledger.get("data", [])))
+    done = [one.row for one in finished() if not one.left_out]
+    known = set(ledger["key"]) | {row["key"] for row in done}
+    data = sorted(set(ledger.get("data", [])) | {row["data"] for row in done})
     return [row for row in rows if not known & set(planned_keys(dict(row.axes) | settings, code, data))]
 
 
-def as_run(row: Row, settings: dict[str, Any]) -> Run:
-    """A name that changes with settings and code, so that a new result never replaces an old one."""
-    told = json.dumps(
-        [dict(row.axes), settings, code_hash(read_sources()), read_workspace("params.yaml")], sort_keys=True
-    )
-    digest = hashlib.sha256(told.encode()).hexdigest()[:6]
-    return Run(f"{row.run_name}-{digest}", dict(row.axes) | settings)
+def as_runs(rows: list[Row], settings: dict[str, Any]) -> list[Run]:
+    """Names that change with settings and code, so that a new result never replaces an old one."""
+    code, params = code_hash(read_sources()), read_workspace("params.yaml")
+
+    def digest(row: Row) -> str:
+        told = json.dumps([dict(row.axes), settings, code, params], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:6]
+
+    return [Run(f"{row.run_name}-{digest(row)}", dict(row.axes) | settings) for row in rows]
 
 
-def show(rows: list[Row], wanted: int, jobs: int, settings: dict[str, Any]) -> None:
-    """What is to be done, and what it costs."""
+def divide(rows: list[Row], settings: dict[str, Any]) -> tuple[list[tuple[Row, Cost]], dict[str, list[Row]]]:
+    """The rows that can be run, with what they cost; and those that `dataset` will refuse, by its reason."""
     costs = [estimate(dict(row.axes) | settings) for row in rows]
+    refused: dict[str, list[Row]] = {}
+    for row, cost in zip(rows, costs, strict=True):
+        if cost.refused:
+            refused.setdefault(cost.refused, []).append(row)
+    return [(row, cost) for row, cost in zip(rows, costs, strict=True) if not cost.refused], refused
+
+
+def show_refused(refused: dict[str, list[Row]]) -> None:
+    for words, rows in refused.items():
+        cells = ", ".join(dict.fromkeys(row.name for row in rows))
+        print(f"phase: refused, {len(rows)} runs: {words}\n    {cells}")
+
+
+def show(todo: list[tuple[Row, Cost]], wanted: int, jobs: int) -> None:
+    """What is to be done, and what it costs."""
     table = [
         {"run": row.run_name, "parameters": f"{cost.parameters:,}", "folds": cost.folds,
          "training FLOPs": f"{cost.flops:.2e}",
          "minutes": f"{cost.seconds / 60:.1f}", "memory GB": f"{cost.gigabytes:.2f}"}
-        for row, cost in zip(rows, costs, strict=True)
+        for row, cost in todo
     ]  # fmt: skip
     print(tabulate(table, headers="keys", disable_numparse=True, stralign="right"))
+    costs = [cost for _, cost in todo]
     hours = sum(cost.seconds for cost in costs) / 3600 / jobs
-    print(f"phase: {len(rows)} of {wanted} runs to do, at most {hours:.1f} hours with {jobs} side by side")
-    if (models := sum(cost.folds for cost in costs)) > len(rows):
+    print(f"phase: {len(costs)} of {wanted} runs to do, at most {hours:.1f} hours with {jobs} side by side")
+    if (models := sum(cost.folds for cost in costs)) > len(costs):
         print(f"phase: walk-forward trains one model per fold, {models} in all; FLOPs and minutes are of all folds")
+    if unseen := sum(not cost.checked for cost in costs):
+        print(
+            f"phase: the prices of {unseen} runs are not on this machine yet: some of them may be refused for lack of "
+            "rows or positives, and their windows are counted as if every series began with data.start"
+        )
 
 
 def parse_settings(words: list[str]) -> dict[str, Any]:
@@ -81,12 +108,12 @@ def parse_settings(words: list[str]) -> dict[str, Any]:
     return {key: value.isoformat() if isinstance(value, date) else value for key, value in read.items()}
 
 
-def record_refusals(failed: list[Run]) -> None:
-    """Those of the failed runs that failed for want of data go on record: a figure then says so."""
+def record_refusals(failed: list[tuple[Mapping[str, Any], str]]) -> None:
+    """Runs that the data refuse go on record: a figure then says so. failed: settings of each, and why it was none."""
     rows = []
-    for one in failed:
-        if is_refusal(words := reason(one)):
-            params = params_with(one.settings)
+    for settings, words in failed:
+        if is_refusal(words):
+            params = params_with(settings)
             scheme = EvaluationConfig.model_validate(params["evaluation"]).identity(params["source"])
             rows.append(refusal(params, scheme, digest_of(settings_of(params)), words))
     if rows:
@@ -121,14 +148,18 @@ def main() -> None:
     rows = chosen(load_phase(PHASES, asked.phase, asked.budgets, asked.seeds), asked.only)
     rows = [Row(row.name, {axis: settings.get(axis, value) for axis, value in row.axes.items()}) for row in rows]
     settings = {key: value for key, value in settings.items() if key not in rows[0].axes}
-    collect()
-    todo = missing(rows, settings)
+    if not asked.dry:
+        collect()
+    todo, refused = divide(missing(rows, settings), settings)
+    show_refused(refused)
     if asked.dry:
-        show(todo, len(rows), asked.jobs, settings)
+        show(todo, len(rows), asked.jobs)
         return
     print(f"phase: {len(todo)} of {len(rows)} runs to do, {asked.jobs} side by side; logs in {LOGS}")
-    failed = work_off([as_run(row, settings) for row in todo], asked.jobs, lambda: collect(quiet=True))
-    record_refusals(failed)
+    record_refusals([({**row.axes, **settings}, words) for words, of_reason in refused.items() for row in of_reason])
+    runs = as_runs([row for row, _ in todo], settings)
+    failed = work_off(runs, asked.jobs, lambda: collect(quiet=True))
+    record_refusals([(one.settings, reason(one)) for one in failed])
     if failed:
         raise InputError(
             f"{len(failed)} of {len(todo)} runs failed; the same command tries them again, {LOGS} has their logs\n"

@@ -1,5 +1,6 @@
 """What tests share: the real S&P 500 series, and the data set made from it."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from finscale.data.splits import single_fold
 from finscale.indicators.catalogue import compute, drop_warmup
 from finscale.sources import bundled
 from finscale.storage import write_csv
+from tests.browser import Browser, browser, chromium
 
 REAL = Path(__file__).parents[1] / "../shared/data/market"
 ENDS = SplitDates(train_end=date(2013, 12, 31), validation_end=date(2015, 12, 31), test_end=date(2018, 12, 31))
@@ -75,3 +77,12 @@ def rows_of(bars: pd.DataFrame, ends: SplitDates = ENDS, context_reserve: int = 
 @pytest.fixture(scope="session")
 def rows(bars: pd.DataFrame) -> pd.DataFrame:
     return rows_of(bars)
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser, for tests of what a reader sees."""
+    if chromium() is None:
+        pytest.skip("no Chromium in PATH: install chromium to test pages as a reader sees them")
+    with browser(tmp_path_factory.mktemp("chromium") / "profile") as running:
+        yield running

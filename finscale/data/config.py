@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
-from finscale.config import Block, Source
+from finscale.config import Block, Source, Timescale
+
+LONG_BARS: tuple[Timescale, ...] = ("3d", "5d", "weekly", "2week", "monthly")  # a year has fewer than 100 of them
 
 Scheme = Literal["single", "walk_forward"]
 
@@ -42,18 +44,39 @@ class SplitDates(Block):
         return self.train_end + (self.validation_end - self.train_end) // 2
 
 
-class SplitConfig(Block):
+class SourceDates(Block):
     bundled: SplitDates
     live: SplitDates
 
-    def of(self, source: Source) -> SplitDates:
+    def dates_of(self, source: Source) -> SplitDates:
         """The bundled series end in 2018 and have dates of their own; all others use those of live data."""
         return self.bundled if source == "bundled" else self.live
 
 
+class SplitConfig(SourceDates):
+    """long: the dates of LONG_BARS, whose validation and calibration take more years to hold as many rows."""
+
+    long: SourceDates
+
+    def of(self, source: Source, timescale: Timescale) -> SplitDates:
+        return (self.long if timescale in LONG_BARS else self).dates_of(source)
+
+
+class MinRows(Block):
+    """The fewest rows of a split. A year of long bars has too few: their dates give a split several (SplitConfig)."""
+
+    daily: PositiveInt
+    long: PositiveInt
+
+    def of(self, timescale: Timescale) -> tuple[str, int]:
+        """The key in params.yaml, and the number."""
+        key = "long" if timescale in LONG_BARS else "daily"
+        return f"dataset.min_rows.{key}", getattr(self, key)
+
+
 class DatasetConfig(Block):
     context_reserve: PositiveInt
-    min_rows: PositiveInt
+    min_rows: MinRows
     min_positives: PositiveInt
     split: SplitConfig
 

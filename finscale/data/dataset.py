@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale.config import Task, is_binary
+from finscale.config import Task, Timescale, is_binary
 from finscale.data.config import DatasetConfig, SplitDates
 from finscale.data.splits import SPLITS, UNUSED, Fold, assign_splits, single_fold
 from finscale.errors import InputError
@@ -107,19 +107,22 @@ def describe(rows: pd.DataFrame, task: Task) -> dict[str, dict[str, Any]]:
     return summary
 
 
-def check_splits(summary: dict[str, dict[str, Any]], task: Task, config: DatasetConfig, fold: str = "") -> None:
+def check_splits(
+    summary: dict[str, dict[str, Any]], task: Task, timescale: Timescale, config: DatasetConfig, fold: str = ""
+) -> None:
     """Raise InputError where a split is too small to learn from or to measure on (SPEC 12.2).
 
     summary: what `describe` returns, or a part of it. fold: whose splits they are, where there are several folds.
     """
+    key, fewest = config.min_rows.of(timescale)
     of_fold = f" of fold {fold}" if fold else ""
     remedy = "lengthen its years (evaluation.walk_forward)" if fold else "move the split dates in params.yaml"
     for split, counts in summary.items():
         rows = counts["rows"]
-        if rows < config.min_rows:
+        if rows < fewest:
             raise InputError(
-                f"dataset: the {split} split{of_fold} has {rows} rows, fewer than dataset.min_rows = "
-                f"{config.min_rows}; {remedy} or use a longer series"
+                f"dataset: the {split} split{of_fold} has {rows} rows, fewer than {key} = {fewest}; {remedy} or use a "
+                "longer series"
             )
         if not is_binary(task):
             continue

@@ -9,20 +9,21 @@ from finscale.evaluation import metrics
 from finscale.evaluation.scoring import spread
 
 _MEANS = ("best_epoch", "epochs_run", "train_windows")
+_LOSSES = ("validation_loss", "train_loss")
 _SUMS = ("steps", "windows_seen", "tokens_seen", "train_flops")
 
 
 def pool_runs(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """What training recorded, of all folds; that of a single fold as it is.
 
-    Costs are summed. The validation loss is the mean over folds; epochs and training windows are means, rounded. The
+    Costs are summed. Losses are means over folds; epochs and training windows are means, rounded. The
     rest, parameter counts above all, is the same in every fold.
     """
     if len(runs) == 1:
         return runs[0]
     pooled: dict[str, float] = {name: round(float(np.mean([run[name] for run in runs]))) for name in _MEANS}
     pooled |= {name: sum(run[name] for run in runs) for name in _SUMS}
-    pooled["validation_loss"] = float(np.mean([run["validation_loss"] for run in runs]))
+    pooled |= {name: float(np.mean([run[name] for run in runs])) for name in _LOSSES if name in runs[0]}
     return runs[0] | pooled
 
 

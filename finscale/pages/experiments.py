@@ -1,5 +1,6 @@
 """All experiments of a ledger in Markdown: verdicts, grids of skill, budgets."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,20 +8,27 @@ import pandas as pd
 
 from finscale.pages.render import Rows, render
 from finscale.pages.style import LossUnit, alpha_text, loss_unit, shown
+from finscale.scaling.curves import other_versions
+from finscale.scaling.curves import shown as newest_complete
 from finscale.scaling.report import generate_scaling_report, holm, summarize_experiment
 from finscale.scaling.results import aggregate_training_results
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
 
 
 def generate_experiment_summary_report(
-    results: pd.DataFrame, reports: list[dict[str, Any]] | None = None, refused: pd.DataFrame | None = None
+    runs: pd.DataFrame,
+    reports: list[dict[str, Any]] | None = None,
+    refused: pd.DataFrame | None = None,
+    faults: Sequence[str] = (),
 ) -> str:
     """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
 
-    results: of load_experiment_results. reports: from generate_scaling_report, one per experiment; made here where
+    runs: of load_experiment_results or name_experiments, whose other versions of code and data are listed at the end.
+    faults: what the ledger set aside. reports: from generate_scaling_report, one per experiment; made here where
     they are not given. refused: of read_refused. p-values of alpha = 0 are adjusted for the number of curves (Holm
     1979), so that one curve in twenty is not called a law by chance.
     """
+    results = newest_complete(runs)
     names = sorted(results["experiment"].unique()) if len(results) else []
     made = [generate_scaling_report(results, name) for name in names] if reports is None else reports
     told = {report["experiment"]: report for report in made}
@@ -29,10 +37,11 @@ def generate_experiment_summary_report(
         "experiments.md.j2",
         summaries=[_summary_row(results, name, told[name], adjusted.get(name)) for name in names],
         grids=[
-            {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)}
-            for grid in skill_grids(results, refused)
+            {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)} for grid in skill_grids(runs, refused)
         ],
         experiments=[_experiment(results, name, told[name]) for name in names],
+        others=other_versions(runs),
+        faults=faults,
     )
 
 
@@ -42,6 +51,8 @@ def _experiment(results: pd.DataFrame, name: str, report: dict[str, Any]) -> dic
         "name": name,
         "interpretation": report["interpretation"],
         "differs": own["differs"].iloc[0],
+        "code": report["code"],
+        "data": report["data"][:12],
         "budgets": _budget_rows(aggregate_training_results(own), loss_unit(own["task"].iloc[0])),
     }
 

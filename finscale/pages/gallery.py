@@ -10,36 +10,38 @@ from finscale.config import parse_budget
 from finscale.pages.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop, plot_skill_grids
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.pages.style import LossUnit, loss_unit
+from finscale.scaling.curves import groups_varying, shown
 from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
 from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.optimum import isoflop_profiles
 from finscale.scaling.laws.power_law import MIN_SIZES
 from finscale.scaling.laws.saturation import fit_saturation
 from finscale.scaling.ledger import STUDY_AXES
-from finscale.scaling.results import groups_varying
 from finscale.scaling.skill_grid import skill_grids
 
 FORMATS = ("png", "svg")
 _PROFILE = ("params_total", "train_flops", "test_loss")
 _FACTORS = ("budget", "tier", "assets", "quality")  # the axes whose interactions SPEC 1.5 asks about
-_PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")), "variant")
+_PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")), "market", "variant")
 
 
 def draw_gallery(
-    results: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None,
+    runs: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None,
     refused: pd.DataFrame | None = None,
 ) -> list[Path]:  # fmt: skip
-    """Draw all that `results` (load_experiment_results) has runs for; the files, PNG before SVG.
+    """Draw all that there are runs for; the files, PNG before SVG.
 
+    runs: of name_experiments, in all versions of their code: each figure takes the newest that is complete for it.
     study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data.
     by_compute: today's runs with all their numbers of epochs (isoflop.runs_by_compute); None: those of the curve.
     refused: of read_refused, for the grids of skill. A figure that today's ledger cannot carry is removed, so that the
     folder never shows an older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [*_curves(results, study, folder), *_features(results, folder), *_interactions(results, folder)]
+    results = shown(runs)
+    drawn = [*_curves(results, study, folder), *_features(runs, folder), *_interactions(runs, folder)]
     today = results[results["experiment"] == study]
-    drawn += _skill_grids(results, refused, folder)
+    drawn += _skill_grids(runs, refused, folder)
     drawn += _profiles(today if by_compute is None else by_compute, study, folder)
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
@@ -79,33 +81,33 @@ def _profiles(runs: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _features(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
-    for name, runs in groups_varying(results, ("tier",)):
-        features = runs["tier"].map(feature_count).to_numpy(float)
+def _features(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
+    for name, mine in groups_varying(runs, ("tier",)):
+        features = mine["tier"].map(feature_count).to_numpy(float)
         if 3 <= len(set(features)) < len(features):
-            losses = runs["test_loss"].to_numpy(float)
+            losses = mine["test_loss"].to_numpy(float)
             fit = fit_saturation(features, losses)
             for path in _files(folder, f"features-{name}"):
-                plot_feature_saturation(features, losses, fit, name, path, unit=_unit(runs))
+                plot_feature_saturation(features, losses, fit, name, path, unit=_unit(mine))
                 yield path
 
 
-def _interactions(results: pd.DataFrame, folder: Path) -> Iterator[Path]:
+def _interactions(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
     for first, second in combinations(_FACTORS, 2):
-        for name, runs in groups_varying(results, (first, second)):
-            cells = runs.groupby([first, second]).size()
-            complete = runs[first].nunique() > 1 and runs[second].nunique() > 1 and cells.max() > 1
+        for name, mine in groups_varying(runs, (first, second)):
+            cells = mine.groupby([first, second]).size()
+            complete = mine[first].nunique() > 1 and mine[second].nunique() > 1 and cells.max() > 1
             if complete:
-                found = two_way_interaction(_ordered(runs, first, second), first, second)
+                found = two_way_interaction(_ordered(mine, first, second), first, second)
                 if found.effects.empty:  # no complete square of levels: nothing is known of an interaction
                     continue
                 for path in _files(folder, f"interaction-{first}-{second}-{name}"):
-                    plot_interaction(found, name, path, _unit(runs))
+                    plot_interaction(found, name, path, _unit(mine))
                     yield path
 
 
-def _skill_grids(results: pd.DataFrame, refused: pd.DataFrame | None, folder: Path) -> Iterator[Path]:
-    for name, grids in groupby(skill_grids(results, refused), key=lambda grid: grid.name):
+def _skill_grids(runs: pd.DataFrame, refused: pd.DataFrame | None, folder: Path) -> Iterator[Path]:
+    for name, grids in groupby(skill_grids(runs, refused), key=lambda grid: grid.name):
         of_sizes = list(grids)
         for path in _files(folder, f"horizons-{name}"):
             plot_skill_grids(of_sizes, name, path)

@@ -69,12 +69,15 @@ def plot_reliability(bins: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-def plot_scatter(test: pd.DataFrame, path: Path) -> None:
-    """A regression's answer to reliability: predicted against realised returns. test: model, label."""
+def plot_scatter(test: pd.DataFrame, task: str, path: Path) -> None:
+    """What stands in for reliability where no rate is foretold: predicted against realised. test: model, label."""
     figure, [axes] = panels(1, 1, 5.2, 4.4)
-    axes.plot(100 * test["model"], 100 * test["label"], ".", color=ACCENT, markersize=3, alpha=0.6)
-    axes.axhline(0, color=MUTED, linewidth=0.8)
-    axes.set(title="returns on the test days", xlabel="predicted, %", ylabel="realised, %")
+    factor, words = (100, "return, %") if task == "regression" else (1, "log of realised volatility")
+    axes.plot(factor * test["model"], factor * test["label"], ".", color=ACCENT, markersize=3, alpha=0.6)
+    axes.axline((0, 0), slope=1, color=MUTED, linestyle=":", linewidth=1)
+    ends = [factor * test[name] for name in ("model", "label")]
+    axes.set(xlim=(ends[0].min(), ends[0].max()), ylim=(ends[1].min(), ends[1].max()))
+    axes.set(title="test days; dotted: foretold exactly", xlabel=f"predicted {words}", ylabel=f"realised {words}")
     save(figure, path)
 
 
@@ -135,7 +138,7 @@ def plot_conformal(rows: pd.DataFrame, score: dict[str, Any], binary: bool, path
     covered.axhline(score["level"], color=INK, linestyle=":", linewidth=1)
     covered.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     covered.set(title=f"conformal coverage, mean of {ROLLING} sessions; dotted: {score['level']:.0%} promised")
-    wide.set(title="classes per set" if binary else "width of the interval, in returns")
+    wide.set(title="classes per set" if binary else "width of the interval, in units of the label")
     figure.legend(loc="outside lower center", ncols=1)
     save(figure, path)
 

@@ -104,13 +104,16 @@ _LOSSES = ("validation_loss", "test_loss", "test_loss_low", "test_loss_high")
 
 
 def scaling_sentence(scaling: dict[str, Any]) -> str:
+    """What metrics/scaling.json says: of which settings, the verdict, and what of the ledger could not be read."""
+    own = f" with {scaling['settings']}" if scaling["settings"] else ""
+    aside = "".join(f"\nset aside: {fault}" for fault in scaling["set_aside"])
     if "alpha" not in scaling:
-        return f"scaling: {scaling['verdict']}"
+        return f"scaling{own}: {scaling['verdict']}{aside}"
     return (
-        f"scaling over {scaling['sizes']} budgets, {scaling['runs']} runs: alpha {scaling['alpha']:.4f} "
+        f"scaling{own} over {scaling['sizes']} budgets, {scaling['runs']} runs: alpha {scaling['alpha']:.4f} "
         f"({scaling['alpha_low']:.4f} to {scaling['alpha_high']:.4f}), R² {scaling['r_squared']:.2f}; "
         f"{scaling['verdict']}; smallest exponent that this design detects: "
-        f"{scaling['smallest_detectable_exponent']:.4f}"
+        f"{scaling['smallest_detectable_exponent']:.4f}{aside}"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from finscale.pages.band import Band, confidence_band
@@ -28,7 +29,7 @@ _BASELINES = {"base_rate": (0, (1, 1.5)), "volatility": (0, (5, 2)), "catboost":
 def plot_scaling_curve(
     study: pd.DataFrame, law: PowerLaw | None, title: str, path: Path, irreducible: LossLaw | None = None,
     *, under: str = "", band: Band | None = None,
-) -> None:  # fmt: skip
+) -> Figure:  # fmt: skip
     """Test loss against counted parameters, log-log: seeds as dots, their mean, the law, and baselines as lines.
 
     study: ledger rows with params_total, test_loss, and task and <baseline>_loss where they are known. under: a smaller
@@ -50,9 +51,10 @@ def plot_scaling_curve(
         _set_log_axes(axes, unit, study["params_total"])
         figure.legend(loc="outside lower center", ncols=2, fontsize=10, columnspacing=1.2, handlelength=2.4)
     save(figure, path)
+    return figure
 
 
-def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str = "experiment") -> None:
+def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str = "experiment") -> Figure:
     """One panel per task (or any other column): its runs, their means, the law with alpha and R².
 
     results: from load_experiment_results. The panels share the axis of sizes; each has its own axis of losses, since
@@ -73,6 +75,7 @@ def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str =
     for axes in grid[max(len(names), 1) :]:
         axes.remove()
     save(figure, path)
+    return figure
 
 
 def plot_extrapolation(study: pd.DataFrame, title: str, path: Path, bands: Mapping[str, Band] | None = None) -> None:

@@ -132,7 +132,8 @@ def task_words(task: Task | str, horizon: int | str) -> str:
     bars = {"1": "the next bar", "weekly": "a week"}.get(str(horizon), f"{horizon} bars")
     if task.startswith("threshold_"):
         return f"a rise of more than {task.removeprefix('threshold_').removesuffix('pct')} % over {bars}"
-    words = {"direction": "up or down over", "regression": "the return over", "volatility": "the volatility over"}
+    words = {"direction": "up or down over", "regression": "the return over", "volatility": "the volatility over",
+             "surprise": "a move of more than one standard deviation over"}  # fmt: skip
     return f"{words.get(task, task.replace('_', ' ') + ' over')} {bars}"
 
 

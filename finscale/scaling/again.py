@@ -5,8 +5,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from finscale.scaling.ledger import AXES, SINGLE
-from finscale.scaling.settings import Settings, flat
+from finscale.config import flat
+from finscale.identity import SINGLE
+from finscale.scaling.ledger import AXES
+from finscale.scaling.settings import Settings
 
 _ALWAYS = ("budget", "seed")  # said even where they are today's: they are what a run differs in from its neighbours
 _SCHEME = re.compile(r"(?P<window>\w+)-(?P<years>\d+\+\d+\+\d+\+\d+)y-embargo(?P<embargo>\d+)-from(?P<first>\d+)")

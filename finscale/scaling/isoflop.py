@@ -14,27 +14,27 @@ import numpy as np
 import pandas as pd
 
 from finscale.config import format_budget
+from finscale.scaling.curves import VERSION, name_runs, newest_complete
 from finscale.scaling.laws.optimum import MIN_PROFILE_SIZES, NEAR, isoflop_profiles
-from finscale.scaling.settings import Settings, name_curves
+from finscale.scaling.settings import Settings
 
 MIN_LEVELS = 2
 FREE = ("train.epochs", "train.patience")  # settings that may differ between the runs of one profile
 _EPOCHS = (4, 16)  # of the largest size, in the design that is proposed
 
 
-def runs_by_compute(
-    ledger: pd.DataFrame, study: str, known: Mapping[str, Settings], today: Settings | None = None
-) -> pd.DataFrame:
-    """The runs of a study and those that differ from it in epochs and patience alone.
+def runs_by_compute(ledger: pd.DataFrame, alike: str, known: Mapping[str, Settings]) -> pd.DataFrame:
+    """The runs that differ in size, seed, epochs and patience alone, of one version of the code.
 
     Of each size, seed and settings the newest run: unlike on the curve, one size may have several, one for each number
     of epochs that was set. What it came to spend tells no design points apart: newer code that stops early at another
-    epoch replaces the older run. known, today: as of name_experiments.
+    epoch replaces the older run. alike: the name that these runs share, of curves.name_runs with FREE settings.
     """
-    exact, alike = (name_curves(ledger, known, today, free)["experiment"] for free in ((), FREE))
-    group = set(alike[exact == study].tail(1)) or {study}  # no run of today's own epochs: those of other epochs
-    mine = ledger.assign(experiment=exact)[alike.isin(group)]
-    newest = mine.drop_duplicates(["experiment", "budget", "seed"], keep="last")
+    named = name_runs(ledger, known, FREE)
+    mine = named[named["experiment"] == alike]
+    newest = mine.drop_duplicates(["settings", *VERSION, "budget", "seed"], keep="last")
+    if len(newest):
+        newest = newest_complete(newest, ("budget", "settings"))
     return newest.reindex(columns=["budget", "seed", "params_total", "train_flops", "epochs_run", "test_loss"])
 
 

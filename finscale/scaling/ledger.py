@@ -2,13 +2,21 @@
 
 import hashlib
 import json
+import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from finscale.identity import SINGLE
+from finscale.scaling.schema import read_rows
+from finscale.storage import read_text
+
 AXES = ("source", "assets", "quality", "timescale", "tier", "task", "horizon", "budget", "seed")
-SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
+_FROM_OUTSIDE = ("directory", "live")  # sources whose prices no setting tells: what a folder or a server had that day
+_MARKET = 6  # digits of the hash of the raw data that name a market
 # Fixed along a curve over budgets: losses on other days, or pooled over folds, belong to another curve. So do runs with
 # other settings, which finscale/scaling/settings.py tells apart.
 STUDY_AXES = (*(axis for axis in AXES if axis not in ("budget", "seed")), "scheme")
@@ -17,6 +25,8 @@ _RUN = (
     "params_total", "params_embedding", "params_body", "params_head", "channels", "flops_per_window", "train_flops",
     "train_windows", "windows_seen", "tokens_seen", "epochs_run", "best_epoch", "validation_loss",
 )  # fmt: skip
+_LATER = ("train_loss",)  # what older code did not record
+_SCORES = ("accuracy", "precision", "recall", "f1")  # a regression has but the first
 _COMPUTE = ("device", "precision", "threads", "torch")
 _RUNTIME = ("train_seconds", "windows_per_second")
 
@@ -40,16 +50,18 @@ def make_row(
         for kind in ("loss", "skill")
         for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
+    other = experiment["scores"]["other"]
     baselines = {f"{name}_loss": score["loss"]["value"] for name, score in scores.items() if name != "model"}
     return {
         "key": key,
         **{axis: experiment["axes"][axis] for axis in AXES},
         "scheme": experiment["axes"].get("scheme", SINGLE),  # experiments of older code have none
         **{name: experiment["run"][name] for name in _RUN},
+        **{name: experiment["run"][name] for name in _LATER if name in experiment["run"]},
         "test_rows": experiment["test_rows"],
         **interval,
         **baselines,
-        "test_accuracy": experiment["scores"]["other"].get("accuracy", {}).get("value"),  # volatility has none
+        **{f"test_{name}": other[name]["value"] for name in _SCORES if name in other},
         "prediction_std": experiment["prediction_std"],
         "collapsed": experiment["collapsed"],
         **{name: experiment["compute"][name] for name in _COMPUTE},
@@ -58,19 +70,38 @@ def make_row(
     }
 
 
-def read_ledger(path: Path) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Ledger:
+    """rows: one per run. faults: what was set aside when it was read, each with its line, key and remedy."""
+
+    rows: pd.DataFrame
+    faults: tuple[str, ...] = ()
+
+
+def open_ledger(path: Path) -> Ledger:
     """The ledger, empty where the file does not exist yet. Axes and hashes are kept as text.
 
-    Rows from before there was more than one scheme of evaluation are `single`; those from before settings were told
-    apart have '' for them.
+    Rows from before there was more than one scheme of evaluation are `single`; those that do not tell their settings
+    have `unknown` ones (schema.UNKNOWN).
     """
     if not path.exists():
-        return pd.DataFrame(columns=["key", *AXES, "scheme", "settings"])
-    text = dict.fromkeys(("key", "code", "data", "commit", "horizon", "budget", "scheme", "settings"), str)
-    ledger = pd.read_csv(path, dtype=text, float_precision="round_trip")
-    scheme = ledger["scheme"].fillna(SINGLE) if "scheme" in ledger else SINGLE
-    settings = ledger["settings"].fillna("") if "settings" in ledger else ""
-    return ledger.assign(scheme=scheme, settings=settings)
+        return Ledger(pd.DataFrame(columns=["key", *AXES, "scheme", "settings"]))
+    read = read_rows(read_text(path), path.as_posix())
+    columns = list(dict.fromkeys([*read.columns, "scheme", "settings"]))
+    return Ledger(pd.DataFrame(read.rows, columns=columns), tuple(read.faults))
+
+
+def read_ledger(path: Path) -> pd.DataFrame:
+    """The rows of open_ledger; what had to be set aside is told on stderr, once."""
+    ledger = open_ledger(path)
+    for fault in ledger.faults:
+        _warn(fault)
+    return ledger.rows
+
+
+@cache
+def _warn(fault: str) -> None:
+    print(f"warning: {fault}", file=sys.stderr)
 
 
 def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -83,11 +114,9 @@ def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(fresh) if ledger.empty else pd.concat([ledger, pd.DataFrame(fresh)], ignore_index=True)
 
 
-def study_name(row: Any) -> str:
-    """One word for one curve's axes: all but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
+def market_of(source: str, data: str) -> str:
+    """'data26a847' where the source is a folder or a server, whose prices only their hash tells; else ''.
 
-    row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
+    data: the ledger's column, DVC's hash of data/raw.
     """
-    data = f"{row['source']}-{row['assets']}{row['quality']}"
-    name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
-    return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
+    return f"data{data[:_MARKET]}" if source in _FROM_OUTSIDE else ""

@@ -18,7 +18,8 @@ _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
 def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str = "test_loss") -> dict[str, Any]:
     """SPEC 11's scaling report of one experiment, ready for write_json.
 
-    results: from load_experiment_results. Keys: experiment, metric, fit_results (alpha, coefficient, r_squared and
+    results: from load_experiment_results. Keys: experiment, metric, differs (its settings that are not the plain ones),
+    the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and
     more; null while there are too few sizes), laws, data_points (one per run), verdict, interpretation. Raises
     InputError for an experiment or metric that is not there.
     """
@@ -27,7 +28,8 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
         raise InputError(f"metric {metric!r} is no column of the results; losses are test_loss and val_loss")
     runs = runs.sort_values(["params", "seed"], kind="stable")
     points = [{name: _plain(row[name]) for name in _POINT} for row in runs.to_dict("records")]
-    told = {"experiment": experiment, "metric": metric}
+    one = {name: str(runs[name].iloc[0]) for name in ("differs", "code", "data")}
+    told = {"experiment": experiment, "metric": metric} | one
     law = fit_of(runs, metric)
     if law is None:
         words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
@@ -74,11 +76,18 @@ def _laws(sizes: np.ndarray, losses: np.ndarray) -> tuple[list[dict[str, Any]], 
 
 
 def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
-    """The few numbers of one experiment. The best run is chosen by validation loss, never by the test."""
+    """The few numbers of one experiment. The best run and budget are chosen by validation loss, never by the test.
+
+    scaling_factor: mean test loss of the smallest size over that of the largest; above 1 where the larger loses less.
+    """
     runs = select_experiment(results, experiment)
     best = runs.loc[runs["val_loss"].idxmin()]
+    sizes = runs.groupby("params")[["val_loss", "test_loss"]].mean().sort_index()
+    budgets = runs.groupby("params")["budget"].first()
     return {
         "experiment": experiment,
+        "best_budget": str(budgets[sizes["val_loss"].idxmin()]),
+        "scaling_factor": float(sizes["test_loss"].iloc[0] / sizes["test_loss"].iloc[-1]),
         "runs": len(runs),
         "sizes": int(runs["params"].nunique()),
         "seeds": int(runs["seed"].nunique()),

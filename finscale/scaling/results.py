@@ -1,27 +1,34 @@
 """Tables of many experiments: from the ledger, and from the hyper-parameter searches.
 
-An experiment here is one curve: all runs that share every axis but budget and seed, and agree in all their settings
-(finscale/scaling/settings.py).
+An experiment here is one curve (finscale/scaling/curves.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from finscale.config import format_budget, parse_budget
 from finscale.errors import InputError
+from finscale.scaling.curves import name_runs, shown, versions
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
-from finscale.scaling.ledger import AXES, SINGLE, read_ledger
-from finscale.scaling.settings import SETTINGS_FILE, Settings, name_curves, read_settings
+from finscale.scaling.ledger import read_ledger
+from finscale.scaling.settings import SETTINGS_FILE, Settings, read_settings
 from finscale.storage import read_json
 
 # all_results.csv: first the columns that SPEC 11 names, then what else a reader asks for.
 EXPORT_COLUMNS = (
     "experiment", "budget", "params", "val_loss", "test_loss", "accuracy", "alpha_fit", "r_squared", "timestamp",
     "alpha_low", "alpha_high", "seed", "test_loss_low", "test_loss_high", "test_skill", "test_skill_low",
-    "test_skill_high", "base_rate_loss", "collapsed", "train_flops", "train_windows", "name", "key", "commit", "code",
-    "data", "settings", "differs", "again",
+    "test_skill_high", "test_precision", "test_recall", "test_f1", "train_loss", "base_rate_loss", "collapsed",
+    "train_flops", "train_windows", "name", "key", "commit", "code", "data", "settings", "differs", "again",
+)  # fmt: skip
+
+# What aggregate_training_results reads.
+AGGREGATED = (
+    "experiment", "params", "budget", "seed", "val_loss", "test_loss", "test_skill", "accuracy", "collapsed",
+    "best_epoch", "epochs_run", "train_flops", "train_seconds",
 )  # fmt: skip
 
 # {budget}_best.json: SPEC 9
@@ -34,37 +41,30 @@ HPO_KEYS = (
 def load_experiment_results(ledger: Path) -> pd.DataFrame:
     """The ledger with its curves named, in the columns that SPEC 11 names beside its own.
 
-    Adds experiment, variant and differs (settings.name_curves: the settings of most runs have the plain names), params,
-    val_loss and accuracy. Where a budget and seed were run more than once with settings that agree, the newest run
-    counts. Raises InputError where the ledger holds nothing, or names settings that settings.json beside it lacks.
+    Adds experiment, market, variant and differs (curves.name_runs), params, val_loss and accuracy. Of each experiment
+    the newest complete version of code and data counts, and in it the newest run of each budget and seed. Raises
+    InputError where the ledger holds nothing.
     """
     rows = read_ledger(ledger)
     if rows.empty:
         raise InputError(
             f"{ledger}: no experiment in it; `make pilot` runs a ladder, `make collect` adds finished ones"
         )
-    return name_experiments(rows, read_settings(ledger.with_name(SETTINGS_FILE)))
+    return shown(name_experiments(rows, read_settings(ledger.with_name(SETTINGS_FILE))))
 
 
-def name_experiments(rows: pd.DataFrame, known: Mapping[str, Settings], today: Settings | None = None) -> pd.DataFrame:
-    """load_experiment_results on rows already read; none are fine.
+def name_experiments(rows: pd.DataFrame, known: Mapping[str, Settings]) -> pd.DataFrame:
+    """Rows already read, in all versions of their code and data; none are fine. curves.shown leaves one version each.
 
-    known: settings by digest. today: the settings whose curves have the plain names.
+    known: settings by digest, and the plain ones.
     """
-    newest = name_curves(rows, known, today).drop_duplicates(["experiment", "budget", "seed"], keep="last")
+    newest = versions(name_runs(rows, known))
     accuracy = newest["test_accuracy"] if "test_accuracy" in newest else pd.Series(float("nan"), newest.index)
     return newest.assign(
         params=newest.get("params_total", pd.Series(dtype=int)),
         val_loss=newest.get("validation_loss", pd.Series(dtype=float)),
         accuracy=accuracy,
-    ).reset_index(drop=True)
-
-
-def groups_varying(results: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Runs that are equal in settings and in every axis but seed and the varied ones, each group with its name."""
-    fixed = [axis for axis in (*AXES, "scheme", "variant") if axis not in (*varied, "seed")]
-    for values, runs in results.groupby(fixed, sort=True):
-        yield "-".join(str(value) for value in values if value not in (SINGLE, "")), runs
+    )
 
 
 def fit_of(runs: pd.DataFrame, metric: str = "test_loss") -> PowerLaw | None:
@@ -109,10 +109,11 @@ def _hpo_row(path: Path) -> dict[str, Any]:
     told = read_json(path)
     if missing := [key for key in HPO_KEYS if key not in told]:
         raise InputError(f"{path}: lacks {', '.join(missing)}; run the search again with today's code")
-    if path.name != f"{told['budget']}_best.json":
-        raise InputError(f"{path}: holds budget {told['budget']!r}; its name should be {told['budget']}_best.json")
+    budget = format_budget(parse_budget(told["budget"]))  # a search writes the count, people write 2M
+    if path.name != f"{budget}_best.json":
+        raise InputError(f"{path}: holds budget {budget!r}; its name should be {budget}_best.json")
     settings = {f"best_params.{name}": value for name, value in told["best_params"].items()}
-    return {key: told[key] for key in HPO_KEYS if key != "best_params"} | settings
+    return {key: told[key] for key in HPO_KEYS if key != "best_params"} | {"budget": budget} | settings
 
 
 def export_results_csv(results: pd.DataFrame) -> pd.DataFrame:

@@ -1,27 +1,26 @@
 """Settings: what a run had set beside its axes, and which runs may therefore share a curve.
 
 A curve varies size alone. A run with other settings (more epochs, another calibration) is a variant: it has a curve of
-its own, and never takes the place of a run on another one.
+its own, and never takes the place of a run on another one. What a variant is called by are the plain settings: those of
+the committed params.yaml when a setting was first met. They stand in results/settings.json and do not move with
+today's params.yaml, so that a name means the same runs on any day.
 """
 
 import hashlib
 import json
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import pandas as pd
-
-from finscale.config import Block, Source
+from finscale.config import Block, flat
+from finscale.data.config import LONG_BARS
 from finscale.errors import InputError
-from finscale.scaling.ledger import AXES, SINGLE, study_name
+from finscale.identity import SINGLE
+from finscale.scaling.ledger import AXES
 from finscale.storage import read_json
 
-SETTINGS_FILE = "settings.json"  # beside the ledger: {digest: settings}
+SETTINGS_FILE = "settings.json"  # beside the ledger: {digest: settings}, and PLAIN
+PLAIN = "plain"  # the entry that names are given by: a run's variant is its difference from these settings
 
 Settings = dict[str, Any]  # dotted key -> value, {"train.epochs": 30}
 
@@ -52,7 +51,6 @@ NOT_SETTINGS = (
     "tune.storage", "tune.heartbeat_seconds",
 )  # fmt: skip
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # PyYAML takes 1e-05, as DVC writes it, for text
 _SUFFIX = 6  # digits of a digest that name a variant
 
 
@@ -65,12 +63,13 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     source, train = params["source"], params.get("train", {})
     scheme = params.get("evaluation", {}).get("scheme", SINGLE)
     dates = "bundled" if source == "bundled" else "live"  # finscale.data.splits.SplitConfig.of
+    long = "long." if params.get("timescale") in LONG_BARS else ""
 
     def counts(key: str) -> bool:
-        if any(key == name or key.startswith(f"{name}.") for name in NOT_SETTINGS):
+        if _never_counts(key):
             return False
         if key.startswith("dataset.split."):
-            return scheme == SINGLE and key.startswith(f"dataset.split.{dates}.")
+            return scheme == SINGLE and key.startswith(f"dataset.split.{long}{dates}.")
         if key.startswith("data.simulated."):
             return bool(source == "simulated")
         return not key.startswith("tune.") or bool(train.get("from_tune"))
@@ -78,12 +77,9 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     return {key: value for key, value in sorted(flat(params).items()) if counts(key)}
 
 
-def settings_of_all_sources(params: Mapping[str, Any]) -> Settings:
-    """Those that runs of any source and scheme would have from this params.yaml: what all curves are compared with."""
-    told: Settings = {}
-    for source in get_args(Source):
-        told |= settings_of({**params, "source": source, "evaluation": {"scheme": SINGLE}})
-    return told
+def plain_settings_of(params: Mapping[str, Any]) -> Settings:
+    """Every setting of this params.yaml, also those that its source and scheme do not read: what runs are told by."""
+    return {key: value for key, value in sorted(flat(params).items()) if not _never_counts(key)}
 
 
 def digest_of(settings: Settings) -> str:
@@ -97,104 +93,45 @@ def agree(one: Settings, other: Settings) -> bool:
 
 
 def same_settings(digests: Sequence[str], known: Mapping[str, Settings], settings: Settings) -> list[bool]:
-    """Whether each run of the ledger had these settings. Of older runs, with '' for a digest, nobody knows: no.
-
-    Raises InputError for a digest that `known` lacks.
-    """
-    return [bool(digest) and agree(_known(digest, known), settings) for digest in digests]
+    """Whether each run of the ledger had these settings. Of runs with unknown ones nobody knows: no."""
+    return [digest in known and agree(known[digest], settings) for digest in digests]
 
 
 def read_settings(path: Path) -> dict[str, Settings]:
-    """{digest: settings}, empty where the file does not exist yet. Raises InputError where an entry was changed."""
-    known: dict[str, Settings] = read_json(path) if path.exists() else {}
-    if changed := [digest for digest, settings in known.items() if digest_of(settings) != digest]:
+    """{digest: settings} and PLAIN, empty where the file does not exist yet.
+
+    Raises InputError where the file is no JSON object of objects, or an entry is not what its digest stands for.
+    """
+    known = read_json(path) if path.exists() else {}
+    if not isinstance(known, dict) or not all(isinstance(one, dict) for one in known.values()):
+        raise InputError(f"{path}: expected {{digest: {{setting: value}}}}; `git checkout {path}`")
+    changed = [digest for digest, settings in known.items() if digest not in (PLAIN, digest_of(settings))]
+    if changed:
         raise InputError(f"{path}: {', '.join(changed)} is no digest of what stands there; `git checkout {path}`")
     return known
 
 
-@dataclass
-class Variant:
-    """Runs whose settings agree. name: '' for the plain one, else six digits of its oldest run's digest."""
+def difference(settings: Settings, plain: Settings, free: Sequence[str] = ()) -> Settings:
+    """What these settings have otherwise than the plain ones, `free` keys aside.
 
-    name: str
-    settings: Settings  # of all its runs together
-    runs: int = 0
-
-
-def variants_of(
-    digests: Sequence[str], known: Mapping[str, Settings], today: Settings | None = None, free: Sequence[str] = ()
-) -> dict[str, Variant]:
-    """Digest -> variant. Any two runs of one variant agree in all settings but the `free` ones.
-
-    digests: the ledger's column, oldest first; '' (older rows) counts as of the plain variant. today: the settings of
-    the plain variant; None: the variant with most runs is the plain one, of equals the oldest. Each digest joins the
-    first variant that it agrees with, so that without `today` no new row moves an old one. Raises InputError for a
-    digest that `known` lacks.
+    A key that the plain ones lack is no difference: `make collect` gives every key of a run its plain value.
     """
-
-    def fixed(settings: Settings) -> Settings:
-        return {key: value for key, value in settings.items() if key not in free}
-
-    variants = [] if today is None else [Variant("", fixed(today))]
-    found: dict[str, Variant] = {}
-    for digest, runs in Counter(one for one in digests if one).items():
-        own = fixed(_known(digest, known))
-        variant = next((one for one in variants if agree(one.settings, own)), None)
-        if variant is None:
-            variant = Variant(digest[:_SUFFIX], own)
-            variants.append(variant)
-        variant.settings |= own
-        variant.runs += runs
-        found[digest] = variant
-    if today is None and variants:
-        max(variants, key=lambda one: one.runs).name = ""
-    return found | {"": next((one for one in variants if not one.name), Variant("", {}))}
+    return {
+        key: value
+        for key, value in sorted(settings.items())
+        if key in plain and plain[key] != value and key not in free
+    }
 
 
-def name_curves(
-    rows: pd.DataFrame, known: Mapping[str, Settings], today: Settings | None = None, free: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Ledger rows with three more columns, and arguments as of variants_of.
-
-    experiment: the curve that a row is on, ledger.study_name and for another variant than the plain one '-1f3a9c'.
-    variant: '' or '1f3a9c', the same on all curves. differs: what it sets otherwise than the plain one.
-    """
-    variants = variants_of(rows["settings"].tolist(), known, today, free)
-    of_row, plain = [variants[digest] for digest in rows["settings"]], variants[""].settings
-    names = [study_name(row) for row in rows.to_dict("records")]
-    return rows.assign(
-        experiment=[f"{name}-{one.name}" if one.name else name for name, one in zip(names, of_row, strict=True)],
-        variant=[one.name for one in of_row],
-        differs=[_difference(one.settings, plain) for one in of_row],
-    )
+def variant_of(differs: Settings) -> str:
+    """'' for no difference, else six digits that stand for it, the same on every curve and whatever else was run."""
+    return digest_of(differs)[:_SUFFIX] if differs else ""
 
 
-def _known(digest: str, known: Mapping[str, Settings]) -> Settings:
-    if digest not in known:
-        raise InputError(f"results/{SETTINGS_FILE} lacks {digest}, which the ledger names; `git checkout` has it")
-    return known[digest]
+def in_words(differs: Settings) -> str:
+    """'train.epochs=60, train.patience=60'."""
+    return ", ".join(f"{key}={value}" for key, value in differs.items())
 
 
-def _difference(settings: Settings, plain: Settings) -> str:
-    """'train.epochs=60, train.patience=60', in the order of the keys."""
-    unlike = (key for key in sorted(settings) if key in plain and settings[key] != plain[key])
-    return ", ".join(f"{key}={settings[key]}" for key in unlike)
-
-
-def flat(block: Mapping[str, Any], prefix: str = "") -> Settings:
-    """Nested blocks as dotted keys, values in the one form in which settings are compared."""
-    told: Settings = {}
-    for key, value in block.items():
-        told |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _plain(value)}
-    return told
-
-
-def _plain(value: Any) -> Any:
-    """One form for values that YAML has several for: 60.0 and 60, 1e-05 and 0.00001, a date and its text."""
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = float(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _never_counts(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in NOT_SETTINGS)

@@ -12,9 +12,9 @@ import pandas as pd
 
 from finscale.config import Horizon, parse_budget
 from finscale.data.labels import THRESHOLDS
+from finscale.scaling.curves import groups_varying
 from finscale.scaling.ledger import AXES
 from finscale.scaling.refused import in_short
-from finscale.scaling.results import groups_varying
 
 _RIVALS = ("volatility", "catboost")  # baselines of the ledger that know volatility
 _HORIZONS = [str(horizon) for horizon in get_args(Horizon)]

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from finscale.config import is_binary
 from finscale.data.dataset import feature_names, read_development
 from finscale.data.windows import Windows
+from finscale.identity import Made, made_from
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape, solve
 from finscale.storage import md5_of
@@ -66,6 +67,10 @@ class Run:
         """The folder of its saved states, held by the first process."""
         return claim(self.scratch, self.key) if sharding.is_main() else nullcontext(self.scratch / self.key)
 
+    def made_from(self) -> Made:
+        """Its settings, those of a search left to the search, and its rows."""
+        return made_from(self.settings, [self.files.development], {"train": True if self.found_by else NO_RESULT})
+
     def told(self) -> dict[str, Any]:
         """Settings as the log has them."""
         settings = self.settings.model_dump(mode="json", exclude={"train": NO_RESULT})
@@ -110,6 +115,8 @@ def train(run: Run) -> Trained:
         if tracker:
             about = describe_run(network, shape, model, data["train"], result)
             about |= {"tuned": run.found_by} if run.found_by else {}
+            best = next(epoch for epoch in trainer.progress.history if epoch.epoch == result.best_epoch)
+            about |= {"train_loss": best.train_loss, "made_from": run.made_from()}
             made = Checkpoint(network, shape, model, feature_names(rows), target, run.compute, about)
             write(made, run.files, done, tracker, data["validation"])
     return done

@@ -5,6 +5,8 @@ import json
 import pandas as pd
 import pytest
 
+from finscale.scaling.daily import daily_path, read_daily
+from finscale.scaling.ledger import read_ledger
 from tests.pipeline.conftest import Workspace
 
 
@@ -51,3 +53,27 @@ def test_a_phase_runs_what_the_ledger_lacks(clone: Workspace) -> None:
     assert "error: 1 of 1 runs failed" in failing
     assert "train.epochs = 0" in failing  # the stage's own words
     assert len(pd.read_csv(clone.path / "results/ledger.csv")) == 1
+
+
+@pytest.mark.slow
+def test_an_experiment_run_to_an_earlier_stage_leaves_nothing_to_the_ledger(clone: Workspace) -> None:
+    # The committed results lie in its tree: those of another task and tier.
+    clone.run("dvc", "exp", "run", "--temp", "-n", "part", "-S", "task=direction", "-S", "tier=a50", "label")
+    told = clone.run("python", "-m", "study.collect")
+    assert 'part left out: evaluate did not run with task = "direction"' in told
+    assert "0 new" in told
+    dry = ("python", "-m", "study.phase", "1", "--budgets", "10K", "--seeds", "0", "--set", "source=bundled", "--dry")
+    assert "1 of 1 runs to do" in clone.run(*dry)
+
+
+@pytest.mark.slow
+def test_a_run_of_two_epochs_is_on_a_curve_of_its_own(clone: Workspace) -> None:
+    clone.run("dvc", "exp", "run", "--temp", "-n", "usual")
+    clone.run("dvc", "exp", "run", "--temp", "-n", "short", "-S", "train.epochs=1")
+    clone.run("python", "-m", "study.collect")
+    said = clone.run("python", "-m", "stages.scaling")
+    assert "1 runs of threshold_1pct" in said
+    assert "Settings of its own: train.epochs=1." in clone.read("reports/experiments.md")
+    for row in read_ledger(clone.path / "results/ledger.csv").to_dict("records"):
+        path = daily_path(clone.path / "results/daily", row["key"])
+        assert len(read_daily(path, row["test_loss"], row["test_rows"])) == row["test_rows"]  # one asset

@@ -7,14 +7,15 @@ import torch
 from pydantic import ValidationError
 
 from finscale.calendar import sessions
-from finscale.data.config import DatasetConfig, SplitConfig, SplitDates
+from finscale.data.config import DatasetConfig, MinRows, SourceDates, SplitConfig, SplitDates
 from finscale.data.dataset import assemble, check_splits, describe, feature_names, fit_scaler
 from finscale.data.splits import SPLITS, assign_splits, single_fold
 from finscale.data.windows import Windows
 from finscale.errors import InputError
 from tests.conftest import ENDS, rows_of
 
-CONFIG = DatasetConfig(context_reserve=128, min_rows=100, min_positives=20, split=SplitConfig(bundled=ENDS, live=ENDS))
+SPLIT = SplitConfig(bundled=ENDS, live=ENDS, long=SourceDates(bundled=ENDS, live=ENDS))
+CONFIG = DatasetConfig(context_reserve=128, min_rows=MinRows(daily=100, long=60), min_positives=20, split=SPLIT)
 CPU = torch.device("cpu")
 
 
@@ -83,22 +84,24 @@ def test_a_constant_feature_stops_the_run() -> None:
 @pytest.mark.parametrize(
     ("ends", "message"),
     [
-        ({"validation_end": date(2014, 3, 1)}, r"the validation split has \d+ rows, fewer than dataset.min_rows = 100"),
-        ({"train_end": date(2000, 3, 1)}, r"the train split has \d+ rows, fewer than dataset.min_rows = 100"),
+        (
+            {"validation_end": date(2014, 3, 1)},
+            r"the validation split has \d+ rows, fewer than dataset.min_rows.daily",
+        ),
+        ({"train_end": date(2000, 3, 1)}, r"the train split has \d+ rows, fewer than dataset.min_rows.daily"),
     ],
 )
 def test_a_split_that_is_too_short_stops_the_run(bars: pd.DataFrame, ends: dict, message: str) -> None:
+    summary = describe(rows_of(bars, ENDS.model_copy(update=ends), 30), "threshold_1pct")
     with pytest.raises(InputError, match=message):
-        check_splits(
-            describe(rows_of(bars, ENDS.model_copy(update=ends), 30), "threshold_1pct"), "threshold_1pct", CONFIG
-        )
+        check_splits(summary, "threshold_1pct", "daily", CONFIG)
 
 
 def test_too_few_positives_stop_the_run(rows: pd.DataFrame) -> None:
     few = rows.assign(label=rows["label"].where(rows["split"] != "test", 0.0))
     with pytest.raises(InputError, match=r"the test split has 0 positives .* fewer than dataset.min_positives = 20"):
-        check_splits(describe(few, "threshold_1pct"), "threshold_1pct", CONFIG)
-    check_splits(describe(rows, "threshold_1pct"), "threshold_1pct", CONFIG)
+        check_splits(describe(few, "threshold_1pct"), "threshold_1pct", "daily", CONFIG)
+    check_splits(describe(rows, "threshold_1pct"), "threshold_1pct", "daily", CONFIG)
 
 
 def test_a_train_split_without_rows_says_what_to_change() -> None:

@@ -151,3 +151,15 @@ def test_an_interaction_that_no_square_shows_has_no_empty_panel(monkeypatch: pyt
             found = two_way_interaction(pd.DataFrame(runs), "budget", "tier")
             factor_figures.plot_interaction(found, "name", Path("interaction.png"))
         assert [len(figure.axes) for figure in figures] == [1, 2]
+
+
+@pytest.mark.parametrize(("task", "words", "most"), [("regression", "return, %", 3), ("volatility", "log of", 0.03)])
+def test_what_has_no_rates_is_shown_in_its_own_unit(
+    task: str, words: str, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = pd.DataFrame({"model": [-0.01, 0.0, 0.01], "label": [-0.02, 0.01, 0.03]})
+    with drawn(run_figures, monkeypatch) as figures:
+        run_figures.plot_scatter(test, task, Path("scatter.png"))
+        [axes] = figures[0].axes
+        assert words in axes.get_xlabel()
+        assert axes.get_ylim()[1] == pytest.approx(most)

@@ -21,7 +21,7 @@ from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
 from finscale.scaling.settings import read_settings
-from tests.browser import Browser, Tab, browser, chromium
+from tests.browser import Browser, Tab
 
 PLOTS_PAGE, LEDGER = Path(".dvc/plots/offline.html"), Path("results/ledger.csv")
 CHARTS = (
@@ -82,14 +82,6 @@ def results() -> Results:
 @pytest.fixture(scope="module")
 def text(results: Results) -> str:
     return page_text(results, PLOTS_PAGE)
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if chromium() is None:
-        pytest.skip("no Chromium in PATH: install chromium to test the page as a reader sees it")
-    with browser(tmp_path_factory.mktemp("chromium") / "profile") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +146,16 @@ def test_the_verdict_comes_first_and_the_contents_name_every_section(text: str, 
     assert {"Verdict", "Scaling curve", "This run against its baselines", "Data coverage", "Provenance"} <= {*headings}
     contents = shown[shown.index("<nav") : shown.index("</nav>")]
     assert re.findall(r'<a href="#[^"]+">(.*?)</a>', contents) == headings
+
+
+def test_a_regression_has_no_rates_and_losses_that_can_be_read(results: Results) -> None:
+    experiment = {**results.experiment, "axes": {**results.experiment["axes"], "task": "regression"}}
+    text = page_text(replace(results, experiment=experiment, reliability=results.reliability.iloc[:0]), PLOTS_PAGE)
+    assert "ten equal bins" not in text
+    assert '"reliability":' not in text
+    assert "test loss (squared error, %²)" in text
+    value = results.experiment["scores"]["models"]["model"]["loss"]["value"]
+    assert f"{1e4 * value:.4f}" in text
 
 
 def test_every_digest_is_explained(text: str) -> None:

@@ -8,7 +8,7 @@ from finscale.scaling.refused import in_short, read_refused
 from finscale.scaling.settings import digest_of, settings_of
 from study.experiments import params_with
 from study.phase import chosen, parse_settings, record_refusals
-from study.workers import Run, reasons
+from study.workers import Run, reason, reasons
 
 PHASES = Path("phases.yaml")
 
@@ -87,7 +87,7 @@ def test_what_the_data_refuse_goes_on_record_once_and_other_failures_do_not(
     (tmp_path / "killed.log").write_text("error: no memory\n")
     runs = [Run("few", {"task": "threshold_5pct", "budget": "10K", "train.epochs": 2}), Run("killed", {"seed": 1})]
     for _ in range(2):  # the phase again
-        record_refusals(runs)
+        record_refusals([(one.settings, reason(one)) for one in runs])
     [row] = read_refused(tmp_path / "refused.csv").to_dict("records")
     assert (row["task"], row["budget"], row["seed"], row["scheme"]) == ("threshold_5pct", "10K", "0", "single")
     assert row["settings"] == digest_of(settings_of(params_with({"train.epochs": 2})))

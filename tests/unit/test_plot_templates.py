@@ -1,27 +1,17 @@
 """`dvc plots show` in a browser: DVC hands the values of a CSV to Vega as text, the templates make numbers of them."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from dvc_render.html import render_html
 from dvc_render.vega import VegaRenderer
 
-from tests.browser import Browser, Tab, browser, chromium
+from tests.browser import Browser, Tab
 
 TEMPLATES = Path(".dvc/plots")
 SIZES = (9_951, 29_969, 99_625, 298_929, 999_061)
 BOXES = "one => { const box = one.getBoundingClientRect(); return [box.left, box.right, box.top, box.bottom] }"
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if chromium() is None:
-        pytest.skip("no Chromium in PATH: install chromium to test the plots as a reader sees them")
-    with browser(tmp_path_factory.mktemp("chromium") / "profile") as running:
-        yield running
 
 
 def shown(reader: Browser, folder: Path, rows: pd.DataFrame, template: str, x: str, y: str) -> Tab:

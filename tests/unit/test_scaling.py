@@ -4,14 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finscale.config import parse_budget
 from finscale.errors import InputError
+from finscale.identity import study_name
 from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.scaling.laws.power_law import fit_power_law, fit_with_interval
-from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger, study_name
+from finscale.scaling.ledger import AXES, add_rows, experiment_key, make_row, read_ledger
 from finscale.scaling.results import name_experiments
 from finscale.storage import write_csv
 
 SIZES = np.array([1e4, 3e4, 1e5, 3e5, 1e6])
+SETTINGS = "0123456789ab"
 PARAMS = {"budget": "10K", "seed": 0, "train": {"learning_rate": 1e-4}}
 
 
@@ -52,22 +55,29 @@ def test_a_key_changes_with_all_that_can_change_a_result(params: dict, code: str
     assert experiment_key(dict(reversed(PARAMS.items())), "c", "d") == experiment_key(PARAMS, "c", "d")
 
 
-def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01", scheme: str = "single") -> dict:
+def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01T00:00:00+00:00", scheme: str = "single") -> dict:
     score = {"value": 0.5, "low": 0.4, "high": 0.6}
     values = dict.fromkeys(AXES, "x") | {"budget": budget, "seed": seed, "horizon": 5, "scheme": scheme}
     run = dict.fromkeys(
         ("params_embedding", "params_body", "params_head", "channels", "flops_per_window", "train_flops",
-         "train_windows", "windows_seen", "tokens_seen", "epochs_run", "best_epoch", "validation_loss"), 1
-    )  # fmt: skip
+         "train_windows", "windows_seen", "tokens_seen", "epochs_run", "best_epoch"), 1
+    ) | {"validation_loss": 0.5}  # fmt: skip
     experiment = {
-        "axes": values, "run": run | {"params_total": 10_000}, "test_rows": 700, "prediction_std": 0.1,
+        "axes": values, "run": run | {"params_total": parse_budget(budget)}, "test_rows": 700, "prediction_std": 0.1,
         "collapsed": False, "compute": {"device": "cpu", "precision": "bf16", "threads": 1, "torch": "2"},
         "scores": {
             "models": {name: {"loss": score, "skill": score} for name in ("model", "base_rate")},
             "other": {"accuracy": score},
         },
     }  # fmt: skip
-    told = {"name": "n", "commit": "0123", "code": "00e1", "data": "d", "settings": "", "timestamp": timestamp}
+    told = {
+        "name": "n",
+        "commit": "0123",
+        "code": "00e1",
+        "data": "d",
+        "settings": "0123456789ab",
+        "timestamp": timestamp,
+    }
     return make_row(key, told, experiment, {"train_seconds": 1.0, "windows_per_second": 2.0})
 
 
@@ -85,19 +95,24 @@ def test_collecting_twice_adds_nothing(tmp_path: Path) -> None:
 
 def test_a_row_once_written_is_never_changed() -> None:
     before = add_rows(read_ledger(Path("nowhere.csv")), [row("10K", 0, "a")])
-    after = add_rows(before, [row("10K", 0, "a", "2027-01-01") | {"test_loss": 9.0}, row("30K", 0, "b")])
+    after = add_rows(before, [row("10K", 0, "a", "2027-01-01T00:00:00+00:00") | {"test_loss": 9.0}, row("30K", 0, "b")])
     assert after["test_loss"].tolist() == [0.5, 0.5]
     assert after["key"].tolist() == ["a", "b"]
 
 
 def curve(ledger: pd.DataFrame, of: dict) -> list[str]:
     """The keys of the runs on one curve."""
-    named = name_experiments(ledger, {})
-    return named.loc[named["experiment"] == study_name(of), "key"].tolist()
+    named = name_experiments(ledger, {SETTINGS: {"train.epochs": 30}})
+    return sorted(named.loc[named["experiment"] == study_name(of), "key"])
 
 
 def test_a_study_holds_one_curve_and_the_newest_run_of_each_point() -> None:
-    rows = [row("10K", 0, "a"), row("10K", 0, "b"), row("30K", 0, "c"), row("30K", 0, "d") | {"task": "direction"}]
+    rows = [
+        row("10K", 0, "a"),
+        row("10K", 0, "b", "2026-01-02T00:00:00+00:00"),
+        row("30K", 0, "c"),
+        row("30K", 0, "d") | {"task": "direction"},
+    ]
     assert curve(pd.DataFrame(rows), row("10K", 0, "a")) == ["b", "c"]
 
 

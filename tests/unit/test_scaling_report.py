@@ -63,7 +63,8 @@ def planted(pilot: pd.DataFrame, alpha: float, **axes: str) -> pd.DataFrame:
     """The pilot's runs with losses of a known law, under other axes."""
     noise = np.random.default_rng(0).normal(scale=0.003, size=len(pilot))
     rows = pilot.assign(**axes, test_loss=0.9 * pilot["params_total"] ** -alpha * np.exp(noise))
-    return name_experiments(rows.drop(columns=["experiment", "params", "val_loss", "accuracy"]), SETTINGS)
+    named = ["experiment", "market", "variant", "differs", "params", "val_loss", "accuracy"]
+    return name_experiments(rows.drop(columns=named), SETTINGS)
 
 
 def test_the_report_of_an_experiment_has_spec_s_keys(results: pd.DataFrame) -> None:

@@ -3,9 +3,11 @@
 import re
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from finscale.config import Task
 from finscale.evaluation.baseline_names import names_of
 from finscale.pages import style
 from finscale.pages.render import markdown_table
@@ -49,7 +51,7 @@ def test_no_two_models_share_a_name_or_a_colour() -> None:
 
 
 def test_every_baseline_has_a_look_of_its_own() -> None:
-    assert {*names_of(binary=True), *names_of(binary=False)} <= set(MODELS)
+    assert {name for task in get_args(Task) for name in names_of(task)} <= set(MODELS)
     assert style.shown("new_model") == "new model"
     assert style.look("new_model") == style.look("new_model")
 
@@ -71,6 +73,7 @@ def test_what_is_foretold_is_said_in_words() -> None:
     assert task_words("threshold_1pct", 5) == "a rise of more than 1 % over 5 bars"
     assert task_words("direction", 1) == "up or down over the next bar"
     assert task_words("regression", "weekly") == "the return over a week"
+    assert not any("_" in task_words(task, 3) for task in get_args(Task))
 
 
 def test_a_cell_of_markdown_can_end_neither_row_nor_cell() -> None:

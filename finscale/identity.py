@@ -1,0 +1,72 @@
+"""What a result was made from, recorded by the stage that made it, and compared by whoever takes it.
+
+DVC notes the settings of a stage when the stage ends, and a file lies where it lies whoever wrote it. So each stage
+that makes a result says itself with which settings it began and on which files, and the next one looks.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from finscale.config import Block, flat, parse_budget
+from finscale.errors import InputError
+from finscale.storage import md5_of
+
+Made = dict[str, Any]
+
+SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
+TOLERANCE = 0.02  # of counted parameters against the budget (SPEC 7)
+
+
+def made_from(params: Block, inputs: Iterable[Path], exclude: Mapping[str, Any] | None = None) -> Made:
+    """{params, inputs}: the settings that a stage has read, but for `exclude`, and the MD5 of its input files."""
+    told = params.model_dump(mode="json", exclude=dict(exclude or {}))
+    return {"params": told, "inputs": {path.as_posix(): md5_of(path) for path in inputs}}
+
+
+def differs_from(made: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+    """'budget = 10000, where params.yaml has 300K', of the first setting that differs; '' where none does.
+
+    params: values as of params.yaml. Keys that one of both lacks are not compared.
+    """
+    now = flat(params)
+    for key, value in flat(made["params"]).items():
+        if key in now and _plain(key, now[key]) != _plain(key, value):
+            return f"{key} = {value}, where params.yaml has {now[key]}"
+    return ""
+
+
+def check_made_from(made: Mapping[str, Any] | None, params: Block, path: Path) -> None:
+    """Raise InputError where the stage that wrote `path` ran with other settings, or on files that have changed since.
+
+    made: what the stage recorded. params: those of the stage that takes the result.
+    """
+    if not made:
+        raise InputError(f"{path} does not say what it was made from; `dvc repro` makes it again")
+    said = differs_from(made, params.model_dump(mode="json"))
+    stale = [name for name, md5 in made["inputs"].items() if not Path(name).exists() or md5_of(Path(name)) != md5]
+    if stale and not said:
+        said = f"another {stale[0]} than lies there now"
+    if said:
+        raise InputError(f"{path} was made with {said}; `dvc repro` makes it again")
+
+
+def check_size(budget: str | int, counted: int) -> None:
+    """Raise ValueError where counted parameters are not those of the budget, within 2 % (SPEC 7)."""
+    asked = parse_budget(budget)
+    if abs(counted / asked - 1) > TOLERANCE:
+        raise ValueError(f"{counted:,} parameters counted for a budget of {budget}: more than 2 % apart")
+
+
+def study_name(row: Any) -> str:
+    """One word for one curve's axes: all but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
+
+    row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
+    """
+    data = f"{row['source']}-{row['assets']}{row['quality']}"
+    name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
+    return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
+
+
+def _plain(key: str, value: Any) -> Any:
+    return parse_budget(value) if key == "budget" else value
