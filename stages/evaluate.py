@@ -37,6 +37,7 @@ from finscale.evaluation.calibration import reliability
 from finscale.evaluation.comparison import losses_per_day
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.conformal import conform
+from finscale.evaluation.day_file import write_day_file
 from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import predictions_of
 from finscale.evaluation.years import as_records, by_year
@@ -137,7 +138,7 @@ def main() -> None:
     years = by_year(test, params.binary, drawn.block_length, config.resamples, config.confidence)
     write_parquet(PREDICTIONS, predictions)
     write_parquet(CONFORMAL, conformal)
-    write_parquet(DAILY_LOSSES, losses_per_day(test, params.binary))
+    write_day_file(DAILY_LOSSES, losses_per_day(test, params.binary))
     write_json(HEADLINE, scoring.columns(found))
     write_json(METRICS, found)
     write_json(EXPERIMENT, told | {"by_year": as_records(years)})

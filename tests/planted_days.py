@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from finscale.evaluation.day_file import write_day_file
 from finscale.scaling.daily import daily_path
 
 
@@ -23,4 +24,4 @@ def write_days(folder: Path, rows: pd.DataFrame, day_slope: float = 0.0, start: 
         told = {"date": pd.bdate_range(start, periods=days), "rows": 1, "model": model, "model_raw": model}
         rivals = {name: row[f"{name}_loss"] * (1 + common) / (1 + common.mean()) for name in ("volatility", "catboost")}
         losses = pd.DataFrame(told | {"base_rate": base} | rivals)
-        losses.dropna(axis=1).to_parquet(daily_path(folder, row["key"]))
+        write_day_file(daily_path(folder, row["key"]), losses.dropna(axis=1))

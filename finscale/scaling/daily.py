@@ -11,10 +11,10 @@ import pandas as pd
 from pyarrow import ArrowException
 
 from finscale.errors import InputError
+from finscale.evaluation.day_file import ROUNDING, read_day_file
 
 FOLDER = Path("results/daily")
 COLUMNS = ("date", "rows", "model", "model_raw")
-_ROUNDING = 1e-6  # a mean of daily means and a mean over rows add up in another order
 
 
 def daily_path(folder: Path, key: str) -> Path:
@@ -28,7 +28,7 @@ def read_daily(path: Path, test_loss: float | None = None, test_rows: int | None
     file, what is wrong with it, and the way out.
     """
     try:
-        losses = pd.read_parquet(path)
+        losses = read_day_file(path)
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file; runs of older code have none, `make collect` writes those of newer"
@@ -45,7 +45,7 @@ def read_daily(path: Path, test_loss: float | None = None, test_rows: int | None
     mean = float(np.average(losses["model"], weights=losses["rows"]))
     if test_rows is not None and int(losses["rows"].sum()) != test_rows:
         raise _wrong(path, f"it has {losses['rows'].sum():.0f} rows, the ledger's run {test_rows}")
-    if test_loss is not None and abs(mean - test_loss) > _ROUNDING * max(abs(test_loss), 1e-12):
+    if test_loss is not None and abs(mean - test_loss) > ROUNDING * max(abs(test_loss), 1e-12):
         raise _wrong(path, f"its mean loss is {mean:.7g}, the ledger's run has {test_loss:.7g}")
     return losses
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from finscale.errors import InputError
 from finscale.evaluation.bootstrap import horizon_sessions
+from finscale.evaluation.day_file import ROUNDING
 from finscale.identity import SINGLE
 from finscale.scaling.daily import daily_path, read_daily
 from finscale.scaling.laws.checks import count_sizes
@@ -20,7 +21,7 @@ from finscale.scaling.laws.exponent import MIN_YEARS, Exponent, YearlyExponents,
 from finscale.scaling.laws.multiple import holm
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
 
-_ROUNDING = 1e-6  # losses of the same labels, added up on other machines
+_SAME = 3 * ROUNDING  # losses of the same labels, added up on other machines and rounded to either side
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame,
     if (one["rows"].to_numpy() != other["rows"].to_numpy()).any():
         raise InputError(f"{both} were tested on different rows of the same days: they share no interval")
     if same_training and "base_rate" in one and "base_rate" in other:
-        apart = np.abs(one["base_rate"].to_numpy(float) - other["base_rate"].to_numpy(float))
-        if (apart > _ROUNDING).any():
+        rate = one["base_rate"].to_numpy(float)
+        apart = np.abs(rate - other["base_rate"].to_numpy(float))
+        if (apart > _SAME * (rate + rate.mean())).any():
             day = one["date"].iloc[int(apart.argmax())]
             raise InputError(f"{both} were judged by different labels (base rate's loss on {day}): no interval")

@@ -71,7 +71,7 @@ def test_the_curve_has_its_band_its_seeds_and_the_lines_to_beat(monkeypatch: pyt
             "GARCH 0.59",
             "CatBoost 0.58",
             "PatchTST, one seed",
-            "95 % interval of the law",
+            "95 % interval of the law, over seeds",
         ):
             assert expected in words
         [band] = axes.collections
