@@ -3,20 +3,24 @@
 Reads  results/ledger.csv          one row per finished experiment (`make collect` adds them)
        results/settings.json       what each of them had set: runs of different settings share no curve
        results/refused.csv         runs that the data refused, and why
+       results/daily/              the losses of each of them on each test day: intervals are over seeds and days
 Writes metrics/scaling.json        the fit of today's axes and settings with its interval, and a verdict in words
        plots/scaling_curve.csv     its points, for `dvc plots`
        plots/scaling_curve.png     the figure in README; .svg the same for print
        plots/scaling/              the other figures that the ledger can carry
        reports/scaling.json        SPEC 11's report of every experiment, today's axes first
+       reports/data_laws.json      L(N, D), repetitions and the compute optimum, over curves that differ in windows
        reports/experiments.md      all experiments in words and tables
        results/all_results.csv     one row per run with the fit of its curve, and the line that makes it again
 Why    the question of the study, answered from everything that has been run so far.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tabulate import tabulate
 
 from finscale.cli import run
 from finscale.config import StudyAxes, load_params
@@ -27,12 +31,16 @@ from finscale.pages.scaling_figures import plot_scaling_curve
 from finscale.pages.style import task_words
 from finscale.scaling.again import again
 from finscale.scaling.curves import Curve, curve_of, shown
+from finscale.scaling.daily import FOLDER as DAILY
+from finscale.scaling.data_laws import data_laws, law_words
+from finscale.scaling.fits import CurveFit, fits_of
 from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import Ledger, open_ledger
 from finscale.scaling.refused import read_refused
 from finscale.scaling.report import generate_scaling_report
-from finscale.scaling.results import export_results_csv, fit_of, name_experiments
+from finscale.scaling.results import export_results_csv, name_experiments
+from finscale.scaling.rivals import differences_from_rivals, rival_rows
 from finscale.scaling.settings import Settings, SettingsBlocks, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 
@@ -45,6 +53,7 @@ FIGURE = Path("plots/scaling_curve.png")
 PRINT_FIGURE = Path("plots/scaling_curve.svg")
 FIGURES = Path("plots/scaling")
 REPORTS = Path("reports/scaling.json")
+DATA_LAWS = Path("reports/data_laws.json")
 SUMMARY = Path("reports/experiments.md")
 ALL_RESULTS = Path("results/all_results.csv")
 
@@ -61,9 +70,9 @@ class Params(StudyAxes, SettingsBlocks):
         return settings_of(self.model_dump())
 
 
-def all_reports(results: pd.DataFrame, first: str) -> list[dict[str, Any]]:
+def all_reports(results: pd.DataFrame, first: str, fits: Mapping[str, CurveFit]) -> list[dict[str, Any]]:
     names = sorted(set(results["experiment"]), key=lambda name: (name != first, name))
-    return [generate_scaling_report(results, name) for name in names]
+    return [generate_scaling_report(results, name, fit=fits.get(name)) for name in names]
 
 
 def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, Any]:
@@ -71,14 +80,14 @@ def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, An
     counts = {"runs": len(study), "sizes": study["budget"].nunique()}
     if report is None or report["fit_results"] is None:
         return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
-    law = {"law": report["laws"][0]["law"]}
+    law = {"law": report["law"] or "cannot be told"}
     words = {"verdict": report["verdict_in_words"]}
     return counts | words | law | report["fit_results"]
 
 
 def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLaw | None:
     """The law with irreducible loss, where AICc prefers it to all others."""
-    if report is None or not report["laws"] or report["laws"][0]["law"] != "irreducible loss":
+    if report is None or report["law"] != "irreducible loss":
         return None
     return fit_loss_law(study["params_total"].to_numpy(), study["test_loss"].to_numpy(), LEAST_SQUARES)
 
@@ -93,18 +102,30 @@ def curve_titles(params: Params, curve: Curve, study: pd.DataFrame) -> tuple[str
     return "Test loss by model size", "; ".join([words, data, *scheme, *own, f"up to {seeds} seeds a size"])
 
 
-def draw_curve(params: Params, curve: Curve, study: pd.DataFrame, report: dict[str, Any] | None) -> None:
-    law = fit_of(study) if report is not None else None
+def draw_curve(
+    params: Params, curve: Curve, study: pd.DataFrame, report: dict[str, Any] | None, fit: CurveFit | None
+) -> None:
+    law = fit.shown() if fit is not None else None
     floor = law_with_floor(study, report)
     title, under = curve_titles(params, curve, study)
     for path in (FIGURE, PRINT_FIGURE):
         write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor, under=under))
 
 
-def write_tables(runs: pd.DataFrame, reports: list[dict[str, Any]], ledger: Ledger, refused: pd.DataFrame) -> None:
+def write_tables(
+    runs: pd.DataFrame, reports: list[dict[str, Any]], ledger: Ledger, refused: pd.DataFrame,
+    fits: Mapping[str, CurveFit],
+) -> None:  # fmt: skip
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, refused, ledger.faults))
-    write_csv(ALL_RESULTS, export_results_csv(shown(runs)))
+    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, refused, ledger.faults) + _rivals(runs))
+    write_csv(ALL_RESULTS, export_results_csv(shown(runs), {name: one.shown() for name, one in fits.items()}))
+
+
+def _rivals(runs: pd.DataFrame) -> str:
+    """The section of differences from rivals; nothing where no run has losses per day."""
+    rows = rival_rows(differences_from_rivals(runs, DAILY))
+    table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+    return f"\n## Against rivals on paired days\n\n{table}\n" if rows else ""
 
 
 def main() -> None:
@@ -115,17 +136,22 @@ def main() -> None:
     lines = [again(run, known.get(run["settings"]), params.model_dump()) for run in runs.to_dict("records")]
     runs = runs.assign(again=lines)
     results, by_compute = shown(runs), runs_by_compute(ledger.rows, alike.name, known)
-    study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name)
+    fits = fits_of(results, DAILY)
+    study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name, fits)
     today = reports[0] if len(study) else None
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
+    laws = data_laws(ledger.rows, known)
+    write_json(DATA_LAWS, laws)
     write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
-    write_tables(runs, reports, ledger, refused)
+    write_tables(runs, reports, ledger, refused, fits)
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
-    draw_curve(params, curve, study, today)
-    draw_gallery(runs, curve.name, FIGURES, by_compute, refused)
+    draw_curve(params, curve, study, today, fits.get(curve.name))
+    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY)
     for fault in ledger.faults:
         print(f"scaling: set aside: {fault}")
+    for law in laws:
+        print(f"scaling: {law_words(law)}")
     own = f" ({curve.differs})" if curve.differs else ""
     print(f"scaling: {len(study)} runs of {curve.name}{own}; {told['verdict']}")
 

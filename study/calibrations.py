@@ -15,6 +15,7 @@ import argparse
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.special import logit
 from tabulate import tabulate
@@ -25,7 +26,11 @@ from finscale.errors import InputError
 from finscale.evaluation.calibration import METHODS, fit_shrinkage, probabilities
 from finscale.evaluation.metrics import log_loss_rows
 from finscale.scaling.curves import name_runs, versions
-from finscale.scaling.laws.power_law import MIN_SIZES, fit_with_interval, lack_of_fit
+from finscale.scaling.fits import sessions_of
+from finscale.scaling.laws.contrast import Runs
+from finscale.scaling.laws.exponent import exponent
+from finscale.scaling.laws.multiple import holm
+from finscale.scaling.laws.power_law import MIN_SIZES
 from finscale.scaling.ledger import AXES
 from finscale.scaling.settings import read_settings
 from finscale.scaling.verdict import judge
@@ -40,13 +45,20 @@ FREE = ("calibrate.method",)
 BASELINES = ("base_rate", "persistence", "logistic", "catboost", "volatility")
 
 
-def measure(run_name: str, commit: str) -> dict[str, float]:
-    """One run's test losses by method and baseline."""
+def measure(run_name: str, commit: str) -> pd.DataFrame:
+    """One run's losses on each test day: indexed by date, a column per method and baseline, and `rows` of the day."""
     predictions = with_shrinkage(pd.read_parquet(io.BytesIO(read_predictions(commit, run_name))))
     test = predictions[predictions["split"] == "test"]
     columns = {method: f"calibrated_{method}" for method in METHODS} | {name: name for name in BASELINES}
     label = test["label"].to_numpy()
-    return {key: float(log_loss_rows(label, test[column].to_numpy()).mean()) for key, column in columns.items()}
+    losses = pd.DataFrame({key: log_loss_rows(label, test[column].to_numpy()) for key, column in columns.items()})
+    days = losses.groupby(test["date"].to_numpy())
+    return days.mean().assign(rows=days.size())
+
+
+def mean_losses(days: pd.DataFrame) -> dict[str, float]:
+    """Over all test rows. days: of measure."""
+    return {str(name): float(np.average(days[name], weights=days["rows"])) for name in days if name != "rows"}
 
 
 def chosen(prefix: str, source: str) -> pd.DataFrame:
@@ -85,16 +97,34 @@ def _shrunk(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(shrunk, rows.index)
 
 
-def verdicts(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per method: the law through all runs and what it says. runs: of one curve, at least MIN_SIZES sizes."""
-    rows, params = [], runs["params"].to_numpy()
+def verdicts(runs: pd.DataFrame, days: list[pd.DataFrame]) -> pd.DataFrame:
+    """One row per method: the law through all runs and what it says, over seeds and test days.
+
+    runs: of one curve, at least MIN_SIZES sizes. days: of measure, one per run. p-values are adjusted over the methods.
+    Raises InputError where two runs were tested on different days.
+    """
+    sizes, names = runs["params"].to_numpy(float), runs["name"].tolist()
+    for name, one in zip(names, days, strict=True):
+        if not one.index.equals(days[0].index):
+            raise InputError(f"runs {names[0]} and {name} were tested on different days: they share no interval")
+    sessions = sessions_of(str(runs["horizon"].iloc[0]))
+    found = {}
     for method in METHODS:
-        losses = runs[method].to_numpy()
-        law = fit_with_interval(params, losses)
-        interval = f"{law.alpha:.4f} ({law.alpha_low:.4f} to {law.alpha_high:.4f})"
-        verdict = judge(law, lack_of_fit=lack_of_fit(params, losses))
-        rows.append({"method": method, "mean loss": losses.mean(), "alpha": interval, "verdict": verdict.words})
-    return pd.DataFrame(rows)
+        daily = np.stack([one[method].to_numpy() for one in days])
+        of_method = Runs(daily, sizes, runs["seed"].to_numpy(), sessions, days[0]["rows"].to_numpy(float))
+        found[method] = exponent(sizes, of_method).alpha
+    adjusted = holm({method: alpha.p_value for method, alpha in found.items()})
+    return pd.DataFrame(
+        [
+            {
+                "method": method,
+                "mean loss": runs[method].mean(),
+                "alpha": f"{alpha.value:.4f} ({alpha.low:.4f} to {alpha.high:.4f})",
+                "verdict": judge(alpha, adjusted[method]).words,
+            }
+            for method, alpha in found.items()
+        ]
+    )
 
 
 def main() -> None:
@@ -103,17 +133,24 @@ def main() -> None:
     parser.add_argument("--source", default="bundled")
     asked = parser.parse_args()
     runs = chosen(asked.prefix, asked.source)
-    losses = [measure(name, commit) for name, commit in zip(runs["name"], runs["experiment_commit"], strict=True)]
+    days = [measure(name, commit) for name, commit in zip(runs["name"], runs["experiment_commit"], strict=True)]
     told = runs.rename(columns={"params_total": "params"})[["name", *CURVE, *AXES, "params"]]
-    table = pd.concat([told.reset_index(drop=True), pd.DataFrame(losses)], axis=1)
-    table = table.sort_values([*CURVE, "params", "seed"], ignore_index=True)
+    table = pd.concat([told.reset_index(drop=True), pd.DataFrame([mean_losses(one) for one in days])], axis=1)
+    table = table.sort_values([*CURVE, "params", "seed"])  # the index still says which of `days` a row is
     write_csv(TABLE, table)
     means = table.groupby([*CURVE, "budget"], sort=False)[[*METHODS, *BASELINES]].mean()
     print(tabulate(means.reset_index(), headers="keys", floatfmt=".4f", showindex=False))
     for curve, of_curve in table.groupby(CURVE):
         if of_curve["params"].nunique() >= MIN_SIZES:
             print(f"\n{', '.join(map(str, curve))}: {len(of_curve)} runs")
-            print(tabulate(verdicts(of_curve), headers="keys", floatfmt=".4f", showindex=False))
+            print(
+                tabulate(
+                    verdicts(of_curve, [days[at] for at in of_curve.index]),
+                    headers="keys",
+                    floatfmt=".4f",
+                    showindex=False,
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from finscale.pages.render import Rows, render
 from finscale.pages.style import LossUnit, alpha_text, loss_unit, shown
 from finscale.scaling.curves import other_versions
 from finscale.scaling.curves import shown as newest_complete
-from finscale.scaling.report import generate_scaling_report, holm, summarize_experiment
+from finscale.scaling.report import generate_scaling_report, summarize_experiment
 from finscale.scaling.results import aggregate_training_results
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
 
@@ -25,17 +25,16 @@ def generate_experiment_summary_report(
 
     runs: of load_experiment_results or name_experiments, whose other versions of code and data are listed at the end.
     faults: what the ledger set aside. reports: from generate_scaling_report, one per experiment; made here where
-    they are not given. refused: of read_refused. p-values of alpha = 0 are adjusted for the number of curves (Holm
-    1979), so that one curve in twenty is not called a law by chance.
+    they are not given. refused: of read_refused. Verdicts follow p-values of alpha = 0 adjusted for the number of
+    curves (Holm 1979; fits_of), so that one curve in twenty is not called a law by chance.
     """
     results = newest_complete(runs)
     names = sorted(results["experiment"].unique()) if len(results) else []
     made = [generate_scaling_report(results, name) for name in names] if reports is None else reports
     told = {report["experiment"]: report for report in made}
-    adjusted = holm({name: told[name]["fit_results"]["p_value"] for name in names if told[name]["fit_results"]})
     return render(
         "experiments.md.j2",
-        summaries=[_summary_row(results, name, told[name], adjusted.get(name)) for name in names],
+        summaries=[_summary_row(results, name, told[name]) for name in names],
         grids=[
             {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)} for grid in skill_grids(runs, refused)
         ],
@@ -57,7 +56,7 @@ def _experiment(results: pd.DataFrame, name: str, report: dict[str, Any]) -> dic
     }
 
 
-def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any], adjusted: float | None) -> dict[str, object]:
+def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any]) -> dict[str, object]:
     summary, fit = summarize_experiment(results, name), report["fit_results"]
     return {
         "experiment": name,
@@ -65,7 +64,7 @@ def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any], adjus
         "sizes": summary["sizes"],
         "alpha (95 % interval)": alpha_text(fit) if fit else "-",
         "R²": f"{fit['r_squared']:.2f}" if fit else "-",
-        "p": f"{adjusted:.3g}" if adjusted is not None else "-",
+        "p": f"{fit['p_value_adjusted']:.3g}" if fit and fit["p_value_adjusted"] is not None else "-",
         "verdict": report["verdict"],
         "mean skill": f"{summary['mean_test_skill']:+.4f}",
         "collapsed": summary["collapsed_runs"],

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations, groupby
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from finscale.config import parse_budget
@@ -11,7 +12,10 @@ from finscale.pages.factor_figures import plot_feature_saturation, plot_interact
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.pages.style import LossUnit, loss_unit
 from finscale.scaling.curves import groups_varying, shown
+from finscale.scaling.daily import FOLDER as DAILY
+from finscale.scaling.fits import paired_runs
 from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
+from finscale.scaling.laws.contrast import Runs
 from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.optimum import isoflop_profiles
 from finscale.scaling.laws.power_law import MIN_SIZES
@@ -27,19 +31,20 @@ _PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")
 
 def draw_gallery(
     runs: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None,
-    refused: pd.DataFrame | None = None,
+    refused: pd.DataFrame | None = None, daily: Path = DAILY,
 ) -> list[Path]:  # fmt: skip
     """Draw all that there are runs for; the files, PNG before SVG.
 
     runs: of name_experiments, in all versions of their code: each figure takes the newest that is complete for it.
     study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data.
     by_compute: today's runs with all their numbers of epochs (isoflop.runs_by_compute); None: those of the curve.
-    refused: of read_refused, for the grids of skill. A figure that today's ledger cannot carry is removed, so that the
-    folder never shows an older ledger.
+    refused: of read_refused, for the grids of skill. daily: the folder of losses per day, which intervals are over
+    where all runs have them. A figure that today's ledger cannot carry is removed, so that the folder never shows an
+    older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = shown(runs)
-    drawn = [*_curves(results, study, folder), *_features(runs, folder), *_interactions(runs, folder)]
+    drawn = [*_curves(results, study, folder), *_features(runs, folder, daily), *_interactions(runs, folder, daily)]
     today = results[results["experiment"] == study]
     drawn += _skill_grids(runs, refused, folder)
     drawn += _profiles(today if by_compute is None else by_compute, study, folder)
@@ -81,29 +86,38 @@ def _profiles(runs: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _features(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
+def _features(runs: pd.DataFrame, folder: Path, daily: Path) -> Iterator[Path]:
     for name, mine in groups_varying(runs, ("tier",)):
         features = mine["tier"].map(feature_count).to_numpy(float)
         if 3 <= len(set(features)) < len(features):
             losses = mine["test_loss"].to_numpy(float)
-            fit = fit_saturation(features, losses)
+            fit = fit_saturation(features, losses, runs=paired_runs(mine, daily, features, same_training=False))
             for path in _files(folder, f"features-{name}"):
                 plot_feature_saturation(features, losses, fit, name, path, unit=_unit(mine))
                 yield path
 
 
-def _interactions(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
+def _interactions(runs: pd.DataFrame, folder: Path, daily: Path) -> Iterator[Path]:
     for first, second in combinations(_FACTORS, 2):
         for name, mine in groups_varying(runs, (first, second)):
             cells = mine.groupby([first, second]).size()
             complete = mine[first].nunique() > 1 and mine[second].nunique() > 1 and cells.max() > 1
             if complete:
-                found = two_way_interaction(_ordered(mine, first, second), first, second)
+                ordered = _ordered(mine, first, second)
+                on_days = _same_days(ordered, first, second, daily)
+                found = two_way_interaction(ordered, first, second, on_days=on_days)
                 if found.effects.empty:  # no complete square of levels: nothing is known of an interaction
                     continue
                 for path in _files(folder, f"interaction-{first}-{second}-{name}"):
                     plot_interaction(found, name, path, _unit(mine))
                     yield path
+
+
+def _same_days(runs: pd.DataFrame, first: str, second: str, daily: Path) -> Runs | None:
+    """Losses per day where the axes leave labels and days as they are; other data have days of their own."""
+    if {"assets", "quality"} & {first, second}:
+        return None
+    return paired_runs(runs, daily, np.zeros(len(runs)), same_training=False)
 
 
 def _skill_grids(runs: pd.DataFrame, refused: pd.DataFrame | None, folder: Path) -> Iterator[Path]:

@@ -16,15 +16,20 @@ def verdict(report: dict[str, Any] | None) -> dict[str, Any]:
         return {"kind": "undecidable", "words": report["interpretation"] if report else nothing, "facts": []}
     fit, points = report["fit_results"], report["data_points"]
     sizes = {point["params"] for point in points}
+    interval = f"95 % over {fit['covers']}: {fit['alpha_low']:.4f} to {fit['alpha_high']:.4f}"
     facts = {
-        f"exponent α (95 %: {fit['alpha_low']:.4f} to {fit['alpha_high']:.4f})": f"{fit['alpha']:.4f}",
+        f"exponent α ({interval})": f"{fit['alpha']:.4f}",
         "smallest exponent of interest (1 % per tenfold)": f"{fit['smallest_exponent_of_interest']:.4f}",
-        "smallest exponent this design detects (80 % power)": f"{fit['smallest_detectable_exponent']:.4f}",
+        "smallest exponent this design detects (80 % power)": _figure(fit["smallest_detectable_exponent"]),
         f"runs of {len(sizes)} sizes, {min(sizes):,} to {max(sizes):,} parameters": str(len(points)),
-        "law that AICc prefers": report["laws"][0]["law"],
+        "law that AICc prefers": report["law"] or "cannot be told",
     }
     words = report["verdict_in_words"].removeprefix(f"{report['verdict']}: ")
     return {"kind": report["verdict"], "words": words, "facts": [(value, name) for name, value in facts.items()]}
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def law_table(report: dict[str, Any] | None) -> Table:
@@ -55,7 +60,7 @@ def experiment_table(reports: list[dict[str, Any]], runs: pd.DataFrame) -> Table
             "α (95 % interval)": alpha_text(fit) if fit else "-",
             "R²": f"{fit['r_squared']:.2f}" if fit else "-",
             "verdict": report["verdict"],
-            "law": report["laws"][0]["law"] if report["laws"] else "-",
+            "law": report["law"] or "-",
         }
         rows.append(row | {"_href": f"#run-{first['key']}"})
     return rows

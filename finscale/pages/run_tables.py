@@ -109,11 +109,12 @@ def scaling_sentence(scaling: dict[str, Any]) -> str:
     aside = "".join(f"\nset aside: {fault}" for fault in scaling["set_aside"])
     if "alpha" not in scaling:
         return f"scaling{own}: {scaling['verdict']}{aside}"
+    detectable = scaling["smallest_detectable_exponent"]
+    power = "" if detectable is None else f"; smallest exponent that this design detects: {detectable:.4f}"
     return (
         f"scaling{own} over {scaling['sizes']} budgets, {scaling['runs']} runs: alpha {scaling['alpha']:.4f} "
-        f"({scaling['alpha_low']:.4f} to {scaling['alpha_high']:.4f}), R² {scaling['r_squared']:.2f}; "
-        f"{scaling['verdict']}; smallest exponent that this design detects: "
-        f"{scaling['smallest_detectable_exponent']:.4f}{aside}"
+        f"({scaling['alpha_low']:.4f} to {scaling['alpha_high']:.4f} over {scaling['covers']}), "
+        f"R² {scaling['r_squared']:.2f}; {scaling['verdict']}{power}{aside}"
     )
 
 

@@ -140,7 +140,7 @@ def _draw_baselines(axes: Axes, study: pd.DataFrame, unit: LossUnit) -> None:
 def _draw_law(axes: Axes, study: pd.DataFrame, law: PowerLaw, band: Band | None, unit: LossUnit) -> None:
     sizes = np.geomspace(study["params_total"].min(), study["params_total"].max(), 50)
     known = _band(law, study, sizes) if band is None else band
-    draw_band(axes, known.times(unit.factor), look("power law").light, "95 % interval of the law")
+    draw_band(axes, known.times(unit.factor), look("power law").light, f"95 % interval of the law, over {law.covers}")
     label = f"power law, $\\alpha$ = {alpha_text(asdict(law))}"
     axes.plot(sizes, unit.factor * law(sizes), color=look("power law").light, linewidth=1.8, label=label)
 

@@ -138,5 +138,9 @@ def task_words(task: Task | str, horizon: int | str) -> str:
 
 
 def alpha_text(fit: Mapping[str, Any]) -> str:
-    """'0.0123 (0.0100 to 0.0150)'. fit: alpha, alpha_low, alpha_high."""
-    return f"{fit['alpha']:.4f} ({fit['alpha_low']:.4f} to {fit['alpha_high']:.4f})"
+    """'0.0123 (0.0100 to 0.0150)', and where the interval leaves out the days ', seeds only'.
+
+    fit: alpha, alpha_low, alpha_high, covers.
+    """
+    beside = ", seeds only" if fit["covers"] == "seeds" else ""
+    return f"{fit['alpha']:.4f} ({fit['alpha_low']:.4f} to {fit['alpha_high']:.4f}{beside})"

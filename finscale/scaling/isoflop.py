@@ -1,7 +1,7 @@
 """IsoFLOP profiles from a ledger: which runs were given the same compute, and which runs are missing.
 
 Compute is what a run spent, patience included. Early stopping makes it vary, so levels are found after the fact, as
-runs within a quarter of each other; a profile is only as good as a design that sets each size's epochs for a level.
+runs within a tenth of each other; a profile is only as good as a design that sets each size's epochs for a level.
 Every epoch sees the same windows: a smaller model at equal compute repeats them more often, it does not see more.
 
 Epochs are how compute is set here. Profiles are therefore the one place where runs of different train.epochs and
@@ -15,12 +15,13 @@ import pandas as pd
 
 from finscale.config import format_budget
 from finscale.scaling.curves import VERSION, name_runs, newest_complete
-from finscale.scaling.laws.optimum import MIN_PROFILE_SIZES, NEAR, isoflop_profiles
+from finscale.scaling.laws.checks import count_sizes
+from finscale.scaling.laws.optimum import MIN_PROFILE_SIZES, MIN_PROFILES, NEAR, isoflop_profiles
 from finscale.scaling.settings import Settings
 
-MIN_LEVELS = 2
+MIN_LEVELS = MIN_PROFILES
 FREE = ("train.epochs", "train.patience")  # settings that may differ between the runs of one profile
-_EPOCHS = (4, 16)  # of the largest size, in the design that is proposed
+_EPOCHS = (6, 12, 24)  # of the largest size, in the design that is proposed: rounding others moves them by 8 % at most
 
 
 def runs_by_compute(ledger: pd.DataFrame, alike: str, known: Mapping[str, Settings]) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:
     free, levels = np.ones(len(params), bool), []
     while free.any():
         near = (np.abs(log_flops[:, None] - log_flops) < np.log(NEAR)) & free & free[:, None]
-        sizes = [len(np.unique(params[members])) for members in near]
+        sizes = [count_sizes(params[members]) for members in near]
         best = int(np.argmax(sizes))
         if sizes[best] < MIN_PROFILE_SIZES:
             break
@@ -58,7 +59,7 @@ def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:
 
 
 def missing_runs(runs: pd.DataFrame, levels: list[float]) -> str:
-    """One sentence: what the ledger has, and the runs that two profiles would take.
+    """One sentence: what the ledger has, and the runs that enough profiles would take.
 
     runs: budget, params_total, train_flops, epochs_run of one study.
     """

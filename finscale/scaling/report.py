@@ -7,21 +7,27 @@ import numpy as np
 import pandas as pd
 
 from finscale.errors import InputError
-from finscale.scaling.laws.choice import best_extrapolation, compare_laws
+from finscale.scaling.fits import CurveFit
+from finscale.scaling.laws.choice import Candidate, choice_words, compare_laws, winner
+from finscale.scaling.laws.exponent import YearlyExponents
 from finscale.scaling.laws.power_law import MIN_SIZES, lack_of_fit
 from finscale.scaling.results import fit_of
-from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, smallest_detectable_exponent
+from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, not_judged
 
+_UNEVEN = 0.05  # Bartlett p-values below this are mentioned
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
 
 
-def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str = "test_loss") -> dict[str, Any]:
+def generate_scaling_report(
+    results: pd.DataFrame, experiment: str, metric: str = "test_loss", fit: CurveFit | None = None
+) -> dict[str, Any]:
     """SPEC 11's scaling report of one experiment, ready for write_json.
 
-    results: from load_experiment_results. Keys: experiment, metric, differs (its settings that are not the plain ones),
-    the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and
-    more; null while there are too few sizes), laws, data_points (one per run), verdict, interpretation. Raises
-    InputError for an experiment or metric that is not there.
+    results: from load_experiment_results. fit: of fits_of, which joins the losses per day and adjusts for the other
+    curves; None: of seeds alone, and not judged. Keys: experiment, metric, differs (its settings that are not the plain
+    ones), the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and more; null
+    while there are too few sizes), law, laws, data_points (one per run), verdict, interpretation. Raises InputError for
+    an experiment or metric that is not there.
     """
     runs = select_experiment(results, experiment)
     if metric not in runs:
@@ -34,45 +40,101 @@ def generate_scaling_report(results: pd.DataFrame, experiment: str, metric: str 
     if law is None:
         words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
         nothing: dict[str, Any] = {"fit_results": None, "laws": [], "verdict": "undecidable", "verdict_in_words": words}
-        return told | nothing | {"data_points": points, "interpretation": words}
+        return told | nothing | {"law": None, "data_points": points, "interpretation": words}
     sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
+    fit = fit or CurveFit(law)
     misfit = lack_of_fit(sizes, losses)
-    verdict = judge(law, lack_of_fit=misfit)
-    detectable = smallest_detectable_exponent(sizes, losses)
-    fit = asdict(law) | {
-        "smallest_exponent_of_interest": exponent_of(SMALLEST_EFFECT),
-        "smallest_detectable_exponent": detectable,
-        "lack_of_fit_p": misfit,
-    }
-    laws, sentence = _laws(sizes, losses)
-    power = f"this design would have seen an exponent of {detectable:.4f} or more in 80 % of repetitions"
+    found = fit.exponent
+    verdict = not_judged(law, fit.refused) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
+    candidates = compare_laws(sizes, losses)
+    preferred = winner(candidates)
+    parts = [verdict.words, *_power(fit), *_checks(fit), *_years(fit), choice_words(candidates)]
     return told | {
-        "fit_results": fit,
-        "laws": laws,
+        "fit_results": _fit_results(fit) | {"lack_of_fit_p": misfit},
+        "law": preferred.name if preferred else None,
+        "laws": _laws(candidates),
         "data_points": points,
         "verdict": verdict.kind,
         "verdict_in_words": verdict.words,
-        "interpretation": f"{verdict.words}; {power}; {sentence}",
+        "interpretation": "; ".join(parts),
     }
 
 
-def _laws(sizes: np.ndarray, losses: np.ndarray) -> tuple[list[dict[str, Any]], str]:
-    """The candidate laws as a table, and which of them AICc and the extrapolation prefer."""
-    candidates = compare_laws(sizes, losses)
-    table = [
+def _fit_results(fit: CurveFit) -> dict[str, Any]:
+    """alpha with both intervals: alpha_low, alpha_high over seeds and days where `covers` says so, *_seeds over
+    seeds."""
+    law, found = fit.law, fit.exponent
+    told = asdict(fit.shown()) | {
+        "alpha_low_seeds": law.alpha_low,
+        "alpha_high_seeds": law.alpha_high,
+        "p_value_seeds": law.p_value,
+        "p_value_adjusted": fit.adjusted_p,
+        "smallest_exponent_of_interest": exponent_of(SMALLEST_EFFECT),
+        "smallest_detectable_exponent": None,
+    }
+    if found is None:
+        return told
+    alpha = found.alpha
+    return told | {
+        "smallest_detectable_exponent": alpha.detectable(),
+        "standard_error": alpha.standard_error,
+        "standard_error_parts": {"seeds": alpha.seeds, "misfit": alpha.misfit, "days": alpha.days},
+        "degrees_of_freedom": alpha.degrees,
+        "block_length": alpha.block_length,
+        "alpha_by_seed": found.by_seed,
+        "equal_noise_p": found.equal_noise_p,
+        "years": None if fit.years is None else _years_table(fit.years),
+    }
+
+
+def _years_table(years: YearlyExponents) -> dict[str, Any]:
+    rows = [{name: _plain(value) for name, value in row.items()} for row in years.table.to_dict("records")]
+    told = {name: getattr(years, name) for name in ("mean", "low", "high", "p_value", "spread")}
+    return told | {"by_year": rows}
+
+
+def _power(fit: CurveFit) -> list[str]:
+    if fit.exponent is None:
+        return []
+    detectable = fit.exponent.alpha.detectable()
+    return [f"this design would have seen an exponent of {detectable:.4f} or more in 80 % of repetitions"]
+
+
+def _checks(fit: CurveFit) -> list[str]:
+    """Slope per seed, and noise that differs by size: the interval allows for both, a reader wants to know."""
+    if (found := fit.exponent) is None:
+        return []
+    slopes = ", ".join(f"{slope:.4f}" for slope in found.by_seed.values())
+    uneven = found.equal_noise_p is not None and found.equal_noise_p < _UNEVEN
+    return [
+        *([f"exponent of each seed alone: {slopes}"] if len(found.by_seed) > 1 else []),
+        *([f"noise differs by size (Bartlett p = {found.equal_noise_p:.2g})"] if uneven else []),
+    ]
+
+
+def _years(fit: CurveFit) -> list[str]:
+    if (years := fit.years) is None:
+        return []
+    return [
+        f"over {len(years.table)} test years taken as a sample of many the mean exponent is {years.mean:.4f} "
+        f"({years.low:.4f} to {years.high:.4f}), and years differ by {years.spread:.4f} beyond their own errors"
+    ]
+
+
+def _laws(candidates: list[Candidate]) -> list[dict[str, Any]]:
+    """The candidate laws as a table."""
+    return [
         {
             "law": one.name,
             "unknowns": one.unknowns,
             "aicc": one.aicc,
             "weight": one.weight,
             "extrapolation_error": one.extrapolation_error,
+            "extrapolation_noise": one.extrapolation_noise,
+            "status": one.status,
         }
         for one in candidates
     ]
-    parts = [f"AICc prefers: {candidates[0].name}"] if candidates[0].aicc is not None else []
-    if closest := best_extrapolation(candidates):
-        parts.append(f"the largest size is predicted best by: {closest.name}")
-    return table, "; ".join(parts) or "too few runs to choose a law"
 
 
 def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
@@ -104,15 +166,6 @@ def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, An
         "train_seconds": float(runs["train_seconds"].sum()),
         "code_versions": int(runs["code"].nunique()),
     }
-
-
-def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Holm's (1979) step-down adjustment, which controls the family-wise error under any dependence."""
-    adjusted, highest = {}, 0.0
-    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, p * (len(p_values) - rank)))
-        adjusted[name] = highest
-    return adjusted
 
 
 def select_experiment(results: pd.DataFrame, experiment: str) -> pd.DataFrame:

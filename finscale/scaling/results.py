@@ -23,6 +23,7 @@ EXPORT_COLUMNS = (
     "alpha_low", "alpha_high", "seed", "test_loss_low", "test_loss_high", "test_skill", "test_skill_low",
     "test_skill_high", "test_precision", "test_recall", "test_f1", "train_loss", "base_rate_loss", "collapsed",
     "train_flops", "train_windows", "name", "key", "commit", "code", "data", "settings", "differs", "again",
+    "alpha_covers", "alpha_low_seeds", "alpha_high_seeds",
 )  # fmt: skip
 
 # What aggregate_training_results reads.
@@ -116,15 +117,23 @@ def _hpo_row(path: Path) -> dict[str, Any]:
     return {key: told[key] for key in HPO_KEYS if key != "best_params"} | {"budget": budget} | settings
 
 
-def export_results_csv(results: pd.DataFrame) -> pd.DataFrame:
-    """The table of all_results.csv: one row per run, each with the fit of its curve. write_csv stores it."""
-    fits = {experiment: fit_of(runs) for experiment, runs in results.groupby("experiment")}
-    chosen = [fits[experiment] for experiment in results["experiment"]]
+def export_results_csv(results: pd.DataFrame, fits: Mapping[str, PowerLaw] | None = None) -> pd.DataFrame:
+    """The table of all_results.csv: one row per run, each with the fit of its curve. write_csv stores it.
+
+    fits: by experiment, with intervals over seeds and days (fits_of); those of seeds alone are made here, and are all
+    there is where fits has none.
+    """
+    alone = {str(name): fit_of(runs) for name, runs in results.groupby("experiment")}
+    both = alone | {name: law for name, law in (fits or {}).items() if name in alone}
     fitted = results.assign(
-        alpha_fit=[None if law is None else law.alpha for law in chosen],
-        alpha_low=[None if law is None else law.alpha_low for law in chosen],
-        alpha_high=[None if law is None else law.alpha_high for law in chosen],
-        r_squared=[None if law is None else law.r_squared for law in chosen],
-    )
+        **_columns([both[name] for name in results["experiment"]], "", "alpha", "r_squared", "covers"),
+        **_columns([alone[name] for name in results["experiment"]], "_seeds"),
+    ).rename(columns={"alpha": "alpha_fit", "covers": "alpha_covers"})
     ordered = fitted.sort_values(["experiment", "params", "seed"], kind="stable") if len(fitted) else fitted
     return ordered.reindex(columns=list(EXPORT_COLUMNS))
+
+
+def _columns(laws: list[PowerLaw | None], suffix: str, *more: str) -> dict[str, list[Any]]:
+    """Columns of the intervals and more, None for a curve without a fit."""
+    names = {f"{name}{suffix}": name for name in ("alpha_low", "alpha_high")} | {name: name for name in more}
+    return {column: [None if law is None else getattr(law, name) for law in laws] for column, name in names.items()}

@@ -1,21 +1,27 @@
 """laws: what the fits cost, and how often their intervals hold
 
-    OMP_NUM_THREADS=2 PYTHONPATH=. python tests/bench/laws.py
+    OMP_NUM_THREADS=1 python -m tests.bench.laws               # the fits: time and coverage
+    OMP_NUM_THREADS=1 python -m tests.bench.laws coverage      # the exponent's interval, 10 minutes
 
 Reads ../shared/data/chinchilla (the published points; the first table is left out where they are absent).
 """
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from tabulate import tabulate
 
+from finscale.scaling.laws.exponent import exponent
+from finscale.scaling.laws.power_law import fit_with_interval
 from finscale.scaling.laws.resampling import expanded_interval, run_weights, smoothed_losses
 from finscale.scaling.laws.surface import HUBER_DELTA, LEAST_SQUARES, LossLaw, bootstrap_loss_law, fit_loss_law
+from tests.bench.ladders import DESIGNS, SCENARIOS, Ladder, design
 
 CHINCHILLA = Path("../shared/data/chinchilla")
 NAMES = ("E", "A", "alpha", "B", "beta")
@@ -98,7 +104,50 @@ def coverage(name: str, *case: Any) -> list:
     return [name, *found, *([""] * (5 - len(found))), time.perf_counter() - started]
 
 
+def exponent_intervals(ladder: Ladder, alpha: float, studies: range) -> tuple[float, float, float]:
+    """Shares of studies in which the interval over seeds and days, and that over seeds, cover; mean width by an
+    oracle's."""
+    both = alone = width = 0.0
+    for seed in studies:
+        sizes, runs = ladder.draw(alpha, seed)
+        found, seeds = exponent(sizes, runs).alpha, fit_with_interval(sizes, runs.losses())
+        both += found.low <= alpha <= found.high
+        alone += seeds.alpha_low <= alpha <= seeds.alpha_high
+        width += found.high - found.low
+    count = len(studies)
+    return both / count, alone / count, width / count / (2 * stats.norm.ppf(0.975) * ladder.standard_error())
+
+
+def exponent_coverage(studies: int) -> list[dict[str, object]]:
+    """A row per kind of scatter and design. Runs of the main design get twice the studies."""
+    rows = []
+    for sizes, seeds in DESIGNS:
+        for name in SCENARIOS:
+            ladder = design(name, sizes, seeds)
+            count = 2 * studies if (sizes, seeds) == DESIGNS[0] else studies
+            at_zero = exponent_intervals(ladder, 0.0, range(FIRST_SEED, FIRST_SEED + count))
+            falling = exponent_intervals(ladder, 0.03, range(FIRST_SEED + count, FIRST_SEED + 2 * count))
+            rows.append(
+                {
+                    "design": f"{sizes} x {seeds}",
+                    "scatter": name,
+                    "covers, alpha 0": 100 * at_zero[0],
+                    "alpha 0.03": 100 * falling[0],
+                    "called a law at 0": 100 * (1 - at_zero[0]),
+                    "seeds only: covers": 100 * at_zero[1],
+                    "called a law": 100 * (1 - at_zero[1]),
+                    "width / oracle": at_zero[2],
+                }
+            )
+            print(f"{sizes} x {seeds}, {name}", file=sys.stderr)
+    return rows
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["coverage"]:
+        studies = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+        print(tabulate(exponent_coverage(studies), headers="keys", tablefmt="github", floatfmt=".1f"))
+        return
     if (CHINCHILLA / "expected.json").exists():
         published()
     studies = range(FIRST_SEED, FIRST_SEED + STUDIES)

@@ -1,5 +1,6 @@
 """Which finished runs `study.calibrations` measures together: those that the ledger puts on one curve."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -34,3 +35,26 @@ def test_runs_of_two_code_versions_and_of_other_settings_are_measured_apart(monk
     assert by_name["P1-longer"] not in set(by_name.drop("P1-longer"))
     with pytest.raises(InputError, match="no finished experiment whose name begins with P9-"):
         calibrations.chosen("P9-", "directory")
+
+
+def test_each_method_is_judged_over_seeds_and_the_days_that_all_runs_share() -> None:
+    """One method's loss falls with size, another's does not: the words say which."""
+    generator, dates = np.random.default_rng(0), pd.bdate_range("2020-01-02", periods=300)
+    rows, days = [], []
+    common = generator.normal(scale=0.2, size=300)
+    for params in (1e4, 1e5, 1e6, 1e7):
+        for seed in range(3):
+            level = 0.6 * np.exp(generator.normal(scale=0.003))
+            falling = level * (params / 1e4) ** -0.05
+            means = dict.fromkeys(calibrations.METHODS, level) | {"temperature": falling}
+            losses = {name: mean * (1 + common) for name, mean in means.items()}
+            days.append(pd.DataFrame(losses, index=dates).assign(rows=1))
+            told = {"params": params, "seed": seed, "horizon": "5", "name": f"{params:.0f}-{seed}"}
+            rows.append(told | calibrations.mean_losses(days[-1]))
+    runs = pd.DataFrame(rows)
+    words = calibrations.verdicts(runs, days).set_index("method")["verdict"]
+    assert words["temperature"].startswith("scaling: error falls with size")
+    assert not words["none"].startswith(("scaling", "inverse"))
+    shifted = [days[0].set_axis(dates + pd.Timedelta(days=1)), *days[1:]]
+    with pytest.raises(InputError, match="runs 10000-0 and 10000-1 were tested on different days"):
+        calibrations.verdicts(runs, shifted)

@@ -164,7 +164,7 @@ def test_every_digest_is_explained(text: str) -> None:
 
 
 def test_the_page_says_which_runs_an_isoflop_profile_lacks(text: str) -> None:
-    assert re.search(r"needs 3 sizes at each of 2 levels .* missing are runs .* budget=\d+K train.epochs=\d+", text)
+    assert re.search(r"needs 4 sizes at each of 3 levels .* missing are runs .* budget=\d+K train.epochs=\d+", text)
 
 
 def test_text_from_outside_is_shown_as_text(results: Results, reader: Browser, tmp_path: Path) -> None:

@@ -206,5 +206,5 @@ def test_a_surface_that_means_nothing_is_refused(sizes: np.ndarray, losses: np.n
 def test_a_compute_optimum_needs_falling_terms() -> None:
     with pytest.raises(InputError, match="positive exponents"):
         compute_optimal(LossLaw(1.0, (1.0, 1.0), (0.3, -0.1), 0.0, 0), 1e20)
-    with pytest.raises(InputError, match="3 sizes at the same FLOPs"):
+    with pytest.raises(InputError, match="4 sizes at the same FLOPs"):
         isoflop_profiles(np.array([1e6, 1e7]), np.array([1e18, 1e18]), np.ones(2), [1e18])

@@ -9,11 +9,12 @@ from scipy import stats
 
 from finscale.errors import InputError
 from finscale.scaling.laws.choice import best_extrapolation, compare_laws
+from finscale.scaling.laws.contrast import Estimate
 from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.power_law import bootstrap_exponents, fit_power_law, fit_with_interval, lack_of_fit
 from finscale.scaling.laws.resampling import seed_weights
 from finscale.scaling.laws.saturation import fit_saturation
-from finscale.scaling.verdict import effect_of, exponent_of, judge, smallest_detectable_exponent
+from finscale.scaling.verdict import effect_of, exponent_of, judge, not_judged
 
 SIZES = np.repeat(np.geomspace(1e4, 1e7, 7), 3)
 
@@ -22,26 +23,47 @@ def losses(alpha: float, noise: float, seed: int = 0) -> np.ndarray:
     return 0.6 * SIZES**-alpha * np.exp(np.random.default_rng(seed).normal(scale=noise, size=len(SIZES)))
 
 
+def between(low: float, high: float) -> Estimate:
+    """An estimate in the middle of this 95 % interval, with 20 degrees of freedom."""
+    value, error = (low + high) / 2, (high - low) / 2 / stats.t.ppf(0.975, 20)
+    p_value = float(2 * stats.t.sf(abs(value) / error, 20))
+    return Estimate(value, low, high, p_value, error, 20.0, None, None, error, 10)
+
+
 @pytest.mark.parametrize(
-    ("alpha", "noise", "kind"),
+    ("low", "high", "kind"),
     [
-        (0.05, 0.01, "scaling"),
-        (-0.05, 0.01, "inverse"),
-        (0.0, 0.004, "flat"),
-        (0.0, 0.1, "undecidable"),
-        (0.01, 0.1, "undecidable"),
+        (0.01, 0.03, "scaling"),
+        (-0.03, -0.01, "inverse"),
+        (-0.004, 0.003, "flat"),
+        (-0.004, 0.012, "undecidable"),  # the pilot's interval over days and seeds
     ],
 )
-def test_each_verdict_is_reached(alpha: float, noise: float, kind: str) -> None:
-    verdict = judge(fit_with_interval(SIZES, losses(alpha, noise)))
+def test_each_verdict_is_reached(low: float, high: float, kind: str) -> None:
+    verdict = judge(between(low, high))
     assert verdict.kind == kind
     assert verdict.words.startswith(f"{kind}: ")
 
 
+def test_the_word_follows_the_p_value_adjusted_over_all_curves() -> None:
+    alpha = between(0.002, 0.02)
+    assert alpha.p_value < 0.05
+    assert judge(alpha).kind == "scaling"
+    among_six = judge(alpha, adjusted_p=6 * alpha.p_value)
+    assert among_six.kind == "undecidable"
+    assert "among all curves of the report" in among_six.words
+
+
 def test_a_law_too_small_to_matter_is_named_so() -> None:
-    verdict = judge(fit_with_interval(SIZES, losses(0.002, 0.0005)))
+    verdict = judge(between(0.001, 0.003))
     assert verdict.kind == "scaling"
     assert "less than 1% per tenfold, the smallest effect of interest" in verdict.words
+
+
+def test_a_ladder_without_losses_per_day_is_not_judged() -> None:
+    verdict = not_judged(fit_with_interval(SIZES, losses(0.05, 0.01)))
+    assert verdict.kind == "not judged"
+    assert "over seeds only, which leaves out the test days" in verdict.words
 
 
 def test_sizes_that_scatter_more_than_their_seeds_are_named() -> None:
@@ -50,7 +72,7 @@ def test_sizes_that_scatter_more_than_their_seeds_are_named() -> None:
     p = lack_of_fit(SIZES, errors)
     assert p is not None
     assert p < 1e-6
-    assert "more than their seeds explain" in judge(fit_with_interval(SIZES, errors), lack_of_fit=p).words
+    assert "more than their seeds explain" in judge(between(-0.01, 0.01), lack_of_fit=p).words
     assert lack_of_fit(SIZES[::3], errors[::3]) is None  # one seed each: nothing to compare with
 
 
@@ -62,19 +84,6 @@ def test_studies_without_a_law_fit_their_line_as_often_as_they_should() -> None:
 def test_an_effect_and_its_exponent_are_two_names_of_one_thing() -> None:
     assert exponent_of(0.01) == pytest.approx(0.004365, abs=1e-6)
     assert effect_of(exponent_of(0.07)) == pytest.approx(0.07)
-
-
-def test_the_smallest_detectable_exponent_is_found_as_often_as_it_says() -> None:
-    detectable = smallest_detectable_exponent(SIZES, losses(0.0, 0.03, seed=11))
-    noise = float(np.std(np.log(losses(0.0, 0.03, seed=11)), ddof=2))
-    found = [fit_with_interval(SIZES, losses(detectable, noise, seed)).alpha_low > 0 for seed in range(400)]
-    assert 0.72 <= np.mean(found) <= 0.88
-
-
-def test_more_seeds_and_a_longer_ladder_see_smaller_exponents() -> None:
-    errors = losses(0.0, 0.03)
-    short = SIZES < 1e6
-    assert smallest_detectable_exponent(SIZES, errors) < smallest_detectable_exponent(SIZES[short], errors[short])
 
 
 def test_a_bootstrap_over_seeds_agrees_with_student_s_interval() -> None:

@@ -1,7 +1,9 @@
 """Which law? Constant, pure power law, law with irreducible loss, broken power law.
 
 Each is fitted to log loss by least squares and judged twice: by AICc on all runs (Hurvich and Tsai 1989), and by the
-loss that it predicts at the largest size from the smaller ones alone. The second is what a law is for.
+loss that it predicts at the largest size from the smaller ones alone. The second is what a law is for. A winner is
+named only where all four could be judged: among the two laws that four runs carry, the constant wins against any
+exponent.
 """
 
 from collections.abc import Callable
@@ -10,7 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from finscale.errors import InputError
-from finscale.scaling.laws.surface import LEAST_SQUARES, fit_loss_law
+from finscale.scaling.laws.checks import positive, size_labels
+from finscale.scaling.laws.power_law import MIN_SIZES
+from finscale.scaling.laws.prediction import repeated_scatter
+from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
+from finscale.scaling.laws.unknowns import Status
 
 Curve = Callable[[np.ndarray], np.ndarray]  # sizes -> losses
 Fit = Callable[[np.ndarray, np.ndarray], Curve]
@@ -25,7 +31,8 @@ class Candidate:
 
     unknowns: of the curve, without the scatter. aicc: None where too few runs are left to judge by. weight: Akaike
     weight among the candidates that have an aicc. extrapolation_error: log of predicted over measured mean loss at
-    the largest size, fitted without it; None where the smaller sizes are too few for this law.
+    the largest size, fitted without it; None where the smaller sizes are too few for this law. extrapolation_noise:
+    standard error of that measured mean over its seeds, None where no size was repeated. status: of the fit.
     """
 
     name: str
@@ -33,6 +40,8 @@ class Candidate:
     aicc: float | None
     weight: float | None
     extrapolation_error: float | None
+    extrapolation_noise: float | None
+    status: Status
     curve: Curve
 
 
@@ -41,9 +50,13 @@ def compare_laws(sizes: np.ndarray, losses: np.ndarray) -> list[Candidate]:
 
     sizes, losses: (n,), positive, one entry per run. Raises InputError for fewer than 3 sizes.
     """
-    sizes, losses = np.asarray(sizes, float), np.asarray(losses, float)
-    if len(np.unique(sizes)) < 3:
-        raise InputError(f"a choice between laws needs at least 3 sizes, found {len(np.unique(sizes))}")
+    sizes, losses = positive(sizes, "sizes"), positive(losses, "losses")
+    labels = size_labels(sizes)
+    if labels.max() + 1 < MIN_SIZES:
+        raise InputError(f"a choice between laws needs at least {MIN_SIZES} sizes, found {labels.max() + 1}")
+    sizes = np.exp((np.bincount(labels, np.log(sizes)) / np.bincount(labels))[labels])
+    scatter = repeated_scatter(labels, np.log(losses))
+    noise = None if scatter is None else float(scatter / np.sqrt((labels == labels.max()).sum()))
     able = {name: law for name, law in _LAWS.items() if _carries(law[0], sizes)}
     curves = {name: fit(sizes, losses) for name, (_, fit) in able.items()}
     scores = {name: _aicc(curves[name], unknowns, sizes, losses) for name, (unknowns, _) in able.items()}
@@ -56,11 +69,41 @@ def compare_laws(sizes: np.ndarray, losses: np.ndarray) -> list[Candidate]:
             aicc=scores[name],
             weight=None if (score := scores[name]) is None else float(np.exp((min(judged) - score) / 2) / total),
             extrapolation_error=_extrapolation_error(unknowns, fit, sizes, losses),
+            extrapolation_noise=noise,
+            status=_status(curves[name]),
             curve=curves[name],
         )
         for name, (unknowns, fit) in able.items()
     ]
     return sorted(found, key=lambda one: np.inf if one.aicc is None else one.aicc)
+
+
+def winner(candidates: list[Candidate]) -> Candidate | None:
+    """The law that AICc prefers; None unless all laws could be judged and its own fit is identified.
+
+    candidates: of compare_laws.
+    """
+    judged = [one for one in candidates if one.aicc is not None]
+    if len(judged) < len(_LAWS) or candidates[0].status == "unidentified":
+        return None
+    return candidates[0]
+
+
+def choice_words(candidates: list[Candidate]) -> str:
+    """One sentence: which law holds, as far as it can be told, and how well the largest size was foretold."""
+    if preferred := winner(candidates):
+        words = f"AICc prefers: {preferred.name} (weight {preferred.weight:.2f})"
+    else:
+        judged = sum(one.aicc is not None for one in candidates)
+        found = f"{judged} of {len(_LAWS)} laws could be judged"
+        words = f"which law holds cannot be told ({found if judged < len(_LAWS) else 'the best fit is unidentified'})"
+    closest = best_extrapolation(candidates)
+    if closest is None:
+        return words
+    noise = closest.extrapolation_noise
+    beside = "its scatter over seeds is not known" if noise is None else f"its seeds alone scatter it by ±{noise:.2%}"
+    off = f"{closest.extrapolation_error:+.2%}; {beside}"
+    return f"{words}; the largest size is foretold best by: {closest.name} ({off})"
 
 
 def best_extrapolation(candidates: list[Candidate]) -> Candidate | None:
@@ -77,6 +120,11 @@ def fit_without_largest(sizes: np.ndarray, losses: np.ndarray) -> dict[str, Curv
         for name, (unknowns, fit) in _LAWS.items()
         if _carries(unknowns, sizes[small])
     }
+
+
+def _status(curve: Curve) -> Status:
+    """Lines, broken ones too, are linear least squares: only a floor can be unidentified."""
+    return curve.status if isinstance(curve, LossLaw) else "converged"
 
 
 def _carries(unknowns: int, sizes: np.ndarray) -> bool:

@@ -1,6 +1,8 @@
-"""The pure power law, error = a size^-alpha: a straight line in log-log, with the interval of its slope.
+"""The pure power law, error = a size^-alpha: a straight line in log-log, with the interval of its slope over seeds
+alone.
 
-Laws with an irreducible part stand in surface.py, the choice between laws in choice.py, words in verdict.py.
+exponent.py has the interval that a verdict stands on, over seeds and test days. Laws with an irreducible part stand in
+surface.py, the choice between laws in choice.py, words in verdict.py.
 """
 
 from dataclasses import dataclass
@@ -9,13 +11,18 @@ import numpy as np
 from scipy import stats
 
 from finscale.errors import InputError
+from finscale.scaling.laws.checks import check_confidence, count_sizes, positive, size_labels
 
 MIN_SIZES = 3  # a line through two points always fits
+_EQUAL = 1e-12  # log errors within this of each other are equal
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """error = coefficient * params ** -alpha, with the interval of alpha and the p-value of alpha = 0."""
+    """error = coefficient * params ** -alpha, with the interval of alpha and the p-value of alpha = 0.
+
+    covers: what the interval is over; seeds alone, unless the losses per day were at hand (scaling/fits.py).
+    """
 
     alpha: float
     alpha_low: float
@@ -24,6 +31,7 @@ class PowerLaw:
     r_squared: float
     p_value: float
     points: int
+    covers: str = "seeds"
 
     def __call__(self, params: np.ndarray) -> np.ndarray:
         return np.asarray(self.coefficient * params**-self.alpha)
@@ -40,17 +48,18 @@ def fit_power_law(params: np.ndarray, errors: np.ndarray) -> tuple[float, float,
 
 
 def fit_with_interval(params: np.ndarray, errors: np.ndarray, confidence: float = 0.95) -> PowerLaw:
-    """fit_power_law with Student's t interval of alpha.
+    """fit_power_law with Student's t interval of alpha over seeds alone.
 
-    The interval treats runs as independent given their size: it covers the scatter of seeds and
-    lack of fit, not the choice of the test period, which all runs share. Raises InputError for
-    fewer than three different sizes or an error that is not positive.
+    The interval treats runs as independent given their size and all sizes as equally noisy: it covers the scatter of
+    seeds and lack of fit, not the choice of the test period, which all runs share. Raises InputError for fewer than
+    three different sizes, an error that is not positive and finite, or a confidence that is no share.
     """
-    params, errors = np.asarray(params, float), np.asarray(errors, float)
-    if len(np.unique(params)) < MIN_SIZES:
-        raise InputError(f"a power law needs at least {MIN_SIZES} sizes, found {len(np.unique(params))}")
-    if not ((params > 0).all() and (errors > 0).all()):
-        raise InputError("a power law needs positive sizes and errors")
+    check_confidence(confidence)
+    params, errors = positive(params, "sizes"), positive(errors, "errors")
+    if (found := count_sizes(params)) < MIN_SIZES:
+        raise InputError(f"a power law needs at least {MIN_SIZES} sizes, found {found}")
+    if np.ptp(np.log(errors)) < _EQUAL:  # a level line, exactly; what is left is rounding
+        return PowerLaw(0.0, 0.0, 0.0, float(errors[0]), 0.0, 1.0, len(params))
     line = stats.linregress(np.log(params), np.log(errors))
     half_width = stats.t.ppf((1 + confidence) / 2, len(params) - 2) * line.stderr
     return PowerLaw(
@@ -84,8 +93,9 @@ def lack_of_fit(params: np.ndarray, errors: np.ndarray) -> float | None:
     """
     params, errors = np.asarray(params, float), np.asarray(errors, float)
     x, y = np.log(params), np.log(errors)
-    sizes, group = np.unique(params, return_inverse=True)
-    free, spare = len(sizes) - 2, len(y) - len(sizes)
+    group = size_labels(params)
+    sizes = int(group.max()) + 1
+    free, spare = sizes - 2, len(y) - sizes
     if free < 1 or spare < 1:
         return None
     means = np.bincount(group, y) / np.bincount(group)

@@ -33,14 +33,18 @@ def seed_weights(sizes: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray
     return weights
 
 
-def block_losses(daily_losses: np.ndarray, block_length: int, resamples: int, seed: int = 0) -> np.ndarray:
+def block_losses(
+    daily_losses: np.ndarray, block_length: int, resamples: int, seed: int = 0, rows: np.ndarray | None = None
+) -> np.ndarray:
     """(R, n) mean losses over redrawn blocks of test days: the same days for every run, as they share the test set.
 
-    daily_losses: (n, T), the loss of each run on each day, in order of time. Together with seed_weights of another
-    random seed this covers the choice of seeds and of test days.
+    daily_losses: (n, T), the loss of each run on each day, in order of time. rows: (T,) the weight of each day, None:
+    the same for all. Together with seed_weights of another random seed this covers the choice of seeds and of test
+    days.
     """
     days = np.arange(daily_losses.shape[1])
     weights = row_weights(days, block_length, resamples, seed)
+    weights = weights if rows is None else weights * rows
     return np.asarray(weights @ daily_losses.T / weights.sum(axis=1, keepdims=True))
 
 

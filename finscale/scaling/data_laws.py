@@ -1,0 +1,109 @@
+"""L(N, D) over the curves of a ledger that differ in how much they trained on, with what repetitions do.
+
+Unique windows, windows seen and parameters are counted columns of the ledger. Runs stand together here that differ in
+nothing but size, seed, the windows they had, and how often they saw them. Their intervals are over runs: the days that
+test them are the same for all, and left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finscale.errors import InputError
+from finscale.scaling.curves import VERSION, name_runs
+from finscale.scaling.isoflop import FREE
+from finscale.scaling.laws.checks import count_sizes
+from finscale.scaling.laws.optimum import compute_optimal, optimum_interval
+from finscale.scaling.laws.prediction import corner_forecast
+from finscale.scaling.laws.repetition import fit_data_constrained, fit_with_penalty
+from finscale.scaling.laws.resampling import run_weights
+from finscale.scaling.laws.surface import LEAST_SQUARES, bootstrap_loss_law, fit_loss_law
+from finscale.scaling.settings import Settings
+
+DATA_AXES = ("history", "symbols")  # what sets D, as an axis or a setting
+_FREE_HERE = (*FREE, *(f"dataset.{axis}" for axis in DATA_AXES))
+_LEAST = 3  # values of N and of D
+_RESAMPLES = 400
+
+
+def data_laws(ledger: pd.DataFrame, known: Mapping[str, Settings]) -> list[dict[str, Any]]:
+    """One entry per group of runs with at least three sizes and three numbers of unique windows.
+
+    ledger, known: rows and settings, as of name_experiments. Keys: runs, sizes, windows, law, data_constrained,
+    penalty, held_out, optimum; each with its status, or `refused` and why.
+    """
+    return [{"experiment": name} | _laws(rows) for name, rows in _groups(ledger, known)]
+
+
+def law_words(told: Mapping[str, Any]) -> str:
+    """One sentence about one entry of data_laws."""
+    law = told["law"]
+    start = f"{told['experiment']}: L(N, D) over {told['runs']} runs"
+    if "refused" in law:
+        return f"{start}: {law['refused']}"
+    if law["status"] == "unidentified":
+        return f"{start} is unidentified: these sizes and windows cannot tell its unknowns, so it is no finding"
+    alpha, beta = law["exponents"]
+    floor = (
+        "no irreducible loss seen" if law["status"] == "at a bound" else f"irreducible loss {law['irreducible']:.4g}"
+    )
+    return (
+        f"{start}: exponents {alpha:.3g} of parameters and {beta:.3g} of windows, {floor} (intervals: over runs only)"
+    )
+
+
+def _groups(ledger: pd.DataFrame, known: Mapping[str, Settings]) -> Iterator[tuple[str, pd.DataFrame]]:
+    if ledger.empty:
+        return
+    level = ledger.assign(**{axis: "" for axis in DATA_AXES if axis in ledger})
+    named = name_runs(level, known, _FREE_HERE)
+    point = ["experiment", *VERSION, "settings", "train_windows", "budget", "seed"]
+    newest = named.drop_duplicates(point, keep="last")
+    for (name, _), rows in newest.groupby(["experiment", "code"], sort=True):
+        if min(count_sizes(rows[column].to_numpy(float)) for column in ("params_total", "train_windows")) >= _LEAST:
+            yield str(name), rows
+
+
+def _laws(rows: pd.DataFrame) -> dict[str, Any]:
+    params, unique, seen, losses = (
+        rows[name].to_numpy(float) for name in ("params_total", "train_windows", "windows_seen", "test_loss")
+    )
+    seen = np.maximum(seen, unique)  # a run that stopped within its first pass has seen no window twice
+    sizes = np.column_stack([params, unique])
+    counts = {"runs": len(rows), "sizes": count_sizes(params), "windows": sorted({int(one) for one in unique})}
+    fits = {
+        "law": lambda: asdict(fit_loss_law(sizes, losses, LEAST_SQUARES)),
+        "data_constrained": lambda: asdict(fit_data_constrained(params, unique, seen, losses)),
+        "penalty": lambda: asdict(fit_with_penalty(params, unique, seen, losses)),
+        "held_out": lambda: asdict(corner_forecast(sizes, losses)),
+        "optimum": lambda: _optimum(sizes, losses, rows),
+    }
+    return counts | {name: _or_refused(fit) for name, fit in fits.items()}
+
+
+def _optimum(sizes: np.ndarray, losses: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
+    """Parameters and windows that lose least for the FLOPs of the dearest run, one pass, with intervals over runs."""
+    law = fit_loss_law(sizes, losses, LEAST_SQUARES)
+    if law.status == "unidentified":
+        raise InputError("the law is unidentified, so it has no optimum")
+    per_window = float((rows["train_flops"] / rows["params_total"] / rows["windows_seen"]).median())
+    flops = float(rows["train_flops"].max())
+    resampled = bootstrap_loss_law(law, sizes, losses, run_weights(len(losses), _RESAMPLES), LEAST_SQUARES)
+    found = optimum_interval(resampled, len(losses), flops, per_window)
+    return {"flops": flops} | {
+        name: asdict(one)
+        for name, one in (("best", compute_optimal(law, flops, per_window)), ("low", found.low), ("high", found.high))
+    }
+
+
+def _or_refused(fit: Any) -> dict[str, Any]:
+    try:
+        told = fit()
+    except InputError as error:
+        return {"refused": str(error)}
+    return {
+        name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in told.items()
+    }

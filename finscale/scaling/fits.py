@@ -1,0 +1,135 @@
+"""Curves of the ledger with their fits: the losses per day joined, the exponent over seeds and days, all judged
+together.
+
+A curve whose runs do not all have losses per day has only an interval of seeds.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from finscale.errors import InputError
+from finscale.evaluation.bootstrap import horizon_sessions
+from finscale.identity import SINGLE
+from finscale.scaling.daily import daily_path, read_daily
+from finscale.scaling.laws.checks import count_sizes
+from finscale.scaling.laws.contrast import Runs
+from finscale.scaling.laws.exponent import MIN_YEARS, Exponent, YearlyExponents, exponent, exponents_by_year
+from finscale.scaling.laws.multiple import holm
+from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
+
+_ROUNDING = 1e-6  # losses of the same labels, added up on other machines
+
+
+@dataclass(frozen=True)
+class CurveFit:
+    """What is known of one curve.
+
+    law: with the interval of seeds. exponent: over seeds and test days, None without losses per day. adjusted_p:
+    Holm's, over all curves that have one. years: of a walk-forward ladder.
+    """
+
+    law: PowerLaw
+    exponent: Exponent | None = None
+    adjusted_p: float | None = None
+    years: YearlyExponents | None = None
+    refused: str = ""
+
+    def shown(self) -> PowerLaw:
+        """The law with the widest interval that there is: over seeds and days where possible."""
+        if self.exponent is None:
+            return self.law
+        alpha = self.exponent.alpha
+        return replace(
+            self.law, alpha_low=alpha.low, alpha_high=alpha.high, p_value=alpha.p_value, covers="seeds and days"
+        )
+
+
+def fits_of(results: pd.DataFrame, folder: Path, metric: str = "test_loss") -> dict[str, CurveFit]:
+    """The fit of every curve with MIN_SIZES sizes, by experiment.
+
+    results: of load_experiment_results. folder: of the losses per day, which are of the test: another metric has none.
+    """
+    found: dict[str, CurveFit] = {}
+    for name, rows in results.groupby("experiment") if len(results) else ():
+        if count_sizes(rows["params"].to_numpy(float)) >= MIN_SIZES:
+            found[str(name)] = _fit(rows, folder, metric)
+    adjusted = holm({name: one.exponent.alpha.p_value for name, one in found.items() if one.exponent})
+    return {name: replace(one, adjusted_p=adjusted.get(name)) for name, one in found.items()}
+
+
+def paired_runs(
+    rows: pd.DataFrame, folder: Path, cells: np.ndarray, column: str = "model", same_training: bool = True
+) -> Runs | None:
+    """The losses per day of these ledger rows on the days that all of them share; None where a run has none.
+
+    rows: with key, seed, horizon, test_loss and test_rows. cells: (n,), see contrast.Runs. column: of the daily losses,
+    a baseline's name for a baseline. same_training: all were trained on the same rows, so that their base rates agree;
+    where features or windows differ they do not, and nothing tells labels apart. Raises InputError naming both keys
+    where two runs were tested on other days, other rows or other labels.
+    """
+    paths = [daily_path(folder, key) for key in rows["key"]]
+    if not paths or not all(path.exists() for path in paths):
+        return None
+    losses = [read_daily(*told) for told in zip(paths, rows["test_loss"], rows["test_rows"], strict=True)]
+    if any(column not in one for one in losses):
+        return None
+    keys = rows["key"].tolist()
+    for key, one in zip(keys[1:], losses[1:], strict=True):
+        _same_days(keys[0], losses[0], key, one, same_training)
+    horizon = str(rows["horizon"].iloc[0])
+    return Runs(
+        daily=np.stack([one[column].to_numpy(float) for one in losses]),
+        cells=np.asarray(cells),
+        seeds=rows["seed"].to_numpy(),
+        horizon_days=sessions_of(horizon),
+        rows=losses[0]["rows"].to_numpy(float),
+    )
+
+
+def sessions_of(horizon: str) -> int:
+    """horizon_sessions of the ledger's text."""
+    return horizon_sessions("weekly") if horizon == "weekly" else int(horizon)
+
+
+def days_years(rows: pd.DataFrame, folder: Path) -> np.ndarray:
+    """(T,) the calendar year of each test day that these runs share."""
+    dates = read_daily(daily_path(folder, rows["key"].iloc[0]))["date"]
+    return np.asarray(pd.DatetimeIndex(dates).year)
+
+
+def _fit(rows: pd.DataFrame, folder: Path, metric: str) -> CurveFit:
+    sizes = rows["params"].to_numpy(float)
+    law = fit_with_interval(sizes, rows[metric].to_numpy(float))
+    try:
+        runs = paired_runs(rows, folder, sizes) if metric == "test_loss" else None
+    except InputError as error:  # of this curve alone: the others are still reported
+        return CurveFit(law, refused=str(error))
+    if runs is None:
+        return CurveFit(law)
+    years = None
+    if rows["scheme"].iloc[0] != SINGLE:
+        of_day = days_years(rows, folder)
+        years = exponents_by_year(sizes, runs, of_day) if len(set(of_day)) >= MIN_YEARS else None
+    return CurveFit(law, exponent(sizes, runs), years=years)
+
+
+def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame, same_training: bool) -> None:
+    """Raises InputError unless both runs were tested on the same rows of the same days, and by the same labels.
+
+    The loss of the base rate tells labels: it knows nothing else, and the rate is that of the same training rows.
+    """
+    both = f"runs {key} and {other_key}"
+    if len(one) != len(other) or (one["date"].to_numpy() != other["date"].to_numpy()).any():
+        apart = set(one["date"]) ^ set(other["date"])
+        first = min(apart) if apart else one["date"].iloc[0]
+        raise InputError(f"{both} were tested on different days ({len(apart)}, first {first}): they share no interval")
+    if (one["rows"].to_numpy() != other["rows"].to_numpy()).any():
+        raise InputError(f"{both} were tested on different rows of the same days: they share no interval")
+    if same_training and "base_rate" in one and "base_rate" in other:
+        apart = np.abs(one["base_rate"].to_numpy(float) - other["base_rate"].to_numpy(float))
+        if (apart > _ROUNDING).any():
+            day = one["date"].iloc[int(apart.argmax())]
+            raise InputError(f"{both} were judged by different labels (base rate's loss on {day}): no interval")

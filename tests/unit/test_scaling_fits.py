@@ -1,0 +1,171 @@
+"""From the ledger and the losses per day to a verdict: what is joined, what is refused, what is said without days."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finscale.errors import InputError
+from finscale.pages.experiments import generate_experiment_summary_report
+from finscale.scaling.daily import daily_path
+from finscale.scaling.data_laws import data_laws, law_words
+from finscale.scaling.fits import fits_of, paired_runs
+from finscale.scaling.report import generate_scaling_report
+from finscale.scaling.results import export_results_csv, load_experiment_results
+from finscale.scaling.rivals import differences_from_rivals, rival_rows
+from tests.planted_days import write_days
+
+PILOT = "bundled-Aa-daily-a20-threshold_1pct-h5"
+
+
+@pytest.fixture(scope="module")
+def pilot() -> pd.DataFrame:
+    results = load_experiment_results(Path("results/ledger.csv"))
+    return results[results["experiment"] == PILOT].reset_index(drop=True)
+
+
+def with_losses(rows: pd.DataFrame, alpha: float, experiment: str = PILOT, seed: int = 0) -> pd.DataFrame:
+    noise = np.random.default_rng(seed).normal(scale=0.003, size=len(rows))
+    losses = 0.9 * rows["params_total"] ** -alpha * np.exp(noise)
+    keys = [f"{experiment[:4]}{seed}{place:03d}" for place in range(len(rows))]
+    return rows.assign(test_loss=losses, experiment=experiment, key=keys)
+
+
+def test_with_losses_per_day_a_planted_law_is_scaling_and_both_intervals_are_reported(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = with_losses(pilot, 0.05)
+    write_days(tmp_path, rows, day_slope=0.004)
+    fit = fits_of(rows, tmp_path)[PILOT]
+    report = generate_scaling_report(rows, PILOT, fit=fit)
+    told = report["fit_results"]
+    assert (report["verdict"], told["covers"]) == ("scaling", "seeds and days")
+    assert told["alpha_low"] < told["alpha_low_seeds"] < told["alpha"] < told["alpha_high_seeds"] < told["alpha_high"]
+    assert told["standard_error_parts"]["days"] == pytest.approx(0.004, rel=0.35)
+    assert set(told["alpha_by_seed"]) == {"0", "1", "2"}
+    assert told["smallest_detectable_exponent"] > 2 * told["standard_error"]
+    table = export_results_csv(rows, {PILOT: fit.shown()})
+    assert table["alpha_low"].unique() == pytest.approx(told["alpha_low"])
+    assert table["alpha_low_seeds"].unique() == pytest.approx(told["alpha_low_seeds"])
+    assert set(table["alpha_covers"]) == {"seeds and days"}
+
+
+def test_days_that_move_the_exponent_take_away_a_verdict_that_seeds_alone_would_give(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = with_losses(pilot, -0.004)
+    write_days(tmp_path, rows, day_slope=0.004)
+    fit = fits_of(rows, tmp_path)[PILOT]
+    assert fit.law.alpha_high < 0  # of seeds alone: inverse
+    assert generate_scaling_report(rows, PILOT, fit=fit)["verdict"] == "undecidable"
+
+
+def test_a_run_without_losses_per_day_leaves_the_curve_unjudged(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    rows = with_losses(pilot, 0.05)
+    write_days(tmp_path, rows.iloc[1:])
+    fit = fits_of(rows, tmp_path)[PILOT]
+    report = generate_scaling_report(rows, PILOT, fit=fit)
+    assert (fit.exponent, report["verdict"], report["fit_results"]["covers"]) == (None, "not judged", "seeds")
+    assert report["fit_results"]["smallest_detectable_exponent"] is None
+    assert set(export_results_csv(rows, {PILOT: fit.shown()})["alpha_covers"]) == {"seeds"}
+    assert ", seeds only)" in generate_experiment_summary_report(rows, [report])
+
+
+def test_other_days_rows_or_labels_are_refused_with_both_keys(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    rows = with_losses(pilot, 0.0)
+    write_days(tmp_path, rows)
+    first, last = rows["key"].iloc[0], rows["key"].iloc[-1]
+    path, sizes = daily_path(tmp_path, last), rows["params"].to_numpy()
+    whole = pd.read_parquet(path)
+    changes = {
+        "different days": whole.assign(date=whole["date"] + pd.Timedelta(days=1)),
+        "different labels": whole.assign(base_rate=whole["base_rate"] * 1.1),
+        "different rows": whole.assign(rows=whole["rows"].where(whole.index != 3, 2)),
+    }
+    for said, changed in changes.items():
+        changed.to_parquet(path)
+        loss, count = np.average(changed["model"], weights=changed["rows"]), changed["rows"].sum()
+        here = rows["key"] == last
+        told = rows.assign(
+            test_loss=rows["test_loss"].where(~here, loss), test_rows=rows["test_rows"].where(~here, count)
+        )
+        with pytest.raises(InputError, match=rf"runs {first} and {last} were .*{said}"):
+            paired_runs(told, tmp_path, sizes)
+
+
+def test_curves_are_judged_together(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    curves = [with_losses(pilot, 0.0, f"{place}-curve", place) for place in range(3)]
+    for rows in curves:
+        write_days(tmp_path, rows)
+    fits = fits_of(pd.concat(curves), tmp_path)
+    alone = sorted(one.exponent.alpha.p_value for one in fits.values() if one.exponent)
+    together = sorted(one.adjusted_p for one in fits.values() if one.adjusted_p is not None)
+    assert together[0] == pytest.approx(min(1.0, 3 * alone[0]))
+    assert together[1] == pytest.approx(max(together[0], min(1.0, 2 * alone[1])))
+
+
+def test_a_walk_forward_ladder_has_an_exponent_per_year_and_a_mean(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    rows = with_losses(pilot, 0.02).assign(scheme="rolling-10+1+1+1y", test_rows=1500)
+    write_days(tmp_path, rows, day_slope=0.002, start="2013-01-02")
+    fit = fits_of(rows, tmp_path)[PILOT]
+    report = generate_scaling_report(rows, PILOT, fit=fit)
+    years = report["fit_results"]["years"]
+    assert [one["year"] for one in years["by_year"]] == list(range(2013, 2019))
+    assert years["low"] < 0.02 < years["high"]
+    assert "6 test years taken as a sample of many" in report["interpretation"]
+
+
+def test_a_curve_whose_days_cannot_be_joined_says_so_and_the_others_are_judged(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    good, bad = with_losses(pilot, 0.05, "good"), with_losses(pilot, 0.05, "badly")
+    for rows in (good, bad):
+        write_days(tmp_path, rows)
+    path = daily_path(tmp_path, bad["key"].iloc[0])
+    losses = pd.read_parquet(path)
+    losses.assign(date=losses["date"] + pd.Timedelta(days=1)).to_parquet(path)
+    both = pd.concat([good, bad])
+    fits = fits_of(both, tmp_path)
+    assert generate_scaling_report(both, "good", fit=fits["good"])["verdict"] == "scaling"
+    words = generate_scaling_report(both, "badly", fit=fits["badly"])["verdict_in_words"]
+    assert "not judged" in words
+    assert "were tested on different days" in words
+
+
+def test_rivals_are_compared_on_paired_days_and_adjusted_for_their_number(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    rows = pilot[pilot["budget"] == "10K"].assign(volatility_loss=lambda p: p["base_rate_loss"] * 0.95)
+    rows = rows.assign(test_loss=rows["base_rate_loss"] * [0.900, 0.901, 0.899])
+    write_days(tmp_path, rows)
+    found = {one.rival: one for one in differences_from_rivals(rows, tmp_path)}
+    assert set(found) == {"the base rate", "GARCH", "CatBoost"}
+    assert found["GARCH"].difference == pytest.approx(np.log(0.9 / 0.95), abs=1e-3)
+    assert found["GARCH"].low < found["GARCH"].difference < found["GARCH"].high < 0
+    assert max(one.adjusted_p for one in found.values()) >= max(one.p_value for one in found.values())
+    words = {row["rival"]: row["the model is"] for row in rival_rows(list(found.values()))}
+    assert words["GARCH"] == "better"
+    assert differences_from_rivals(rows, tmp_path / "nowhere") == []
+
+
+def test_curves_that_differ_in_windows_alone_are_one_law_of_both(pilot: pd.DataFrame) -> None:
+    """Three lengths of history as a setting: E, alpha and beta come back, and the corner is foretold."""
+    columns = ["experiment", "market", "variant", "differs", "params", "val_loss", "accuracy"]
+    plain, parts, known = {"dataset.history": 16, "train.epochs": 30}, [], {}
+    for years, windows in ((4, 2_000), (8, 8_000), (16, 32_000)):
+        law = 0.5 + 2.0 * pilot["params_total"] ** -0.35 + 3.0 * windows**-0.4
+        known[f"h{years}"] = plain | {"dataset.history": years}
+        parts.append(
+            pilot.assign(
+                test_loss=law * np.exp(np.random.default_rng(years).normal(scale=1e-4, size=len(pilot))),
+                train_windows=windows, windows_seen=10 * windows, settings=f"h{years}",
+                key=[f"{years}-{key}" for key in pilot["key"]],
+            )
+        )  # fmt: skip
+    (told,) = data_laws(pd.concat(parts).drop(columns=columns), known | {"plain": plain})
+    assert told["windows"] == [2_000, 8_000, 32_000]
+    assert told["law"]["status"] == "converged"
+    assert told["law"]["irreducible"] == pytest.approx(0.5, rel=0.02)
+    assert told["law"]["exponents"] == pytest.approx((0.35, 0.4), rel=0.1)
+    assert abs(told["held_out"]["error"]) < 0.002
+    assert "exponents 0.3" in law_words(told)
+    assert data_laws(parts[0].drop(columns=columns), known | {"plain": plain}) == []
