@@ -72,7 +72,7 @@ def test_a_run_of_two_epochs_is_on_a_curve_of_its_own(clone: Workspace) -> None:
     clone.run("dvc", "exp", "run", "--temp", "-n", "short", "-S", "train.epochs=1")
     clone.run("python", "-m", "study.collect")
     said = clone.run("python", "-m", "stages.scaling")
-    assert "1 runs of threshold_1pct" in said
+    assert "1 runs of bundled-Aa-daily-a20-threshold_1pct-h5;" in said
     assert "Settings of its own: train.epochs=1." in clone.read("reports/experiments.md")
     for row in read_ledger(clone.path / "results/ledger.csv").to_dict("records"):
         path = daily_path(clone.path / "results/daily", row["key"])
