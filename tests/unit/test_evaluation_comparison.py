@@ -10,6 +10,7 @@ import yaml
 from finscale.evaluation import comparison
 from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.metrics import loss_rows
+from finscale.scaling.ledger import read_ledger
 from finscale.scaling.settings import digest_of, settings_of
 from finscale.storage import write_csv, write_json
 from stages import compare as stage
@@ -73,7 +74,9 @@ def test_a_run_that_differs_in_its_settings_alone_is_one_more_try(
     values = yaml.safe_load(Path("params.yaml").read_text())
     longer = values | {"train": values["train"] | {"epochs": 1 + values["train"]["epochs"]}}
     usual = settings_of(values)
-    rows = pd.DataFrame([AXES | {"seed": seed, "key": str(seed), "settings": digest_of(usual)} for seed in range(3)])
+    measured = read_ledger(Path("results/ledger.csv")).query("budget == '10K'").iloc[0].to_dict()
+    own = measured | AXES | {"settings": digest_of(usual)}
+    rows = pd.DataFrame([own | {"seed": seed, "key": str(seed)} for seed in range(3)])
     write_csv(tmp_path / "ledger.csv", rows)
     write_json(tmp_path / "settings.json", {digest_of(usual): usual})
     monkeypatch.setattr(stage, "LEDGER", tmp_path / "ledger.csv")
