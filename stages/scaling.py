@@ -82,7 +82,7 @@ def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, An
         return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
     law = {"law": report["law"] or "cannot be told"}
     words = {"verdict": report["verdict_in_words"]}
-    return counts | words | law | report["fit_results"]
+    return counts | words | law | report["fit_results"] | {"forecast": report["forecast"]}
 
 
 def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLaw | None:
@@ -105,11 +105,13 @@ def curve_titles(params: Params, curve: Curve, study: pd.DataFrame) -> tuple[str
 def draw_curve(
     params: Params, curve: Curve, study: pd.DataFrame, report: dict[str, Any] | None, fit: CurveFit | None
 ) -> None:
-    law = fit.shown() if fit is not None else None
+    law, band = (None, None) if fit is None else (fit.shown(), fit.band())
     floor = law_with_floor(study, report)
     title, under = curve_titles(params, curve, study)
     for path in (FIGURE, PRINT_FIGURE):
-        write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor, under=under))
+        write_atomically(
+            path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor, under=under, band=band)
+        )
 
 
 def write_tables(
@@ -147,7 +149,7 @@ def main() -> None:
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(params, curve, study, today, fits.get(curve.name))
-    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY)
+    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY, fits)
     for fault in ledger.faults:
         print(f"scaling: set aside: {fault}")
     for law in laws:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from finscale.pages.band import Band
 from finscale.pages.experiments import rivals_words
 from finscale.pages.figure import draw_band, log_losses, log_sizes, panels, save, set_title
 from finscale.pages.style import ACCENT, INK, MUTED, SERIES, SOFT, LossUnit, loss_unit
+from finscale.scaling.band import Band
 from finscale.scaling.laws.interactions import Interaction
 from finscale.scaling.laws.optimum import NEAR
 from finscale.scaling.laws.saturation import Saturation

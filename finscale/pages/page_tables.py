@@ -23,9 +23,19 @@ def verdict(report: dict[str, Any] | None) -> dict[str, Any]:
         "smallest exponent this design detects (80 % power)": _figure(fit["smallest_detectable_exponent"]),
         f"runs of {len(sizes)} sizes, {min(sizes):,} to {max(sizes):,} parameters": str(len(points)),
         "law that AICc prefers": report["law"] or "cannot be told",
-    }
+    } | _forecast(report["forecast"])
     words = report["verdict_in_words"].removeprefix(f"{report['verdict']}: ")
     return {"kind": report["verdict"], "words": words, "facts": [(value, name) for name, value in facts.items()]}
+
+
+def _forecast(told: dict[str, Any] | None) -> dict[str, str]:
+    """The largest size foretold by the line through the others, beside the noise of seeds and days."""
+    if told is None:
+        return {}
+    interval = f"95 % over {told['covers']}: {told['low']:+.2%} to {told['high']:+.2%}"
+    return {
+        f"loss of the largest size, foretold from the smaller ones, less measured ({interval})": f"{told['error']:+.2%}"
+    }
 
 
 def _figure(value: float | None) -> str:

@@ -114,8 +114,16 @@ def scaling_sentence(scaling: dict[str, Any]) -> str:
     return (
         f"scaling{own} over {scaling['sizes']} budgets, {scaling['runs']} runs: alpha {scaling['alpha']:.4f} "
         f"({scaling['alpha_low']:.4f} to {scaling['alpha_high']:.4f} over {scaling['covers']}), "
-        f"R² {scaling['r_squared']:.2f}; {scaling['verdict']}{power}{aside}"
+        f"R² {scaling['r_squared']:.2f}; {scaling['verdict']}{power}{_foretold(scaling['forecast'])}{aside}"
     )
+
+
+def _foretold(told: dict[str, Any] | None) -> str:
+    """The forecast of the largest size beside its noise."""
+    if told is None:
+        return ""
+    interval = f"{told['low']:+.2%} to {told['high']:+.2%} over {told['covers']}"
+    return f"; the line through the smaller sizes foretells the largest {told['error']:+.2%} off ({interval})"
 
 
 def summary_text(lines: list[str], tables: list[Table], scaling: str, figures: list[Path]) -> str:
