@@ -100,8 +100,8 @@ def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
         "Baselines are fitted on the training days; CatBoost stops early on the validation days.",
         "Early stopping uses the validation days, calibration the days after them, nothing the test days.",
-        "The interval of alpha and the band are over seeds, lack of fit and test days; where a run's losses per day were "
-        "not kept, over seeds alone, and the curve is not judged.",
+        "The interval of alpha and the band are over seeds, lack of fit and test days; where a run's losses per day "
+        "were not kept, over seeds alone, and the curve is not judged.",
         "Flat: the whole interval is below 1 % of the loss per tenfold parameters; undecidable: it is wider.",
     ]
 

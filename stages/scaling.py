@@ -40,7 +40,7 @@ from finscale.scaling.ledger import Ledger, open_ledger
 from finscale.scaling.refused import read_refused
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, name_experiments
-from finscale.scaling.rivals import differences_from_rivals, rival_rows
+from finscale.scaling.rivals import Difference, differences_from_rivals, rival_rows
 from finscale.scaling.settings import Settings, SettingsBlocks, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 
@@ -116,16 +116,17 @@ def draw_curve(
 
 def write_tables(
     runs: pd.DataFrame, reports: list[dict[str, Any]], ledger: Ledger, refused: pd.DataFrame,
-    fits: Mapping[str, CurveFit],
+    fits: Mapping[str, CurveFit], differences: list[Difference],
 ) -> None:  # fmt: skip
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, refused, ledger.faults) + _rivals(runs))
+    summary = generate_experiment_summary_report(runs, reports, refused, ledger.faults, differences)
+    write_text(SUMMARY, summary + _rivals(differences))
     write_csv(ALL_RESULTS, export_results_csv(shown(runs), {name: one.shown() for name, one in fits.items()}))
 
 
-def _rivals(runs: pd.DataFrame) -> str:
+def _rivals(differences: list[Difference]) -> str:
     """The section of differences from rivals; nothing where no run has losses per day."""
-    rows = rival_rows(differences_from_rivals(runs, DAILY))
+    rows = rival_rows(differences)
     table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
     return f"\n## Against rivals on paired days\n\n{table}\n" if rows else ""
 
@@ -138,18 +139,18 @@ def main() -> None:
     lines = [again(run, known.get(run["settings"]), params.model_dump()) for run in runs.to_dict("records")]
     runs = runs.assign(again=lines)
     results, by_compute = shown(runs), runs_by_compute(ledger.rows, alike.name, known)
-    fits = fits_of(results, DAILY)
+    fits, differences = fits_of(results, DAILY), differences_from_rivals(runs, DAILY)
     study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name, fits)
     today = reports[0] if len(study) else None
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
     laws = data_laws(ledger.rows, known)
     write_json(DATA_LAWS, laws)
     write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
-    write_tables(runs, reports, ledger, refused, fits)
+    write_tables(runs, reports, ledger, refused, fits, differences)
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(params, curve, study, today, fits.get(curve.name))
-    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY, fits)
+    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY, fits, differences)
     for fault in ledger.faults:
         print(f"scaling: set aside: {fault}")
     for law in laws:
