@@ -137,7 +137,7 @@ def _grid_words(grids: list[SkillGrid]) -> str:
         return (
             f"95 % intervals over {over}; bold, beaten, wins: on paired days, adjusted for all comparisons (Holm, 5 %)"
         )
-    return f"95 % intervals over {over}; bold: above zero, not adjusted for the number of cells"
+    return f"intervals of the runs, over {over}; bold: above zero, not adjusted for the number of cells"
 
 
 def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | str | None) -> None:

@@ -102,10 +102,11 @@ def test_ticks_stand_at_whole_epochs(epochs: int, monkeypatch: pytest.MonkeyPatc
         {"model": "volatility", "loss": 0.6, "low": 0.5, "high": 0.7},
     ]
     with drawn(run_figures, monkeypatch) as figures:
-        run_figures.plot_run(losses, scores, None, loss_unit("direction"), Path("run.png"))
+        run_figures.plot_run(losses, scores, None, loss_unit("direction"), Path("run.png"), 0.9)
         curves, models = figures[0].axes  # of a regression: no empty panel for rates that it has not
         assert all(float(tick).is_integer() for tick in curves.get_xticks())
         assert [label.get_text() for label in models.get_yticklabels()] == ["GARCH", "PatchTST"]
+        assert models.get_title("left") == "test loss, 90 % interval over days"
 
 
 def test_two_values_are_a_dot_beside_curves(monkeypatch: pytest.MonkeyPatch) -> None:
