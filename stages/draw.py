@@ -48,14 +48,14 @@ def main() -> None:
     pictures = {
         SERIES_FIGURE: lambda path: plot_coverage(pd.read_csv(MANIFEST), path),
         RELIABILITY: lambda path: (
-            run_figures.plot_reliability(pd.read_csv(RELIABILITY_TABLE), path)
+            run_figures.plot_reliability(pd.read_csv(RELIABILITY_TABLE), path, scores["confidence"])
             if binary
             else run_figures.plot_scatter(test, task, path)
         ),
         RANKING: lambda path: run_figures.plot_ranking(found, scores["other"].get("auc"), share, path),
         EQUITY: lambda path: run_figures.plot_equity(pd.read_csv(EQUITY_TABLE), path),
         COVERAGE: lambda path: run_figures.plot_conformal(read_parquet(CONFORMAL), scores["conformal"], binary, path),
-        BY_YEAR: lambda path: run_figures.plot_by_year(pd.read_csv(BY_YEAR_TABLE), path),
+        BY_YEAR: lambda path: run_figures.plot_by_year(pd.read_csv(BY_YEAR_TABLE), path, scores["confidence"]),
     }
     for path, draw in pictures.items():
         write_atomically(path, draw)

@@ -13,6 +13,7 @@ Writes reports/index.html    everything on one page that opens without a network
 Why    a person should see at once what came out, and against what.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
         "Baselines are fitted on the training days; CatBoost stops early on the validation days.",
         "Early stopping uses the validation days, calibration the days after them, nothing the test days.",
-        "The interval of alpha covers seeds and lack of fit, not the choice of the test period.",
+        "The interval of alpha and the band are over seeds, lack of fit and test days; where a run's losses per day "
+        "were not kept, over seeds alone, and the curve is not judged. Both are at 95 %, on which the verdict rests, "
+        "whatever evaluate.confidence is.",
         "Flat: the whole interval is below 1 % of the loss per tenfold parameters; undecidable: it is wider.",
     ]
 
@@ -163,7 +166,8 @@ def main() -> None:
     experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY_TABLE)
     scores, unit = score_rows(experiment), loss_unit(experiment["axes"]["task"])
     shown = reliability if len(reliability) else None
-    write_atomically(RUN_FIGURE, lambda temporary: plot_run(read_losses(), scores, shown, unit, temporary))
+    drawn = partial(plot_run, read_losses(), scores, shown, unit, confidence=experiment["scores"]["confidence"])
+    write_atomically(RUN_FIGURE, drawn)
     write_text(PAGE, page_text(page_results(experiment, reliability), PLOTS_PAGE))
     write_texts(experiment)
 

@@ -40,7 +40,7 @@ from finscale.scaling.ledger import Ledger, open_ledger
 from finscale.scaling.refused import read_refused
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, name_experiments
-from finscale.scaling.rivals import differences_from_rivals, rival_rows
+from finscale.scaling.rivals import Difference, differences_from_rivals, rival_rows
 from finscale.scaling.settings import Settings, SettingsBlocks, read_settings, settings_of
 from finscale.storage import write_atomically, write_csv, write_json, write_text
 
@@ -82,7 +82,7 @@ def headline(study: pd.DataFrame, report: dict[str, Any] | None) -> dict[str, An
         return counts | {"verdict": f"undecidable: too few sizes in {LEDGER}; `make pilot` runs a ladder"}
     law = {"law": report["law"] or "cannot be told"}
     words = {"verdict": report["verdict_in_words"]}
-    return counts | words | law | report["fit_results"]
+    return counts | words | law | report["fit_results"] | {"forecast": report["forecast"]}
 
 
 def law_with_floor(study: pd.DataFrame, report: dict[str, Any] | None) -> LossLaw | None:
@@ -105,25 +105,28 @@ def curve_titles(params: Params, curve: Curve, study: pd.DataFrame) -> tuple[str
 def draw_curve(
     params: Params, curve: Curve, study: pd.DataFrame, report: dict[str, Any] | None, fit: CurveFit | None
 ) -> None:
-    law = fit.shown() if fit is not None else None
+    law, band = (None, None) if fit is None else (fit.shown(), fit.band())
     floor = law_with_floor(study, report)
     title, under = curve_titles(params, curve, study)
     for path in (FIGURE, PRINT_FIGURE):
-        write_atomically(path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor, under=under))
+        write_atomically(
+            path, lambda temporary: plot_scaling_curve(study, law, title, temporary, floor, under=under, band=band)
+        )
 
 
 def write_tables(
     runs: pd.DataFrame, reports: list[dict[str, Any]], ledger: Ledger, refused: pd.DataFrame,
-    fits: Mapping[str, CurveFit],
+    fits: Mapping[str, CurveFit], differences: list[Difference],
 ) -> None:  # fmt: skip
     write_json(REPORTS, reports)
-    write_text(SUMMARY, generate_experiment_summary_report(runs, reports, refused, ledger.faults) + _rivals(runs))
+    summary = generate_experiment_summary_report(runs, reports, refused, ledger.faults, differences)
+    write_text(SUMMARY, summary + _rivals(differences))
     write_csv(ALL_RESULTS, export_results_csv(shown(runs), {name: one.shown() for name, one in fits.items()}))
 
 
-def _rivals(runs: pd.DataFrame) -> str:
+def _rivals(differences: list[Difference]) -> str:
     """The section of differences from rivals; nothing where no run has losses per day."""
-    rows = rival_rows(differences_from_rivals(runs, DAILY))
+    rows = rival_rows(differences)
     table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
     return f"\n## Against rivals on paired days\n\n{table}\n" if rows else ""
 
@@ -136,18 +139,18 @@ def main() -> None:
     lines = [again(run, known.get(run["settings"]), params.model_dump()) for run in runs.to_dict("records")]
     runs = runs.assign(again=lines)
     results, by_compute = shown(runs), runs_by_compute(ledger.rows, alike.name, known)
-    fits = fits_of(results, DAILY)
+    fits, differences = fits_of(results, DAILY), differences_from_rivals(runs, DAILY)
     study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name, fits)
     today = reports[0] if len(study) else None
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
     laws = data_laws(ledger.rows, known)
     write_json(DATA_LAWS, laws)
     write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
-    write_tables(runs, reports, ledger, refused, fits)
+    write_tables(runs, reports, ledger, refused, fits, differences)
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(params, curve, study, today, fits.get(curve.name))
-    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY)
+    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY, fits, differences)
     for fault in ledger.faults:
         print(f"scaling: set aside: {fault}")
     for law in laws:

@@ -21,6 +21,8 @@ from finscale.errors import InputError
 from finscale.pages import experiments, scaling_figures
 from finscale.scaling import report, results
 from finscale.scaling.curves import shown
+from finscale.scaling.daily import FOLDER as DAILY
+from finscale.scaling.fits import CurveFit, fits_of
 from finscale.scaling.laws.power_law import fit_power_law
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.settings import SETTINGS_FILE, read_settings
@@ -59,7 +61,8 @@ def generate_scaling_report(
 ) -> dict[str, Any]:
     """SPEC 11's report of one experiment; also written, by default to reports/<experiment>_scaling.json."""
     runs = _one_curve(experiment, ledger)
-    told = report.generate_scaling_report(runs, _name_of(runs), metric)
+    fit = _fits(ledger, metric).get(_name_of(runs))
+    told = report.generate_scaling_report(runs, _name_of(runs), metric, fit)
     write_json(output_path or REPORTS / f"{experiment}_scaling.json", told)
     return told
 
@@ -68,7 +71,10 @@ def plot_scaling_curve(experiment: str, output_path: Path | None = None, ledger:
     """Loss against parameters with fit line, alpha and R²; also written: plots/<experiment>_scaling.png."""
     runs = _one_curve(experiment, ledger)
     path = _folder_of(output_path or PLOTS / f"{experiment}_scaling.png")
-    return scaling_figures.plot_scaling_curve(runs, results.fit_of(runs), _name_of(runs), path)
+    name = _name_of(runs)
+    fit = _fits(ledger).get(name)
+    law, band = (None, None) if fit is None else (fit.shown(), fit.band())
+    return scaling_figures.plot_scaling_curve(runs, law, name, path, band=band)
 
 
 def compare_scaling_across_tasks(
@@ -79,7 +85,7 @@ def compare_scaling_across_tasks(
     parts = [load_experiment_results(name, ledger) for name in asked]
     runs = pd.concat(parts).drop_duplicates("key")
     path = _folder_of(output_path or PLOTS / "scaling_across_tasks.png")
-    return scaling_figures.compare_scaling_across_tasks(runs, path)
+    return scaling_figures.compare_scaling_across_tasks(runs, path, fits=_fits(ledger))
 
 
 def aggregate_training_results(experiment: str | None = None, ledger: Path = LEDGER) -> pd.DataFrame:
@@ -108,7 +114,8 @@ def summarize_experiment(experiment: str, searches: Path = SEARCHES, ledger: Pat
 
 def export_results_csv(output_path: Path | None = None, ledger: Path = LEDGER) -> pd.DataFrame:
     """One row per run with the fit of its curve; also written, by default to results/all_results.csv."""
-    table = results.export_results_csv(load_experiment_results(None, ledger))
+    laws = {name: fit.shown() for name, fit in _fits(ledger).items()}
+    table = results.export_results_csv(load_experiment_results(None, ledger), laws)
     write_csv(output_path or ALL_RESULTS, table)
     return table
 
@@ -117,7 +124,10 @@ def generate_experiment_summary_report(
     experiment: str | None = None, output_path: Path | None = None, ledger: Path = LEDGER
 ) -> str:
     """All experiments, or one, in Markdown; also written where a path is given."""
-    text = experiments.generate_experiment_summary_report(load_experiment_results(experiment, ledger))
+    runs, fits = load_experiment_results(experiment, ledger), _fits(ledger)
+    names = sorted(runs["experiment"].unique()) if len(runs) else []
+    reports = [report.generate_scaling_report(runs, name, fit=fits.get(name)) for name in names]
+    text = experiments.generate_experiment_summary_report(runs, reports)
     if output_path:
         write_text(output_path, text)
     return text
@@ -141,6 +151,11 @@ def _one_curve(experiment: str, ledger: Path) -> pd.DataFrame:
     if len(names) > 1:
         raise InputError(f"experiment {experiment} is {len(names)} curves; name one of them: {', '.join(names)}")
     return runs
+
+
+def _fits(ledger: Path, metric: str = "test_loss") -> dict[str, CurveFit]:
+    """Of all curves, as the stage `scaling` has them: a curve is judged among all, whichever is asked for."""
+    return fits_of(load_experiment_results(None, ledger), ledger.with_name(DAILY.name), metric)
 
 
 def _name_of(runs: pd.DataFrame) -> str:

@@ -33,8 +33,8 @@ _TOOLTIP = (
 def scaling_chart(runs: pd.DataFrame, line: pd.DataFrame) -> Chart:
     """Test loss against parameters, log-log; hovering over a dot names its run and the line that repeats it.
 
-    runs: rows of all_results.csv. line: experiment, params, loss, low, high along each fitted law. With several
-    experiments a menu chooses the one that is shown.
+    runs: rows of all_results.csv. line: experiment, params, loss, low, high along each fitted law, covers what low and
+    high are over. With several experiments a menu chooses the one that is shown.
     """
     names = list(dict.fromkeys(runs["experiment"]))
     menu = {"name": "shown", "value": names[0], "bind": {"input": "select", "options": names, "name": "experiment "}}
@@ -53,7 +53,8 @@ def scaling_chart(runs: pd.DataFrame, line: pd.DataFrame) -> Chart:
     diamond = {"type": "point", "shape": "diamond", "filled": True, "size": 90, "color": _INK, "opacity": 1}
     layers = [
         law | {"mark": {"type": "area", "color": _INK, "opacity": 0.12},
-               "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}}},
+               "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"},
+                            "tooltip": [{"field": "covers", "title": "95 % interval over"}]}},
         {"transform": [base], "mark": {"type": "rule", "color": variable("base_rate"), "strokeDash": [3, 3]},
          "encoding": {"y": y | {"field": "base"}, "tooltip": base_tip}},
         law | {"mark": {"type": "line", "color": _INK, "strokeWidth": 2},

@@ -12,6 +12,7 @@ from finscale.scaling.curves import other_versions
 from finscale.scaling.curves import shown as newest_complete
 from finscale.scaling.report import generate_scaling_report, summarize_experiment
 from finscale.scaling.results import aggregate_training_results
+from finscale.scaling.rivals import Difference
 from finscale.scaling.skill_grid import SkillCell, SkillGrid, horizon_words, skill_grids, threshold_words
 
 
@@ -20,13 +21,15 @@ def generate_experiment_summary_report(
     reports: list[dict[str, Any]] | None = None,
     refused: pd.DataFrame | None = None,
     faults: Sequence[str] = (),
+    differences: Sequence[Difference] = (),
 ) -> str:
     """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
 
     runs: of load_experiment_results or name_experiments, whose other versions of code and data are listed at the end.
     faults: what the ledger set aside. reports: from generate_scaling_report, one per experiment; made here where
-    they are not given. refused: of read_refused. Verdicts follow p-values of alpha = 0 adjusted for the number of
-    curves (Holm 1979; fits_of), so that one curve in twenty is not called a law by chance.
+    they are not given. refused: of read_refused. differences: of differences_from_rivals, for the grids of skill.
+    Verdicts follow p-values of alpha = 0 adjusted for the number of curves (Holm 1979; fits_of), so that one curve in
+    twenty is not called a law by chance.
     """
     results = newest_complete(runs)
     names = sorted(results["experiment"].unique()) if len(results) else []
@@ -36,7 +39,8 @@ def generate_experiment_summary_report(
         "experiments.md.j2",
         summaries=[_summary_row(results, name, told[name]) for name in names],
         grids=[
-            {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)} for grid in skill_grids(runs, refused)
+            {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)}
+            for grid in skill_grids(runs, refused, differences)
         ],
         experiments=[_experiment(results, name, told[name]) for name in names],
         others=other_versions(runs),
@@ -91,19 +95,29 @@ def _budget_rows(budgets: pd.DataFrame, unit: LossUnit) -> Rows:
     ]
 
 
-def rivals_words(cell: SkillCell) -> list[str]:
-    """['GARCH +2.8%', 'CatBoost +4.0%'], on the same days."""
-    return [f"{shown(name)} {skill:+.1%}" for name, skill in cell.rivals.items()]
+def rivals_words(cell: SkillCell, with_p: bool = False) -> list[str]:
+    """['GARCH +2.8%, beaten', 'CatBoost +4.0%, not beaten'], on the same days; with_p adds ' (p = 0.012)'."""
+    return [
+        f"{shown(name)} {skill:+.1%}" + (_against(cell.against[name], with_p) if name in cell.against else "")
+        for name, skill in cell.rivals.items()
+    ]
+
+
+def _against(paired: Difference, with_p: bool) -> str:
+    word = {"better": "beaten", "worse": "wins", "": "not beaten"}[paired.established]
+    return f", {word}" + (f" (p = {paired.adjusted_p:.2g})" if with_p else "")
 
 
 def _grid_rows(grid: SkillGrid) -> Rows:
-    """'+3.1% (-0.1% to +6.3%), 3 seeds; GARCH +2.8%, CatBoost +4.0%' in each cell."""
+    """'+3.1% (-0.1% to +6.3% over seeds and days), 3 seeds; GARCH +2.8%, beaten (p = 0.012)' in each cell."""
 
     def words(cell: SkillCell | str | None) -> str:
         if not isinstance(cell, SkillCell):
             return cell or "no run"
-        interval = f"{cell.skill:+.1%} ({cell.low:+.1%} to {cell.high:+.1%})"
-        return f"{interval}, {cell.seeds_words}; {', '.join(rivals_words(cell))}"
+        base = cell.against.get("base_rate")
+        p = "" if base is None else f", p = {base.adjusted_p:.2g}"
+        interval = f"{cell.skill:+.1%} ({cell.low:+.1%} to {cell.high:+.1%} over {cell.covers}{p})"
+        return f"{interval}, {cell.seeds_words}; {', '.join(rivals_words(cell, with_p=True))}"
 
     rows: list[dict[str, object]] = []
     for task, row in grid.cells.iterrows():

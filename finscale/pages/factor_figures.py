@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from finscale.pages.band import Band
 from finscale.pages.experiments import rivals_words
 from finscale.pages.figure import draw_band, log_losses, log_sizes, panels, save, set_title
 from finscale.pages.style import ACCENT, INK, MUTED, SERIES, SOFT, LossUnit, loss_unit
+from finscale.scaling.band import Band
 from finscale.scaling.laws.interactions import Interaction
 from finscale.scaling.laws.optimum import NEAR
 from finscale.scaling.laws.saturation import Saturation
@@ -107,7 +107,7 @@ def _as_grid(axes: Axes) -> None:
 
 
 def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
-    """One panel per size: skill by threshold and horizon, with its interval; bold where all of it is above zero."""
+    """One panel per size: skill by threshold and horizon, with its interval; bold where the model has skill."""
     rows, columns = grids[0].cells.shape
     height = len(grids) * (_CELL_HEIGHT * rows + 0.5) + 0.9
     figure, axes_of = panels(len(grids), 1, 0.9 + _CELL_WIDTH * columns, height)
@@ -124,11 +124,20 @@ def plot_skill_grids(grids: list[SkillGrid], title: str, path: Path) -> None:
         axes.set_yticks(range(rows), [threshold_words(task) for task in grid.cells.index], fontsize=11)
         axes.set_title(f"PatchTST of {grid.budget} parameters", fontsize=10)
         _as_grid(axes)
-    axes_of[-1].set_xlabel(
-        "95 % intervals over the test days; bold: above zero, not adjusted for the number of cells", fontsize=9
-    )
+    axes_of[-1].set_xlabel(_grid_words(grids), fontsize=9)
     figure.suptitle(f"Skill against the base rate: {title}", x=0.01, ha="left", fontsize=12, weight="bold")
     save(figure, path)
+
+
+def _grid_words(grids: list[SkillGrid]) -> str:
+    """What intervals are over and what bold says."""
+    cells = [cell for grid in grids for cell in grid.cells.to_numpy().ravel() if isinstance(cell, SkillCell)]
+    over = " or ".join(sorted({cell.covers for cell in cells}))
+    if any(cell.against for cell in cells):
+        return (
+            f"95 % intervals over {over}; bold, beaten, wins: on paired days, adjusted for all comparisons (Holm, 5 %)"
+        )
+    return f"intervals of the runs, over {over}; bold: above zero, not adjusted for the number of cells"
 
 
 def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | str | None) -> None:
@@ -137,7 +146,7 @@ def _write_cell(axes: Axes, row: int, column: int, cell: SkillCell | str | None)
             column, row, (cell or "no run").replace(": ", "\n"), ha="center", va="center", fontsize=10, color=SOFT
         )
         return
-    weight = "bold" if cell.low > 0 else "normal"
+    weight = "bold" if cell.positive else "normal"
     axes.text(column, row - 0.26, f"{cell.skill:+.1%}", ha="center", va="center", fontsize=12, weight=weight)
     told = [f"{cell.low:+.1%} to {cell.high:+.1%}", cell.seeds_words, *rivals_words(cell)]
     axes.text(column, row + 0.16, "\n".join(told), ha="center", va="center", fontsize=8.5)

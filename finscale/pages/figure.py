@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
 from finscale.config import format_budget
-from finscale.pages.band import Band
 from finscale.pages.style import INK, MUTED, SOFT
+from finscale.scaling.band import Band
 
 _DPI = 160
 _ROOM = 1.6  # factor between two sizes that both have a label

@@ -1,6 +1,6 @@
 """Every figure that a ledger can carry beside the one curve: tasks, extrapolation, features, interactions, isoFLOP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, groupby
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_ex
 from finscale.pages.style import LossUnit, loss_unit
 from finscale.scaling.curves import groups_varying, shown
 from finscale.scaling.daily import FOLDER as DAILY
-from finscale.scaling.fits import paired_runs
+from finscale.scaling.fits import CurveFit, paired_runs
 from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
 from finscale.scaling.laws.contrast import Runs
 from finscale.scaling.laws.interactions import two_way_interaction
@@ -21,7 +21,8 @@ from finscale.scaling.laws.optimum import isoflop_profiles
 from finscale.scaling.laws.power_law import MIN_SIZES
 from finscale.scaling.laws.saturation import fit_saturation
 from finscale.scaling.ledger import STUDY_AXES
-from finscale.scaling.skill_grid import skill_grids
+from finscale.scaling.rivals import Difference
+from finscale.scaling.skill_grid import SkillGrid, skill_grids
 
 FORMATS = ("png", "svg")
 _PROFILE = ("params_total", "train_flops", "test_loss")
@@ -31,7 +32,8 @@ _PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")
 
 def draw_gallery(
     runs: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None,
-    refused: pd.DataFrame | None = None, daily: Path = DAILY,
+    refused: pd.DataFrame | None = None, daily: Path = DAILY, fits: Mapping[str, CurveFit] | None = None,
+    differences: Sequence[Difference] = (),
 ) -> list[Path]:  # fmt: skip
     """Draw all that there are runs for; the files, PNG before SVG.
 
@@ -39,14 +41,19 @@ def draw_gallery(
     study: today's curve. Its extrapolation is drawn, and the panels of all tasks and horizons on the same data.
     by_compute: today's runs with all their numbers of epochs (isoflop.runs_by_compute); None: those of the curve.
     refused: of read_refused, for the grids of skill. daily: the folder of losses per day, which intervals are over
-    where all runs have them. A figure that today's ledger cannot carry is removed, so that the folder never shows an
-    older ledger.
+    where all runs have them. fits: of fits_of, by curve; None: intervals of curves are over seeds. differences: of
+    differences_from_rivals, for the grids. A figure that today's ledger cannot carry is removed, so that the folder
+    never shows an older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = shown(runs)
-    drawn = [*_curves(results, study, folder), *_features(runs, folder, daily), *_interactions(runs, folder, daily)]
+    drawn = [
+        *_curves(results, study, folder, fits or {}),
+        *_features(runs, folder, daily),
+        *_interactions(runs, folder, daily),
+    ]
     today = results[results["experiment"] == study]
-    drawn += _skill_grids(runs, refused, folder)
+    drawn += _skill_grids(skill_grids(runs, refused, differences), folder)
     drawn += _profiles(today if by_compute is None else by_compute, study, folder)
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
@@ -62,15 +69,16 @@ def _files(folder: Path, name: str) -> list[Path]:
     return [folder / f"{name}.{ending}" for ending in FORMATS]
 
 
-def _curves(results: pd.DataFrame, study: str, folder: Path) -> Iterator[Path]:
+def _curves(results: pd.DataFrame, study: str, folder: Path, fits: Mapping[str, CurveFit]) -> Iterator[Path]:
     today = results[results["experiment"] == study]
     alike = results.merge(today[list(_PANEL_FIXED)].drop_duplicates(), on=list(_PANEL_FIXED))
     for path in _files(folder, "tasks"):  # also of no runs at all: git keeps no empty folder
-        compare_scaling_across_tasks(alike, path)
+        compare_scaling_across_tasks(alike, path, fits=fits)
         yield path
     if today["params"].nunique() >= MIN_SIZES:
+        band = fits[study].forecast_band() if study in fits else None
         for path in _files(folder, f"extrapolation-{study}"):
-            plot_extrapolation(today, study, path)
+            plot_extrapolation(today, study, path, {"power law": band} if band else None)
             yield path
 
 
@@ -120,8 +128,8 @@ def _same_days(runs: pd.DataFrame, first: str, second: str, daily: Path) -> Runs
     return paired_runs(runs, daily, np.zeros(len(runs)), same_training=False)
 
 
-def _skill_grids(runs: pd.DataFrame, refused: pd.DataFrame | None, folder: Path) -> Iterator[Path]:
-    for name, grids in groupby(skill_grids(runs, refused), key=lambda grid: grid.name):
+def _skill_grids(found: Iterator[SkillGrid], folder: Path) -> Iterator[Path]:
+    for name, grids in groupby(found, key=lambda grid: grid.name):
         of_sizes = list(grids)
         for path in _files(folder, f"horizons-{name}"):
             plot_skill_grids(of_sizes, name, path)

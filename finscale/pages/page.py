@@ -13,12 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from finscale.errors import InputError
 from finscale.pages import charts, page_tables, style
-from finscale.pages.band import confidence_band
 from finscale.pages.charts import Chart
 from finscale.pages.render import render
 from finscale.pages.run_tables import (
@@ -26,6 +24,7 @@ from finscale.pages.run_tables import (
     Ranking,
     Table,
     headline,
+    interval_name,
     score_rows,
     score_table,
     split_table,
@@ -42,7 +41,6 @@ PACKAGES = (
 
 _LIBRARIES = ("vega", "vega-lite", "vega-embed")
 _NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?%?( .*)?")
-_LINE_POINTS = 40
 _SERIES = ("series", "kind", "origin", "first", "last", "rows", "md5", "notes")
 _ACCOUNT = (("capital", ".2f", 200), ("drawdown", ".1%", 120))  # column, form, height
 
@@ -107,8 +105,8 @@ def page_text(results: Results, plots_page: Path) -> str:
         binary=len(results.reliability) > 0,
         rolling=ROLLING,
         level=results.experiment["scores"]["conformal"]["level"],
-        compared=page_tables.comparison(results.compared),
-        traded=page_tables.trading_table(results.traded),
+        compared=page_tables.comparison(results.compared, interval_name(results.experiment)),
+        traded=page_tables.trading_table(results.traded, interval_name(results.experiment)),
         own_figures=_pictures(results.own_figures),
         runs=page_tables.run_table(results.runs),
         splits=split_table(results.splits),
@@ -162,17 +160,14 @@ def _charts(results: Results) -> dict[str, Chart]:
 
 
 def _law_lines(reports: list[dict[str, Any]]) -> pd.DataFrame:
+    """experiment, params, loss, low, high, law and covers along each fitted law."""
     parts = []
     for report in reports:
         if fit := report["fit_results"]:
-            sizes = np.array([point["params"] for point in report["data_points"]], dtype=float)
-            grid = np.geomspace(sizes.min(), sizes.max(), _LINE_POINTS)
-            line = (fit["coefficient"], fit["alpha"], fit["alpha_low"], fit["alpha_high"])
-            band = confidence_band(*line, sizes, grid)
-            told = {"experiment": report["experiment"], "params": grid, "loss": line[0] * grid ** -line[1]}
-            told |= {"low": band.low, "high": band.high, "law": f"α = {alpha_text(fit)}, R² = {fit['r_squared']:.2f}"}
+            told = {"experiment": report["experiment"], **report["band"]}
+            told["law"] = f"α = {alpha_text(fit)}, R² = {fit['r_squared']:.2f}"
             parts.append(pd.DataFrame(told))
-    names = ["experiment", "params", "loss", "low", "high", "law"]
+    names = ["experiment", "params", "loss", "low", "high", "law", "covers"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
 
 

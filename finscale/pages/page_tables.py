@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale.pages.run_tables import Table
+from finscale.pages.run_tables import Table, interval_name
 from finscale.pages.style import alpha_text, shown
 
 
@@ -23,9 +23,19 @@ def verdict(report: dict[str, Any] | None) -> dict[str, Any]:
         "smallest exponent this design detects (80 % power)": _figure(fit["smallest_detectable_exponent"]),
         f"runs of {len(sizes)} sizes, {min(sizes):,} to {max(sizes):,} parameters": str(len(points)),
         "law that AICc prefers": report["law"] or "cannot be told",
-    }
+    } | _forecast(report["forecast"])
     words = report["verdict_in_words"].removeprefix(f"{report['verdict']}: ")
     return {"kind": report["verdict"], "words": words, "facts": [(value, name) for name, value in facts.items()]}
+
+
+def _forecast(told: dict[str, Any] | None) -> dict[str, str]:
+    """The largest size foretold by the line through the others, beside the noise of seeds and days."""
+    if told is None:
+        return {}
+    interval = f"95 % over {told['covers']}: {told['low']:+.2%} to {told['high']:+.2%}"
+    return {
+        f"loss of the largest size, foretold from the smaller ones, less measured ({interval})": f"{told['error']:+.2%}"
+    }
 
 
 def _figure(value: float | None) -> str:
@@ -69,12 +79,13 @@ def experiment_table(reports: list[dict[str, Any]], runs: pd.DataFrame) -> Table
 def other_score_table(experiment: dict[str, Any]) -> Table:
     return [
         {"on the test days": name.replace("_", " "), "value": f"{score['value']:.4f}",
-         "95 % interval": f"{score['low']:.4f} to {score['high']:.4f}"}
+         interval_name(experiment): f"{score['low']:.4f} to {score['high']:.4f}"}
         for name, score in experiment["scores"]["other"].items()
     ]  # fmt: skip
 
 
-def comparison(compared: dict[str, Any]) -> dict[str, Any]:
+def comparison(compared: dict[str, Any], interval: str) -> dict[str, Any]:
+    """compared: metrics/compare.json. interval: what its intervals are called, of run_tables.interval_name."""
     spa, tried = compared["superior_predictive_ability"], compared["configurations"]
     told = [
         f"{tried['on_these_labels']} configurations have been judged by these labels, {tried['in_ledger']} are in the "
@@ -84,7 +95,7 @@ def comparison(compared: dict[str, Any]) -> dict[str, Any]:
     ]
     differences = [
         {"loss of": shown(row["a"]), "minus loss of": shown(row["b"]),
-         "difference": f"{row['value']:+.3g}", "95 % interval": f"{row['low']:+.3g} to {row['high']:+.3g}"}
+         "difference": f"{row['value']:+.3g}", interval: f"{row['low']:+.3g} to {row['high']:+.3g}"}
         for row in compared["differences"]
     ]  # fmt: skip
     confidence = [
@@ -94,13 +105,13 @@ def comparison(compared: dict[str, Any]) -> dict[str, Any]:
     return {"told": told, "differences": differences, "confidence": confidence}
 
 
-def trading_table(traded: dict[str, Any]) -> Table:
+def trading_table(traded: dict[str, Any], interval: str) -> Table:
     return [
         {
             "after costs, hypothetical": shown(name),
             "return a year": f"{score['annual_return']:+.1%}",
             "volatility a year": f"{score['annual_volatility']:.1%}",
-            "Sharpe (95 % interval)": "{value:.2f} ({low:.2f} to {high:.2f})".format(**score["sharpe"]),
+            f"Sharpe ({interval})": "{value:.2f} ({low:.2f} to {high:.2f})".format(**score["sharpe"]),
             "probabilistic Sharpe": f"{score['probabilistic_sharpe']:.2f}",
             "deflated Sharpe": f"{score['deflated_sharpe']:.2f}",
             "largest drawdown": f"{score['maximum_drawdown']:.1%}",
@@ -112,7 +123,7 @@ def trading_table(traded: dict[str, Any]) -> Table:
 
 
 def run_table(runs: pd.DataFrame) -> Table:
-    """Every run in the ledger, with the line that makes it again."""
+    """Every run in the ledger, with the line that makes it again. Its interval is of its own evaluate.confidence."""
     return [
         {
             "experiment": row["experiment"],
@@ -121,7 +132,9 @@ def run_table(runs: pd.DataFrame) -> Table:
             "parameters": f"{row['params']:,}",
             "seed": row["seed"],
             "validation loss": f"{row['val_loss']:.5g}",
-            "test loss (95 % interval)": "{test_loss:.5g} ({test_loss_low:.5g} to {test_loss_high:.5g})".format(**row),
+            "test loss (interval of the run)": "{test_loss:.5g} ({test_loss_low:.5g} to {test_loss_high:.5g})".format(
+                **row
+            ),
             "skill": f"{row['test_skill']:+.4f}",
             "collapsed": "yes" if row["collapsed"] else "no",
             "_again": row["again"],

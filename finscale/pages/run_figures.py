@@ -11,23 +11,25 @@ from matplotlib.axes import Axes
 from finscale.evaluation.trading import drawdown
 from finscale.pages.figure import panels, save, whole_epochs
 from finscale.pages.run_tables import ROLLING, Ranking, Table, rolling_coverage
-from finscale.pages.style import ACCENT, INK, MODEL, MUTED, LossUnit, look, shown
+from finscale.pages.style import ACCENT, INK, MODEL, MUTED, LossUnit, look, percent, shown
 
 _YEAR_TICKS = 8  # labels that fit side by side
 
 
-def plot_run(losses: pd.DataFrame, scores: Table, reliability: pd.DataFrame | None, unit: LossUnit, path: Path) -> None:
+def plot_run(
+    losses: pd.DataFrame, scores: Table, reliability: pd.DataFrame | None, unit: LossUnit, path: Path, confidence: float
+) -> None:
     """Loss curves, the models side by side with their intervals, and reliability on the test days.
 
     losses: epoch, train, validation. reliability: predicted, observed, low, high; None for a regression.
-    scores: model, loss, low, high, best first; in `unit`, as the curves are.
+    scores: model, loss, low, high, best first; in `unit`, as the curves are. confidence: of all intervals.
     """
     several = 2 if reliability is None else 3
     figure, axes = panels(1, several, 4.4 * several, 3.8)
     _draw_losses(axes[0], losses, unit)
-    _draw_scores(axes[1], scores, unit)
+    _draw_scores(axes[1], scores, unit, confidence)
     if reliability is not None:
-        _draw_reliability(axes[2], reliability)
+        _draw_reliability(axes[2], reliability, confidence)
     save(figure, path)
 
 
@@ -43,29 +45,36 @@ def _draw_losses(axes: Axes, losses: pd.DataFrame, unit: LossUnit) -> None:
     axes.legend()
 
 
-def _draw_scores(axes: Axes, scores: Table, unit: LossUnit) -> None:
+def _draw_scores(axes: Axes, scores: Table, unit: LossUnit, confidence: float) -> None:
     ordered = list(reversed(scores))
     for row, score in enumerate(ordered):
         colour = look(score["model"]).light
         axes.plot([score["low"], score["high"]], [row, row], color=colour, linewidth=2)
         axes.plot(score["loss"], row, "o", color=colour)
     axes.set_yticks(range(len(ordered)), [shown(score["model"]) for score in ordered])
-    axes.set(title="test loss, 95 % interval over days", xlabel=unit.unit)
+    axes.set(title=f"test loss, {percent(confidence)} interval over days", xlabel=unit.unit)
 
 
-def _draw_reliability(axes: Axes, bins: pd.DataFrame) -> None:
+def _draw_reliability(axes: Axes, bins: pd.DataFrame, confidence: float) -> None:
     high = float(bins[["predicted", "high"]].to_numpy().max()) * 1.05
     axes.plot([0, high], [0, high], color=MUTED, linestyle=":", linewidth=1)
-    axes.vlines(bins["predicted"], bins["low"], bins["high"], color=ACCENT, linewidth=1.2, label="95 % interval")
+    axes.vlines(
+        bins["predicted"],
+        bins["low"],
+        bins["high"],
+        color=ACCENT,
+        linewidth=1.2,
+        label=f"{percent(confidence)} interval",
+    )
     axes.plot(bins["predicted"], bins["observed"], "o", color=ACCENT, markersize=5)
     axes.set(title="reliability, ten bins of test days", xlabel="predicted rate", ylabel="observed rate")
     axes.legend()
 
 
-def plot_reliability(bins: pd.DataFrame, path: Path) -> None:
-    """bins: predicted, observed, low, high (calibration.reliability)."""
+def plot_reliability(bins: pd.DataFrame, path: Path, confidence: float) -> None:
+    """bins: predicted, observed, low, high (calibration.reliability). confidence: of the interval."""
     figure, [axes] = panels(1, 1, 5.2, 4.4)
-    _draw_reliability(axes, bins)
+    _draw_reliability(axes, bins, confidence)
     save(figure, path)
 
 
@@ -143,7 +152,7 @@ def plot_conformal(rows: pd.DataFrame, score: dict[str, Any], binary: bool, path
     save(figure, path)
 
 
-def plot_by_year(years: pd.DataFrame, path: Path) -> None:
+def plot_by_year(years: pd.DataFrame, path: Path, confidence: float) -> None:
     """Skill of each year with its interval. years: year, skill, skill_low, skill_high (evaluation.years.by_year)."""
     figure, [axes] = panels(1, 1, 5.6, 4.0)
     axes.axhline(0, color=MUTED, linewidth=0.8)
@@ -153,5 +162,8 @@ def plot_by_year(years: pd.DataFrame, path: Path) -> None:
     axes.set_xticks(years["year"][::step], years["year"][::step].astype(str))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.0%}")
     axes.margins(x=0.15)
-    axes.set(title="PatchTST's skill by year of the test, 95 % interval", ylabel="against the base rate known before")
+    axes.set(
+        title=f"PatchTST's skill by year of the test, {percent(confidence)} interval",
+        ylabel="against the base rate known before",
+    )
     save(figure, path)

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from finscale.evaluation.trading import drawdown
 from finscale.pages.render import render
-from finscale.pages.style import MODEL, loss_unit, shown
+from finscale.pages.style import MODEL, loss_unit, percent, shown
 
 ROLLING = 60  # sessions over which coverage is averaged
 
@@ -41,11 +41,12 @@ def _bounds(score: dict[str, float], name: str) -> dict[str, float]:
 def score_table(experiment: dict[str, Any]) -> Table:
     """Test loss and skill of the model and each baseline, on the same days, best first."""
     scores, unit = experiment["scores"]["models"], loss_unit(experiment["axes"]["task"])
+    interval = interval_name(experiment)
     return [
         {
             "on the test days": shown(name),
             unit.axis: unit.text(score["loss"]["value"]),
-            "95 % interval": f"{unit.text(score['loss']['low'])} to {unit.text(score['loss']['high'])}",
+            interval: f"{unit.text(score['loss']['low'])} to {unit.text(score['loss']['high'])}",
             "skill": f"{score['skill']['value']:+.4f}",
             "interval of skill": _interval(score["skill"], 4),
         }
@@ -62,11 +63,16 @@ def year_table(experiment: dict[str, Any]) -> Table:
             "rows": year["rows"],
             f"loss ({unit.unit})": unit.text(year["loss"]),
             "skill": f"{year['skill']:+.4f}",
-            "95 % interval": f"{year['skill_low']:+.4f} to {year['skill_high']:+.4f}",
+            interval_name(experiment): f"{year['skill_low']:+.4f} to {year['skill_high']:+.4f}",
         }
         | ({"AUC": "-" if year["auc"] is None else f"{year['auc']:.3f}"} if "auc" in year else {})
         for year in experiment["by_year"]
     ]
+
+
+def interval_name(experiment: dict[str, Any]) -> str:
+    """'95 % interval', as evaluate.confidence was when the run was evaluated."""
+    return f"{percent(experiment['scores']['confidence'])} interval"
 
 
 def _interval(score: dict[str, float], digits: int) -> str:
@@ -114,8 +120,16 @@ def scaling_sentence(scaling: dict[str, Any]) -> str:
     return (
         f"scaling{own} over {scaling['sizes']} budgets, {scaling['runs']} runs: alpha {scaling['alpha']:.4f} "
         f"({scaling['alpha_low']:.4f} to {scaling['alpha_high']:.4f} over {scaling['covers']}), "
-        f"R² {scaling['r_squared']:.2f}; {scaling['verdict']}{power}{aside}"
+        f"R² {scaling['r_squared']:.2f}; {scaling['verdict']}{power}{_foretold(scaling['forecast'])}{aside}"
     )
+
+
+def _foretold(told: dict[str, Any] | None) -> str:
+    """The forecast of the largest size beside its noise."""
+    if told is None:
+        return ""
+    interval = f"{told['low']:+.2%} to {told['high']:+.2%} over {told['covers']}"
+    return f"; the line through the smaller sizes foretells the largest {told['error']:+.2%} off ({interval})"
 
 
 def summary_text(lines: list[str], tables: list[Table], scaling: str, figures: list[Path]) -> str:

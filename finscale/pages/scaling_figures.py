@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from finscale.pages.band import Band, confidence_band
 from finscale.pages.figure import draw_band, log_losses, log_sizes, panels, save, say_nothing_yet, set_title
 from finscale.pages.style import ACCENT, INK, MODEL, LossUnit, alpha_text, look, loss_unit, shown
+from finscale.scaling.band import Band, seeds_band
+from finscale.scaling.fits import CurveFit
 from finscale.scaling.laws.choice import fit_without_largest
 from finscale.scaling.laws.power_law import PowerLaw
 from finscale.scaling.laws.surface import LossLaw
@@ -33,7 +34,7 @@ def plot_scaling_curve(
     """Test loss against counted parameters, log-log: seeds as dots, their mean, the law, and baselines as lines.
 
     study: ledger rows with params_total, test_loss, and task and <baseline>_loss where they are known. under: a smaller
-    line under the title. band: bounds of the law, from confidence_band where none is given. irreducible: a law with
+    line under the title. band: bounds of the law, CurveFit.band; None: those over seeds. irreducible: a law with
     irreducible loss, drawn with its floor where given. path: PNG or SVG by its ending.
     """
     figure, [axes] = panels(1, 1, 6.4, 5.2)
@@ -54,11 +55,14 @@ def plot_scaling_curve(
     return figure
 
 
-def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str = "experiment") -> Figure:
+def compare_scaling_across_tasks(
+    results: pd.DataFrame, path: Path, panel: str = "experiment", fits: Mapping[str, CurveFit] | None = None
+) -> Figure:
     """One panel per task (or any other column): its runs, their means, the law with alpha and R².
 
     results: from load_experiment_results. The panels share the axis of sizes; each has its own axis of losses, since
-    the losses of different tasks cannot be compared. What alpha says can. Experiments of one size have no panel.
+    the losses of different tasks cannot be compared. What alpha says can. Experiments of one size have no panel. fits:
+    of fits_of, by panel, with intervals over seeds and days; a panel without one has an interval of seeds.
     """
     sizes = results.groupby(panel)["params_total"].nunique() if len(results) else pd.Series(dtype=int)
     names = sorted(sizes[sizes > 1].index)  # one size is no curve: skill_grid shows such runs
@@ -68,7 +72,7 @@ def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str =
     if not names:
         say_nothing_yet(grid[0], ONE_SIZE if len(results) else NOTHING_YET)
     for axes, name in zip(grid, names, strict=False):
-        _draw_panel(axes, results[results[panel] == name], str(name))
+        _draw_panel(axes, results[results[panel] == name], str(name), (fits or {}).get(str(name)))
     for position, axes in enumerate(grid[: len(names)]):
         axes.set_xlabel("parameters" if position + columns >= len(names) else "")
         axes.tick_params(labelbottom=position + columns >= len(names))
@@ -81,7 +85,7 @@ def compare_scaling_across_tasks(results: pd.DataFrame, path: Path, panel: str =
 def plot_extrapolation(study: pd.DataFrame, title: str, path: Path, bands: Mapping[str, Band] | None = None) -> None:
     """Laws fitted without the largest size, and where they put it: what is measured there decides between them.
 
-    bands: by law, the prediction interval of each, where the fit gives one.
+    bands: by law, the interval of its forecast where there is one (CurveFit.forecast_band of the power law).
     """
     figure, [axes] = panels(1, 1, 7.2, 5.0)
     set_title(axes, "The largest size, foretold from the smaller ones", title)
@@ -97,7 +101,9 @@ def plot_extrapolation(study: pd.DataFrame, title: str, path: Path, bands: Mappi
     for name, curve in fit_without_largest(sizes, losses).items():
         colour = look(name).light
         width = 3.4 if name == "power law" else 1.5  # a law with no floor to speak of lies on top of it
-        draw_band(axes, (bands or {}).get(name), colour)
+        if band := (bands or {}).get(name):
+            words = f"95 % interval of the {shown(name)}, over {band.covers}"
+            draw_band(axes, band.times(unit.factor), colour, words)
         axes.plot(grid[seen], curve(grid[seen]), color=colour, linewidth=width, label=shown(name))
         axes.plot(beyond, curve(beyond), color=colour, linewidth=width, linestyle="--")
         axes.plot(sizes.max(), curve(sizes[~small][:1])[0], "_", color=colour, markersize=14)
@@ -139,16 +145,10 @@ def _draw_baselines(axes: Axes, study: pd.DataFrame, unit: LossUnit) -> None:
 
 def _draw_law(axes: Axes, study: pd.DataFrame, law: PowerLaw, band: Band | None, unit: LossUnit) -> None:
     sizes = np.geomspace(study["params_total"].min(), study["params_total"].max(), 50)
-    known = _band(law, study, sizes) if band is None else band
-    draw_band(axes, known.times(unit.factor), look("power law").light, f"95 % interval of the law, over {law.covers}")
+    known = seeds_band(law, study["params_total"].to_numpy(), sizes) if band is None else band
+    draw_band(axes, known.times(unit.factor), look("power law").light, f"95 % interval of the law, over {known.covers}")
     label = f"power law, $\\alpha$ = {alpha_text(asdict(law))}"
     axes.plot(sizes, unit.factor * law(sizes), color=look("power law").light, linewidth=1.8, label=label)
-
-
-def _band(law: PowerLaw, runs: pd.DataFrame, x: np.ndarray) -> Band:
-    return confidence_band(
-        law.coefficient, law.alpha, law.alpha_low, law.alpha_high, runs["params_total"].to_numpy(), x
-    )  # fmt: skip
 
 
 def _draw_irreducible(axes: Axes, study: pd.DataFrame, law: LossLaw, unit: LossUnit) -> None:
@@ -160,13 +160,14 @@ def _draw_irreducible(axes: Axes, study: pd.DataFrame, law: LossLaw, unit: LossU
     axes.axhline(unit.factor * floor, color=colour, linewidth=1, linestyle=":", label=text)
 
 
-def _draw_panel(axes: Axes, runs: pd.DataFrame, name: str) -> None:
+def _draw_panel(axes: Axes, runs: pd.DataFrame, name: str, fit: CurveFit | None) -> None:
     unit = _unit(runs)
     axes.set_title(name, fontsize=9)
-    law, words = fit_of(runs), "too few sizes for a fit"
+    law, words = fit_of(runs) if fit is None else fit.shown(), "too few sizes for a fit"
     if law is not None:
         sizes = np.geomspace(runs["params_total"].min(), runs["params_total"].max(), 50)
-        draw_band(axes, _band(law, runs, sizes).times(unit.factor), look("power law").light)
+        band = seeds_band(law, runs["params_total"].to_numpy(), sizes) if fit is None else fit.band()
+        draw_band(axes, band.times(unit.factor), look("power law").light)
         axes.plot(sizes, unit.factor * law(sizes), color=look("power law").light, linewidth=1.5)
         words = f"$\\alpha$ = {alpha_text(asdict(law))}, $R^2$ = {law.r_squared:.2f}"
     losses = unit.factor * runs["test_loss"]

@@ -144,3 +144,8 @@ def alpha_text(fit: Mapping[str, Any]) -> str:
     """
     beside = ", seeds only" if fit["covers"] == "seeds" else ""
     return f"{fit['alpha']:.4f} ({fit['alpha_low']:.4f} to {fit['alpha_high']:.4f}{beside})"
+
+
+def percent(confidence: float) -> str:
+    """0.95 -> '95 %', 0.999 -> '99.9 %'."""
+    return f"{100 * confidence:.4g} %"

@@ -14,13 +14,22 @@ from finscale.errors import InputError
 from finscale.evaluation.bootstrap import horizon_sessions
 from finscale.evaluation.day_file import ROUNDING
 from finscale.identity import SINGLE
+from finscale.scaling.band import Band, days_band, seeds_band
 from finscale.scaling.daily import daily_path, read_daily
-from finscale.scaling.laws.checks import count_sizes
-from finscale.scaling.laws.contrast import Runs
-from finscale.scaling.laws.exponent import MIN_YEARS, Exponent, YearlyExponents, exponent, exponents_by_year
+from finscale.scaling.laws.checks import count_sizes, size_labels
+from finscale.scaling.laws.contrast import Estimate, Runs
+from finscale.scaling.laws.exponent import (
+    MIN_YEARS,
+    Exponent,
+    YearlyExponents,
+    exponent,
+    exponents_by_year,
+    forecast_error,
+)
 from finscale.scaling.laws.multiple import holm
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
 
+_BAND_POINTS = 16
 _SAME = 3 * ROUNDING  # losses of the same labels, added up on other machines and rounded to either side
 
 
@@ -28,12 +37,16 @@ _SAME = 3 * ROUNDING  # losses of the same labels, added up on other machines an
 class CurveFit:
     """What is known of one curve.
 
-    law: with the interval of seeds. exponent: over seeds and test days, None without losses per day. adjusted_p:
-    Holm's, over all curves that have one. years: of a walk-forward ladder.
+    law: with the interval of seeds. sizes: of the runs, (n,). runs: their losses per day; None without, and then there
+    is no exponent over seeds and test days. adjusted_p: Holm's, over all curves that have an exponent. forecast: log of
+    foretold over measured loss at the largest size. years: of a walk-forward ladder.
     """
 
     law: PowerLaw
+    sizes: np.ndarray
+    runs: Runs | None = None
     exponent: Exponent | None = None
+    forecast: Estimate | None = None
     adjusted_p: float | None = None
     years: YearlyExponents | None = None
     refused: str = ""
@@ -46,6 +59,21 @@ class CurveFit:
         return replace(
             self.law, alpha_low=alpha.low, alpha_high=alpha.high, p_value=alpha.p_value, covers="seeds and days"
         )
+
+    def band(self) -> Band:
+        """Bounds of the law from the smallest size to the largest, over the same as the interval of `shown`."""
+        x = np.geomspace(self.sizes.min(), self.sizes.max(), _BAND_POINTS)
+        return seeds_band(self.law, self.sizes, x) if self.runs is None else days_band(self.sizes, self.runs, x)
+
+    def forecast_band(self) -> Band | None:
+        """Bounds of the line through all sizes but the largest, up to the largest; None without losses per day."""
+        if self.runs is None:
+            return None
+        small = size_labels(self.sizes) < size_labels(self.sizes).max()
+        if count_sizes(self.sizes[small]) < MIN_SIZES:
+            return None
+        x = np.geomspace(self.sizes.min(), self.sizes.max(), _BAND_POINTS)
+        return days_band(self.sizes[small], self.runs.only(small), x)
 
 
 def fits_of(results: pd.DataFrame, folder: Path, metric: str = "test_loss") -> dict[str, CurveFit]:
@@ -107,14 +135,14 @@ def _fit(rows: pd.DataFrame, folder: Path, metric: str) -> CurveFit:
     try:
         runs = paired_runs(rows, folder, sizes) if metric == "test_loss" else None
     except InputError as error:  # of this curve alone: the others are still reported
-        return CurveFit(law, refused=str(error))
+        return CurveFit(law, sizes, refused=str(error))
     if runs is None:
-        return CurveFit(law)
+        return CurveFit(law, sizes)
     years = None
     if rows["scheme"].iloc[0] != SINGLE:
         of_day = days_years(rows, folder)
         years = exponents_by_year(sizes, runs, of_day) if len(set(of_day)) >= MIN_YEARS else None
-    return CurveFit(law, exponent(sizes, runs), years=years)
+    return CurveFit(law, sizes, runs, exponent(sizes, runs), forecast_error(sizes, runs), years=years)
 
 
 def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame, same_training: bool) -> None:

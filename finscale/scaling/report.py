@@ -26,8 +26,9 @@ def generate_scaling_report(
     results: from load_experiment_results. fit: of fits_of, which joins the losses per day and adjusts for the other
     curves; None: of seeds alone, and not judged. Keys: experiment, metric, differs (its settings that are not the plain
     ones), the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and more; null
-    while there are too few sizes), law, laws, data_points (one per run), verdict, interpretation. Raises InputError for
-    an experiment or metric that is not there.
+    while there are too few sizes), band (the law and its bounds along the sizes), forecast (of the largest size beside
+    its noise), law, laws, data_points (one per run), verdict, interpretation. Raises InputError for an experiment or
+    metric that is not there.
     """
     runs = select_experiment(results, experiment)
     if metric not in runs:
@@ -39,18 +40,20 @@ def generate_scaling_report(
     law = fit_of(runs, metric)
     if law is None:
         words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
-        nothing: dict[str, Any] = {"fit_results": None, "laws": [], "verdict": "undecidable", "verdict_in_words": words}
-        return told | nothing | {"law": None, "data_points": points, "interpretation": words}
+        nothing = dict.fromkeys(("fit_results", "band", "forecast", "law")) | {"laws": [], "verdict": "undecidable"}
+        return told | nothing | {"verdict_in_words": words, "data_points": points, "interpretation": words}
     sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
-    fit = fit or CurveFit(law)
+    fit = fit or CurveFit(law, sizes.astype(float))
     misfit = lack_of_fit(sizes, losses)
     found = fit.exponent
     verdict = not_judged(law, fit.refused) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
     candidates = compare_laws(sizes, losses)
     preferred = winner(candidates)
-    parts = [verdict.words, *_power(fit), *_checks(fit), *_years(fit), choice_words(candidates)]
+    parts = [verdict.words, *_power(fit), *_checks(fit), *_years(fit), *_forecast_words(fit), choice_words(candidates)]
     return told | {
         "fit_results": _fit_results(fit) | {"lack_of_fit_p": misfit},
+        "band": _band(fit),
+        "forecast": _forecast(fit),
         "law": preferred.name if preferred else None,
         "laws": _laws(candidates),
         "data_points": points,
@@ -85,6 +88,32 @@ def _fit_results(fit: CurveFit) -> dict[str, Any]:
         "equal_noise_p": found.equal_noise_p,
         "years": None if fit.years is None else _years_table(fit.years),
     }
+
+
+def _band(fit: CurveFit) -> dict[str, Any]:
+    """The law with its bounds along the sizes, and what they are over."""
+    band = fit.band()
+    columns = {"params": band.x, "loss": fit.law(band.x), "low": band.low, "high": band.high}
+    return {name: values.tolist() for name, values in columns.items()} | {"covers": band.covers}
+
+
+def _forecast(fit: CurveFit) -> dict[str, Any] | None:
+    """Foretold over measured loss of the largest size, less one, by the line through the others; None without days."""
+    if (found := fit.forecast) is None:
+        return None
+    error, low, high = (float(np.expm1(one)) for one in (found.value, found.low, found.high))
+    return {"error": error, "low": low, "high": high, "p_value": found.p_value, "covers": "seeds and days"}
+
+
+def _forecast_words(fit: CurveFit) -> list[str]:
+    if (told := _forecast(fit)) is None:
+        return []
+    held = told["low"] <= 0 <= told["high"]
+    return [
+        f"the line through the smaller sizes foretells the largest {told['error']:+.2%} off "
+        f"({told['low']:+.2%} to {told['high']:+.2%} over seeds and days: "
+        + ("no more than noise)" if held else "more than noise)")
+    ]
 
 
 def _years_table(years: YearlyExponents) -> dict[str, Any]:

@@ -5,12 +5,16 @@ do to both cancels. Here each cell of a grid (task, horizon, size) is a contrast
 losses on the same days (laws/contrast.py), and Holm's method adjusts over all of them.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from finscale.errors import InputError
 from finscale.scaling.curves import groups_varying
 from finscale.scaling.fits import paired_runs
 from finscale.scaling.laws.contrast import Estimate, Runs, estimate
@@ -18,12 +22,16 @@ from finscale.scaling.laws.multiple import holm
 
 RIVALS = {"base_rate": "the base rate", "volatility": "GARCH", "catboost": "CatBoost"}
 _ESTABLISHED = 0.05
+_NUMBERS = ("difference", "low", "high", "p_value", "adjusted_p")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Log loss of the model less log loss of the rival: -0.02 is 2 % less. adjusted_p: Holm's, over all of the
-    table."""
+    """Log loss of the model less log loss of the rival: -0.02 is 2 % less.
+
+    keys: of the runs, sorted. adjusted_p: Holm's, over all of the table. refused: why the runs of a cell cannot be
+    joined; its numbers are NaN then.
+    """
 
     group: str
     task: str
@@ -36,24 +44,37 @@ class Difference:
     high: float
     p_value: float
     adjusted_p: float
+    keys: tuple[str, ...] = ()
+    refused: str = ""
+
+    @property
+    def established(self) -> Literal["better", "worse", ""]:
+        """What the model is against the rival, where the adjusted p-value establishes it."""
+        if self.refused or self.adjusted_p >= _ESTABLISHED:
+            return ""
+        return "better" if self.difference < 0 else "worse"
 
 
 def differences_from_rivals(runs: pd.DataFrame, folder: Path) -> list[Difference]:
-    """Each cell with losses per day against each rival that it has.
+    """Each cell with losses per day against each rival that it has; a cell whose seeds share no days says so.
 
-    runs: of name_experiments. folder: of the losses per day. Raises InputError where seeds of a cell were tested on
-    different days.
+    runs: of name_experiments. folder: of the losses per day.
     """
     found: list[Difference] = []
     for name, mine in groups_varying(runs, ("task", "horizon", "budget")) if len(runs) else ():
         for (task, horizon, budget), rows in mine.groupby(["task", "horizon", "budget"], sort=True):
-            for rival, words in RIVALS.items():
-                told = _estimate(rows, folder, rival)
-                if told is not None:
-                    cell = (name, str(task), str(horizon), str(budget), words, len(rows))
-                    found.append(Difference(*cell, told.value, told.low, told.high, told.p_value, told.p_value))
-    adjusted = holm({str(place): one.p_value for place, one in enumerate(found)})
-    return [Difference(**asdict(one) | {"adjusted_p": adjusted[str(place)]}) for place, one in enumerate(found)]
+            cell = partial(
+                Difference, group=name, task=str(task), horizon=str(horizon), budget=str(budget), seeds=len(rows),
+                keys=keys_of(rows),
+            )  # fmt: skip
+            found += _against_all(rows, folder, cell)
+    judged = {str(place): one.p_value for place, one in enumerate(found) if not one.refused}
+    adjusted = holm(judged)
+    return [replace(one, adjusted_p=adjusted.get(str(place), np.nan)) for place, one in enumerate(found)]
+
+
+def keys_of(rows: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(sorted(rows["key"].astype(str)))
 
 
 def rival_rows(differences: list[Difference]) -> list[dict[str, object]]:
@@ -63,26 +84,36 @@ def rival_rows(differences: list[Difference]) -> list[dict[str, object]]:
             "runs": f"{one.group}: {one.task}, {one.horizon} bars, {one.budget}",
             "rival": one.rival,
             "seeds": one.seeds,
-            "loss against it": "{:+.1%} ({:+.1%} to {:+.1%})".format(*np.expm1([one.difference, one.low, one.high])),
-            "p (Holm)": f"{one.adjusted_p:.3g}",
-            "the model is": _word(one),
+            "loss against it": "-" if one.refused else _loss_words(one),
+            "p (Holm)": "-" if one.refused else f"{one.adjusted_p:.3g}",
+            "the model is": one.refused or one.established or "no difference established",
         }
         for one in differences
     ]
 
 
-def _word(one: Difference) -> str:
-    if one.adjusted_p >= _ESTABLISHED:
-        return "no difference established"
-    return "better" if one.difference < 0 else "worse"
+def _loss_words(one: Difference) -> str:
+    return "{:+.1%} ({:+.1%} to {:+.1%})".format(*np.expm1([one.difference, one.low, one.high]))
 
 
-def _estimate(rows: pd.DataFrame, folder: Path, rival: str) -> Estimate | None:
+def _against_all(rows: pd.DataFrame, folder: Path, cell: Callable[..., Difference]) -> Iterator[Difference]:
     cells = np.zeros(len(rows))
-    model = paired_runs(rows, folder, cells)
-    other = None if model is None else paired_runs(rows, folder, cells + 1, rival)
-    if model is None or other is None:
-        return None
+    try:
+        model = paired_runs(rows, folder, cells)
+    except InputError as error:
+        yield cell(rival="any", **dict.fromkeys(_NUMBERS, np.nan), refused=f"not compared: {error}")
+        return
+    for rival, words in RIVALS.items() if model is not None else ():
+        other = paired_runs(rows, folder, cells + 1, rival)
+        if model is not None and other is not None:
+            told = _difference(model, other)
+            yield cell(
+                rival=words, difference=told.value, low=told.low, high=told.high, p_value=told.p_value,
+                adjusted_p=told.p_value,
+            )  # fmt: skip
+
+
+def _difference(model: Runs, other: Runs) -> Estimate:
     both = Runs(
         np.vstack([model.daily, other.daily]),
         np.concatenate([model.cells, other.cells]),
@@ -90,4 +121,5 @@ def _estimate(rows: pd.DataFrame, folder: Path, rival: str) -> Estimate | None:
         model.horizon_days,
         model.rows,
     )
-    return estimate(both, np.repeat([1.0, -1.0], len(rows)) / len(rows))
+    runs = len(model.cells)
+    return estimate(both, np.repeat([1.0, -1.0], runs) / runs)

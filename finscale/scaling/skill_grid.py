@@ -4,8 +4,8 @@ Losses of different labels cannot be compared, their skills can: 1 - loss / loss
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import get_args
 
 import pandas as pd
@@ -15,8 +15,10 @@ from finscale.data.labels import THRESHOLDS
 from finscale.scaling.curves import groups_varying
 from finscale.scaling.ledger import AXES
 from finscale.scaling.refused import in_short
+from finscale.scaling.rivals import RIVALS, Difference, keys_of
 
 _RIVALS = ("volatility", "catboost")  # baselines of the ledger that know volatility
+_Paired = Mapping[tuple[tuple[str, ...], str], Difference]  # by keys of the runs and rival
 _HORIZONS = [str(horizon) for horizon in get_args(Horizon)]
 
 
@@ -35,10 +37,11 @@ class SkillGrid:
 
 @dataclass(frozen=True)
 class SkillCell:
-    """Mean test skill over seeds; low, high: mean bounds of the runs' own intervals.
+    """Test skill over seeds, with its interval over seeds and test days.
 
-    Those are of the test days, which all seeds share: more seeds do not make them narrower. rivals: the skill of
-    baselines on the same days, by name.
+    Without losses per day: mean bounds of the runs' own intervals, which are over the test days alone. rivals: the
+    skill of baselines on the same days, by name. against: the paired difference from each, and from the base rate, with
+    its adjusted p-value; empty without losses per day.
     """
 
     skill: float
@@ -46,17 +49,31 @@ class SkillCell:
     high: float
     seeds: int
     rivals: dict[str, float]
+    against: dict[str, Difference] = field(default_factory=dict)
+
+    @property
+    def covers(self) -> str:
+        return "seeds and days" if self.against else "days"
+
+    @property
+    def positive(self) -> bool:
+        """Better than the base rate: by the adjusted p-value where there is one, else by the cell's own interval."""
+        return self.against["base_rate"].established == "better" if self.against else self.low > 0
 
     @property
     def seeds_words(self) -> str:
         return "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
 
 
-def skill_grids(results: pd.DataFrame, refused: pd.DataFrame | None = None) -> Iterator[SkillGrid]:
+def skill_grids(
+    results: pd.DataFrame, refused: pd.DataFrame | None = None, differences: Sequence[Difference] = ()
+) -> Iterator[SkillGrid]:
     """Every size with at least two thresholds and two horizons, small ones first.
 
     results: of name_experiments. refused: of read_refused; the data refuse a run at any size and seed.
+    differences: of differences_from_rivals.
     """
+    paired = {(one.keys, one.rival): one for one in differences if not one.refused}
     if results.empty:
         return
     known = results[results["task"].isin(list(THRESHOLDS))].assign(horizon=results["horizon"].astype(str))
@@ -68,7 +85,7 @@ def skill_grids(results: pd.DataFrame, refused: pd.DataFrame | None = None) -> I
         tasks = [str(task) for task in THRESHOLDS if task in {*wide["task"], *(task for task, _ in reasons)}]
         horizons = [one for one in _HORIZONS if one in {*wide["horizon"], *(horizon for _, horizon in reasons)}]
         for budget in sorted(set(wide["budget"]), key=parse_budget):
-            yield SkillGrid(name, budget, _cells(wide[wide["budget"] == budget], tasks, horizons, reasons))
+            yield SkillGrid(name, budget, _cells(wide[wide["budget"] == budget], tasks, horizons, reasons, paired))
 
 
 def threshold_words(task: str) -> str:
@@ -91,14 +108,23 @@ def _refusals(runs: pd.DataFrame, refused: pd.DataFrame | None) -> dict[tuple[st
 
 
 def _cells(
-    runs: pd.DataFrame, tasks: list[str], horizons: list[str], reasons: dict[tuple[str, str], str]
+    runs: pd.DataFrame, tasks: list[str], horizons: list[str], reasons: dict[tuple[str, str], str], paired: _Paired
 ) -> pd.DataFrame:
     cells = pd.DataFrame(None, tasks, horizons, dtype=object)
     for (task, horizon), words in reasons.items():
         cells.loc[task, horizon] = words
     for (task, horizon), seeds in runs.groupby(["task", "horizon"]):
-        skill, low, high = (float(seeds[f"test_skill{part}"].mean()) for part in ("", "_low", "_high"))
-        rivals = {name: float((1 - seeds[f"{name}_loss"] / seeds["base_rate_loss"]).mean()) for name in _RIVALS}
-        known = {name: value for name, value in rivals.items() if not math.isnan(value)}
-        cells.loc[task, horizon] = SkillCell(skill, low, high, int(seeds["seed"].nunique()), known)
+        cells.loc[task, horizon] = _cell(seeds, paired)
     return cells.where(cells.notna(), None)
+
+
+def _cell(seeds: pd.DataFrame, paired: _Paired) -> SkillCell:
+    rivals = {name: float((1 - seeds[f"{name}_loss"] / seeds["base_rate_loss"]).mean()) for name in _RIVALS}
+    known = {name: value for name, value in rivals.items() if not math.isnan(value)}
+    count, keys = int(seeds["seed"].nunique()), keys_of(seeds)
+    against = {name: paired[keys, words] for name, words in RIVALS.items() if (keys, words) in paired}
+    if (base := against.get("base_rate")) is None:
+        skill, low, high = (float(seeds[f"test_skill{part}"].mean()) for part in ("", "_low", "_high"))
+        return SkillCell(skill, low, high, count, known)
+    skill, low, high = (-math.expm1(log_ratio) for log_ratio in (base.difference, base.high, base.low))
+    return SkillCell(skill, low, high, count, known, against)

@@ -13,10 +13,10 @@ import statsmodels.api
 from matplotlib.figure import Figure
 
 from finscale.pages import factor_figures, run_figures, scaling_figures
-from finscale.pages.band import confidence_band
 from finscale.pages.factor_figures import bend_is_established, effect_is_established
 from finscale.pages.run_tables import rankings
 from finscale.pages.style import loss_unit, shown
+from finscale.scaling.band import seeds_band
 from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.power_law import fit_with_interval
 from finscale.scaling.laws.saturation import Saturation, fit_saturation
@@ -52,7 +52,7 @@ def legend(figure: Figure) -> list[str]:
 
 def test_the_band_is_that_of_least_squares() -> None:
     law, at = fit_with_interval(SIZES, LOSSES), np.array([1e4, 2e5, 1e6])
-    band = confidence_band(law.coefficient, law.alpha, law.alpha_low, law.alpha_high, SIZES, at)
+    band = seeds_band(law, SIZES, at)
     ols = statsmodels.api.OLS(np.log(LOSSES), statsmodels.api.add_constant(np.log(SIZES))).fit()
     expected = np.exp(ols.get_prediction(np.column_stack([np.ones(3), np.log(at)])).conf_int())
     assert np.column_stack([band.low, band.high]) == pytest.approx(expected)
@@ -102,10 +102,11 @@ def test_ticks_stand_at_whole_epochs(epochs: int, monkeypatch: pytest.MonkeyPatc
         {"model": "volatility", "loss": 0.6, "low": 0.5, "high": 0.7},
     ]
     with drawn(run_figures, monkeypatch) as figures:
-        run_figures.plot_run(losses, scores, None, loss_unit("direction"), Path("run.png"))
+        run_figures.plot_run(losses, scores, None, loss_unit("direction"), Path("run.png"), 0.9)
         curves, models = figures[0].axes  # of a regression: no empty panel for rates that it has not
         assert all(float(tick).is_integer() for tick in curves.get_xticks())
         assert [label.get_text() for label in models.get_yticklabels()] == ["GARCH", "PatchTST"]
+        assert models.get_title("left") == "test loss, 90 % interval over days"
 
 
 def test_two_values_are_a_dot_beside_curves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,15 @@ def test_a_regression_has_no_rates_and_losses_that_can_be_read(results: Results)
     assert f"{1e4 * value:.4f}" in text
 
 
+def test_intervals_are_called_by_the_confidence_that_the_run_was_evaluated_with(results: Results, text: str) -> None:
+    scores = results.experiment["scores"] | {"confidence": 0.9}
+    other = page_text(replace(results, experiment=results.experiment | {"scores": scores}), PLOTS_PAGE)
+    counts = [(one.count("90 % interval"), one.count("95 % interval")) for one in (text, other)]
+    tables = 5  # losses, other scores, years, differences, Sharpe
+    assert counts[0][0] == 0
+    assert counts[1] == (tables, counts[0][1] - tables)
+
+
 def test_every_digest_is_explained(text: str) -> None:
     told = text[text.index("<dl>") : text.index("</dl>")]
     assert re.findall("<dt>(.*?)</dt>", told) == ["code", "data", "settings", "commit", "key of a run"]

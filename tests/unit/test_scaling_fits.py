@@ -8,12 +8,16 @@ import pytest
 
 from finscale.errors import InputError
 from finscale.pages.experiments import generate_experiment_summary_report
-from finscale.scaling.daily import daily_path
+from finscale.pages.page_tables import verdict
+from finscale.pages.run_tables import scaling_sentence
+from finscale.scaling.band import seeds_band
+from finscale.scaling.daily import daily_path, read_daily
 from finscale.scaling.data_laws import data_laws, law_words
 from finscale.scaling.fits import fits_of, paired_runs
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, load_experiment_results
 from finscale.scaling.rivals import differences_from_rivals, rival_rows
+from stages.scaling import headline
 from tests.planted_days import write_days
 
 PILOT = "bundled-Aa-daily-a20-threshold_1pct-h5"
@@ -61,6 +65,51 @@ def test_days_that_move_the_exponent_take_away_a_verdict_that_seeds_alone_would_
     assert generate_scaling_report(rows, PILOT, fit=fit)["verdict"] == "undecidable"
 
 
+def test_the_band_is_over_the_same_as_the_exponent_and_holds_the_level_that_days_move(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    """All runs share the luck of a day: no scatter of seeds shows it, and it moves the whole line up or down."""
+    rows = with_losses(pilot, 0.05)
+    write_days(tmp_path, rows)
+    fit = fits_of(rows, tmp_path)[PILOT]
+    band, alone = fit.band(), seeds_band(fit.law, fit.sizes, fit.band().x)
+    assert (band.covers, alone.covers) == ("seeds and days", "seeds")
+    days = read_daily(daily_path(tmp_path, rows["key"].iloc[0]))["model"]
+    expected = days.std() / days.mean() / np.sqrt(len(days))  # standard error of the log level, of independent days
+    middle = len(band.x) // 2
+    half = np.log(band.high / band.low)[middle] / 2
+    assert half == pytest.approx(1.96 * expected, rel=0.25)
+    assert half > 5 * np.log(alone.high / alone.low)[middle] / 2
+    assert ((band.low < fit.law(band.x)) & (fit.law(band.x) < band.high)).all()
+    report = generate_scaling_report(rows, PILOT, fit=fit)
+    assert report["band"]["low"] == pytest.approx(band.low)
+    assert report["band"]["covers"] == "seeds and days"
+    with pytest.raises(ValueError, match="over seeds and days: days_band"):
+        seeds_band(fit.shown(), fit.sizes, band.x)
+
+
+@pytest.mark.parametrize(("worse", "held"), [(1.0, True), (1.05, False)])
+def test_the_largest_size_is_foretold_beside_its_noise(
+    pilot: pd.DataFrame, tmp_path: Path, worse: float, held: bool
+) -> None:
+    rows = with_losses(pilot, 0.05)
+    largest = rows["params_total"] == rows["params_total"].max()
+    rows = rows.assign(test_loss=rows["test_loss"].where(~largest, worse * rows["test_loss"]))
+    write_days(tmp_path, rows)
+    report = generate_scaling_report(rows, PILOT, fit=fits_of(rows, tmp_path)[PILOT])
+    told = report["forecast"]
+    assert told["error"] == pytest.approx(1 / worse - 1, abs=0.01)
+    assert (told["low"] <= 0 <= told["high"]) is held
+    words = "no more than noise" if held else "over seeds and days: more than noise"
+    assert f"foretells the largest {told['error']:+.2%} off" in report["interpretation"]
+    assert words in report["interpretation"]
+    [(value, name)] = [fact for fact in verdict(report)["facts"] if "largest size, foretold" in fact[1]]
+    assert value == f"{told['error']:+.2%}"
+    assert "95 % over seeds and days" in name
+    metrics = headline(rows, report) | {"settings": "", "set_aside": []}
+    assert f"foretells the largest {told['error']:+.2%} off" in scaling_sentence(metrics)
+
+
 def test_a_run_without_losses_per_day_leaves_the_curve_unjudged(pilot: pd.DataFrame, tmp_path: Path) -> None:
     rows = with_losses(pilot, 0.05)
     write_days(tmp_path, rows.iloc[1:])
@@ -68,6 +117,7 @@ def test_a_run_without_losses_per_day_leaves_the_curve_unjudged(pilot: pd.DataFr
     report = generate_scaling_report(rows, PILOT, fit=fit)
     assert (fit.exponent, report["verdict"], report["fit_results"]["covers"]) == (None, "not judged", "seeds")
     assert report["fit_results"]["smallest_detectable_exponent"] is None
+    assert (report["forecast"], report["band"]["covers"]) == (None, "seeds")
     assert set(export_results_csv(rows, {PILOT: fit.shown()})["alpha_covers"]) == {"seeds"}
     assert ", seeds only)" in generate_experiment_summary_report(rows, [report])
 

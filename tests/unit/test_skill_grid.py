@@ -3,17 +3,20 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from finscale.pages.experiments import generate_experiment_summary_report
+from finscale.pages.experiments import generate_experiment_summary_report, rivals_words
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_scaling_curve
 from finscale.scaling.ledger import AXES
 from finscale.scaling.refused import add_refused, read_refused, refusal
 from finscale.scaling.results import load_experiment_results, name_experiments
+from finscale.scaling.rivals import differences_from_rivals, rival_rows
 from finscale.scaling.settings import read_settings
 from finscale.scaling.skill_grid import SkillCell, skill_grids
+from tests.planted_days import write_days
 
 LEDGER = Path("results/ledger.csv")
 TASKS = [f"threshold_{percent}pct" for percent in (1, 2, 3, 5)]
@@ -103,8 +106,50 @@ def test_the_summary_has_the_grid_as_a_table(ladder: pd.DataFrame) -> None:
     row = next(line for line in text.splitlines() if line.startswith("| > 5 %"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:3] == ["no run", "no run"]
-    assert all(cell.startswith("+3.0% (+1.5% to ") and "), 3 seeds; GARCH +" in cell for cell in cells[3:])
+    assert all(cell.startswith("+3.0% (+1.5% to ") and " over days), 3 seeds; GARCH +" in cell for cell in cells[3:])
     assert "Skill by threshold" not in generate_experiment_summary_report(ladder)
+
+
+def test_with_losses_per_day_a_cell_has_its_interval_over_seeds_and_days_and_paired_tests(
+    ladder: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Two of eight cells have a model that loses 5 % less than the base rate and than GARCH, CatBoost 10 % less."""
+    runs = phase(ladder, "10K", "30K")
+    runs = runs[runs["task"].isin(TASKS[:2]) & runs["horizon"].isin(HORIZONS[:2])]
+    better = (runs["task"] == "threshold_1pct") & (runs["horizon"] == "1")
+    noise = np.random.default_rng(0).normal(scale=0.002, size=len(runs))
+    runs = runs.assign(
+        test_loss=runs["base_rate_loss"] * (1 + noise - 0.05 * better),
+        volatility_loss=runs["base_rate_loss"],
+        catboost_loss=runs["base_rate_loss"] * (1 - 0.1 * better),
+        key=[f"k{place:02d}" for place in range(len(runs))],
+    )
+    write_days(tmp_path, runs)
+    differences = differences_from_rivals(runs, tmp_path)
+    assert len(differences) == 8 * 3
+    for grid in skill_grids(runs, differences=differences):
+        good, bad = grid.cells.loc["threshold_1pct", "1"], grid.cells.loc["threshold_2pct", "2"]
+        assert (good.covers, good.seeds) == ("seeds and days", 3)
+        assert good.skill == pytest.approx(0.05, abs=0.004)
+        assert 0 < good.low < good.skill < good.high
+        assert good.positive
+        assert rivals_words(good) == ["GARCH +0.0%, beaten", "CatBoost +10.0%, wins"]
+        assert bad.low < 0 < bad.high
+        assert not bad.positive
+        assert rivals_words(bad) == ["GARCH +0.0%, not beaten", "CatBoost +0.0%, not beaten"]
+    text = generate_experiment_summary_report(runs, differences=differences)
+    assert re.search(r"\+\d\.\d% \(.* over seeds and days, p = .*\), 3 seeds; GARCH \+0.0%, beaten \(p = ", text)
+
+
+def test_seeds_of_a_cell_that_share_no_days_are_not_compared_and_say_so(ladder: pd.DataFrame, tmp_path: Path) -> None:
+    runs = ladder[ladder["budget"].isin(["10K", "30K"])].dropna(axis=1, how="all")
+    write_days(tmp_path, runs)
+    moved = runs[runs["budget"] == "10K"].iloc[[0]]
+    write_days(tmp_path, moved, start="2010-01-04")
+    refused, *judged = differences_from_rivals(runs, tmp_path)
+    assert moved["key"].iloc[0] in refused.refused
+    assert [one.budget for one in judged] == ["30K"] * len(judged)
+    assert "were tested on different days" in str(rival_rows([refused, *judged])[0]["the model is"])
 
 
 def test_experiments_of_one_size_take_no_panel_beside_real_curves(ladder: pd.DataFrame, tmp_path: Path) -> None:

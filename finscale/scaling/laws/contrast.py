@@ -23,7 +23,7 @@ tests/bench/laws.py measures how often such intervals hold.
 Shapes: n runs, T test days, K cells, P unknowns of the model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -58,6 +58,10 @@ class Runs:
     def losses(self) -> np.ndarray:
         """(n,) mean test loss."""
         return np.asarray(self.daily @ self.shares())
+
+    def only(self, chosen: np.ndarray) -> "Runs":
+        """Some of the runs. chosen: (n,) of booleans."""
+        return replace(self, daily=self.daily[chosen], cells=self.cells[chosen], seeds=self.seeds[chosen])
 
 
 @dataclass(frozen=True)
