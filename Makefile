@@ -50,7 +50,6 @@ pins: install
 
 transfer: install
 	$(BIN)/python -m study.transfer --seeds 0 1
-	$(BIN)/python -m study.transfer_report
 
 bench: install-dev
 	$(BIN)/python -m tests.bench.sources
