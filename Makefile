@@ -50,7 +50,6 @@ pins: install
 
 transfer: install
 	$(BIN)/python -m study.transfer --seeds 0 1
-	$(BIN)/python -m study.transfer_report
 
 bench: install-dev
 	$(BIN)/python -m tests.bench.sources
@@ -68,8 +67,10 @@ gpu: install-dev
 controls: install
 	$(BIN)/python -m study.controls
 
+# The ladder of README's figure, and the figure.
 pilot: install
-	$(BIN)/python -m study.pilot --jobs $(JOBS)
+	$(BIN)/python -m study.phase pilot --jobs $(JOBS)
+	$(BIN)/dvc repro
 
 # make phase P=1 ARGS='--dry'; make phase P=6A ARGS='--budgets 10K 30K --set source=directory'
 phase: install

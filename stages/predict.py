@@ -16,8 +16,9 @@ from finscale.data.dataset import feature_names, read_development, read_test_fea
 from finscale.data.folds import StoredFold, read_folds
 from finscale.data.windows import Windows
 from finscale.evaluation.rows import EVALUATED, of_fold
-from finscale.storage import write_parquet
+from finscale.storage import read_parquet, write_parquet
 from finscale.training import checkpoint
+from finscale.training.elsewhere import result_to_take, take_files
 from finscale.training.prediction import outputs_in_units
 from stages.paths import DEVELOPMENT, FOLDS, MODEL, MODEL_PREDICTIONS, TEST, WEIGHTS
 
@@ -35,8 +36,12 @@ def predict_fold(fold: StoredFold) -> pd.DataFrame:
 
 
 def main() -> None:
-    predictions = pd.concat([predict_fold(fold) for fold in read_folds(FOLDS)], ignore_index=True)
-    write_parquet(MODEL_PREDICTIONS, predictions)
+    if result := result_to_take():  # as `train` has taken its model
+        take_files(result, [MODEL_PREDICTIONS])
+        predictions = read_parquet(MODEL_PREDICTIONS)
+    else:
+        predictions = pd.concat([predict_fold(fold) for fold in read_folds(FOLDS)], ignore_index=True)
+        write_parquet(MODEL_PREDICTIONS, predictions)
     counts = predictions["split"].value_counts()
     print("predict: " + ", ".join(f"{split} {count} rows" for split, count in counts.items()))
 

@@ -3,6 +3,7 @@
 Reads  results/ledger.csv          one row per finished experiment (`make collect` adds them)
        results/settings.json       what each of them had set: runs of different settings share no curve
        results/refused.csv         runs that the data refused, and why
+       phases.yaml                 what was expected of each phase
        results/daily/              the losses of each of them on each test day: intervals are over seeds and days
        results/epochs/             and after each epoch, for the compute frontier of today's curve
 Writes metrics/scaling.json        the fit of today's axes and settings with its interval, and a verdict in words
@@ -40,6 +41,7 @@ from finscale.scaling.fits import CurveFit, fits_of
 from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
 from finscale.scaling.ledger import Ledger, open_ledger
+from finscale.scaling.phases import load_hypotheses
 from finscale.scaling.refused import read_refused
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import export_results_csv, name_experiments
@@ -50,6 +52,7 @@ from finscale.storage import write_atomically, write_csv, write_json, write_text
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")
 REFUSED = Path("results/refused.csv")
+PHASES = Path("phases.yaml")
 METRICS = Path("metrics/scaling.json")
 CURVE = Path("plots/scaling_curve.csv")
 FIGURE = Path("plots/scaling_curve.png")
@@ -122,7 +125,8 @@ def write_tables(
     fits: Mapping[str, CurveFit], differences: list[Difference],
 ) -> None:  # fmt: skip
     write_json(REPORTS, reports)
-    summary = generate_experiment_summary_report(runs, reports, refused, ledger.faults, differences)
+    hypotheses = load_hypotheses(PHASES)
+    summary = generate_experiment_summary_report(runs, reports, refused, ledger.faults, differences, hypotheses)
     write_text(SUMMARY, summary + _rivals(differences))
     write_csv(ALL_RESULTS, export_results_csv(shown(runs), {name: one.shown() for name, one in fits.items()}))
 

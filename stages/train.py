@@ -26,10 +26,11 @@ from finscale.config import Axes, check_unchanged, format_budget, load_params
 from finscale.data.folds import StoredFold, read_folds, remove_others
 from finscale.imports import import_closure, read_sources
 from finscale.search.tuned import Tuned, load_tuned
-from finscale.storage import md5_of, write_json
+from finscale.storage import md5_of, read_json, write_json
 from finscale.training import sharding
 from finscale.training.config import RunSettings
 from finscale.training.device import choose_compute
+from finscale.training.elsewhere import result_to_take, take_files, take_model
 from finscale.training.resume import SavedRun, collect_orphans, run_key
 from finscale.training.run import NO_RESULT, Files, Run, Trained, train
 from finscale.training.scratch import scratch_folder
@@ -64,10 +65,14 @@ def key_of(params: Params, tuned: Tuned | None, development: Path) -> str:
     return run_key(settings | {"torch": torch.__version__}, code | {DEVELOPMENT.as_posix(): md5_of(development)})
 
 
+def files_of(fold: StoredFold) -> Files:
+    log = LOG if fold.position == 0 else LOG / "folds" / fold.name
+    return Files(fold.of(DEVELOPMENT), fold.of(WEIGHTS), fold.of(MODEL), log)
+
+
 def run_of(params: Params, tuned: Tuned | None, fold: StoredFold) -> Run:
     """What is to be trained on a fold."""
-    log = LOG if fold.position == 0 else LOG / "folds" / fold.name
-    files = Files(fold.of(DEVELOPMENT), fold.of(WEIGHTS), fold.of(MODEL), log)
+    files = files_of(fold)
     key = key_of(params, tuned, files.development)
     seed = f"{params.seed}-{fold.name}" if fold.count > 1 else str(params.seed)
     name = f"{params.task}-{format_budget(params.budget)}-{seed}-{key[:6]}"
@@ -94,9 +99,22 @@ def finish(runs: list[Run], folds: list[StoredFold], done: list[Trained]) -> Non
             SavedRun(folder, keep=1).remove()
 
 
+def take(result: Path, params: Params, folds: list[StoredFold]) -> None:
+    """In place of training: what another machine left, after checking that it is of these settings and rows."""
+    for fold in folds:
+        take_model(result, params, files_of(fold))
+    take_files(result, [RUNTIME])
+    for path in (WEIGHTS, MODEL):
+        remove_others(path, folds)
+    print(f"train: trained elsewhere, on {read_json(MODEL)['compute']['machine']}")
+
+
 def main() -> None:
     params, tuned = apply_tuned(load_params(Params))
     folds = read_folds(FOLDS)
+    if result := result_to_take():
+        take(result, params, folds)
+        return
     runs = [run_of(params, tuned, fold) for fold in folds]
     with sharding.processes(dict(os.environ)):
         if sharding.is_main():

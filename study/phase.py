@@ -7,6 +7,7 @@ Why    a grid of a hundred runs is interrupted more often than not: what is fini
        what failed is, and `--dry` says beforehand what it will cost on this machine, and which runs have too few rows
        or positives to be run at all. It writes nothing.
 
+    python -m study.phase pilot
     python -m study.phase 6A --dry
     python -m study.phase 1 --budgets 10K 30K 100K --set source=directory --jobs 2
     python -m study.phase 2 --only P2-500 P2-1000
@@ -29,7 +30,7 @@ from finscale.data.config import EvaluationConfig
 from finscale.errors import InputError
 from finscale.imports import read_sources
 from finscale.scaling.ledger import read_ledger
-from finscale.scaling.phases import Row, load_phase
+from finscale.scaling.phases import Row, hypothesis, load_phase
 from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
 from finscale.scaling.settings import digest_of, settings_of
 from finscale.storage import write_csv
@@ -134,7 +135,7 @@ def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("phase", help="1 to 6, or 6A")
+    parser.add_argument("phase", help="pilot, 1 to 6, or 6A")
     parser.add_argument("--dry", action="store_true", help="list what is missing and what it costs; run nothing")
     parser.add_argument("--jobs", type=int, default=2, help="experiments side by side")
     parser.add_argument("--budgets", nargs="+", help="in place of the phase's own")
@@ -148,6 +149,8 @@ def main() -> None:
     rows = chosen(load_phase(PHASES, asked.phase, asked.budgets, asked.seeds), asked.only)
     rows = [Row(row.name, {axis: settings.get(axis, value) for axis, value in row.axes.items()}) for row in rows]
     settings = {key: value for key, value in settings.items() if key not in rows[0].axes}
+    if words := hypothesis(PHASES, asked.phase):
+        print(f"phase {asked.phase}, expected: {words}")
     if not asked.dry:
         collect()
     todo, refused = divide(missing(rows, settings), settings)

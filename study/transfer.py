@@ -2,12 +2,13 @@
 
 Reads  params.yaml, data/processed/development.parquet   train and validation rows; no test row
 Writes results/hyperparameter_transfer.csv               one row per finished run, added as it ends
+       docs/hyperparameter_transfer.{md,png}             the page and figure of all rows, drawn at the end
 Why    a ladder of budgets is only fair where each is trained at its own best learning rate. Under mup
-       (finscale.model.mup) the small models' is meant to serve all. Runs that the table holds are not run again;
-       `python -m study.transfer_report` draws what came out.
+       (finscale.model.mup) the small models' is meant to serve all. Runs that the table holds are not run again.
 
     python -m study.transfer --budgets 30K 100K --rates 0.001 0.004 --seeds 0 1
     python -m study.transfer --folder ../planted     another workspace's params.yaml and data, into the same table
+    python -m study.transfer --draw                  page and figure alone
 """
 
 import argparse
@@ -25,7 +26,8 @@ from finscale.config import Block, Source, Task, format_budget, is_binary, load_
 from finscale.data.dataset import read_development
 from finscale.data.windows import Windows
 from finscale.model.shape import solve
-from finscale.storage import md5_of
+from finscale.pages.transfer import draw, page, read_runs
+from finscale.storage import md5_of, write_text
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.initial import initial_model
@@ -33,6 +35,8 @@ from finscale.training.loop import DivergedError, Epoch, Target, Trainer
 from finscale.training.resume import run_key
 
 TABLE = Path("results/hyperparameter_transfer.csv")
+PAGE = Path("docs/hyperparameter_transfer.md")
+FIGURE = Path("docs/hyperparameter_transfer.png")
 DEVELOPMENT = Path("data/processed/development.parquet")
 
 BUDGETS = ("30K", "100K", "300K", "1M")
@@ -128,15 +132,8 @@ def plan(asked: argparse.Namespace, params: Params) -> list[Run]:
     ]  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budgets", nargs="+", type=parse_budget, default=[parse_budget(name) for name in BUDGETS])
-    parser.add_argument("--rates", nargs="+", type=float, default=RATES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--parametrizations", nargs="+", choices=PARAMETRIZATIONS, default=PARAMETRIZATIONS)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--folder", type=Path, default=Path(), help="the workspace with params.yaml and data/")
-    asked = parser.parse_args()
+def run_missing(asked: argparse.Namespace) -> None:
+    """Train what the table lacks; each run is added to it as it ends."""
     params = load_params(Params, asked.folder / "params.yaml")
     rows = read_development(asked.folder / DEVELOPMENT)
     compute = choose_compute(params.train.device, params.train.precision, params.train.threads)
@@ -150,6 +147,24 @@ def main() -> None:
             "validation {validation_loss:.4f}, {seconds} s".format(**row),
             flush=True,
         )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budgets", nargs="+", type=parse_budget, default=[parse_budget(name) for name in BUDGETS])
+    parser.add_argument("--rates", nargs="+", type=float, default=RATES)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--parametrizations", nargs="+", choices=PARAMETRIZATIONS, default=PARAMETRIZATIONS)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--folder", type=Path, default=Path(), help="the workspace with params.yaml and data/")
+    parser.add_argument("--draw", action="store_true", help="page and figure of the runs that there are; run nothing")
+    asked = parser.parse_args()
+    if not asked.draw:
+        run_missing(asked)
+    runs = read_runs(TABLE)
+    write_text(PAGE, page(runs))
+    draw(runs, FIGURE)
+    print(f"transfer: {len(runs)} runs -> {PAGE}, {FIGURE}")
 
 
 if __name__ == "__main__":

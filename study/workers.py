@@ -4,11 +4,12 @@ For long grids it is sturdier than DVC's queue: nothing is stashed beforehand, a
 behind, and what the ledger holds is never started.
 """
 
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class Run:
 
     name: str
     settings: Mapping[str, Any]
+    last: str = "evaluate"  # the stage to run up to: what comes after `evaluate` draws, and is drawn once at the end
+    environment: Mapping[str, str] = field(default_factory=dict)  # for its stages, beside what there is
 
 
 def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[Run]:
@@ -63,8 +66,10 @@ def reasons(failed: list[Run]) -> str:
 
 def _run(run: Run) -> bool:
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={value}")]
-    # Up to `evaluate`: what comes after it draws, and is drawn once at the end. Forced, so that a name which an earlier
-    # run of other params.yaml has taken is no error: what the ledger holds of that one stays.
-    command = ["dvc", "exp", "run", "--temp", "--force", "--name", run.name, *settings, "evaluate"]
+    # Forced, so that a name which an earlier run of other params.yaml has taken is no error: what the ledger holds of
+    # that one stays.
+    command = ["dvc", "exp", "run", "--temp", "--force", "--name", run.name, *settings, run.last]
     with (LOGS / f"{run.name}.log").open("w") as log:
-        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0
+        environment = os.environ | run.environment
+        done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+        return done.returncode == 0

@@ -1,8 +1,13 @@
 """What tests share: the real S&P 500 series, and the data set made from it."""
 
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+
+# Before NumPy is imported: its second thread waits in a loop, for which small matrices take twice the processor time.
+# Two workers on two cores have none to spare.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pandas as pd
 import pytest
@@ -20,6 +25,12 @@ from tests.browser import Browser, browser, chromium
 
 REAL = Path(__file__).parents[1] / "../shared/data/market"
 ENDS = SplitDates(train_end=date(2013, 12, 31), validation_end=date(2015, 12, 31), test_end=date(2018, 12, 31))
+
+
+@pytest.fixture(autouse=True)
+def _no_store_but_the_test_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow leaves the store it was given in the environment, for processes it may start: not for the next test."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -113,3 +113,7 @@ def main() -> None:
     given = parser.parse_args()
     model = ModelConfig(context_length=given.context, patch_length=16, patch_stride=8, dropout=0.1)
     print(report(given.budget, given.channels, model, given.batch))
+
+
+if __name__ == "__main__":
+    main()

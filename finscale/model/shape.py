@@ -132,9 +132,3 @@ def check_within_budget(total: int, budget: int) -> None:
     """Raises InputError where a model is not the size its label says (SPEC 12.1)."""
     if abs(total / budget - 1) > TOLERANCE:
         raise InputError(f"the model has {total:,} parameters, over 2 % away from its budget of {budget:,}")
-
-
-if __name__ == "__main__":
-    from finscale.model.budget import main
-
-    main()

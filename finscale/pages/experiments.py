@@ -1,6 +1,6 @@
 """All experiments of a ledger in Markdown: verdicts, grids of skill, budgets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from finscale.pages.render import Rows, render
 from finscale.pages.style import LossUnit, alpha_text, loss_unit, shown
 from finscale.scaling.curves import other_versions
 from finscale.scaling.curves import shown as newest_complete
+from finscale.scaling.phases import Hypothesis
 from finscale.scaling.report import generate_scaling_report, summarize_experiment
 from finscale.scaling.results import aggregate_training_results
 from finscale.scaling.rivals import Difference
@@ -22,14 +23,15 @@ def generate_experiment_summary_report(
     refused: pd.DataFrame | None = None,
     faults: Sequence[str] = (),
     differences: Sequence[Difference] = (),
+    hypotheses: Sequence[Hypothesis] = (),
 ) -> str:
     """All experiments in Markdown: one table of verdicts, then one of budgets for each experiment.
 
     runs: of load_experiment_results or name_experiments, whose other versions of code and data are listed at the end.
     faults: what the ledger set aside. reports: from generate_scaling_report, one per experiment; made here where
     they are not given. refused: of read_refused. differences: of differences_from_rivals, for the grids of skill.
-    Verdicts follow p-values of alpha = 0 adjusted for the number of curves (Holm 1979; fits_of), so that one curve in
-    twenty is not called a law by chance.
+    hypotheses: of load_hypotheses. Verdicts follow p-values of alpha = 0 adjusted for the number of curves (Holm 1979;
+    fits_of), so that one curve in twenty is not called a law by chance.
     """
     results = newest_complete(runs)
     names = sorted(results["experiment"].unique()) if len(results) else []
@@ -37,6 +39,10 @@ def generate_experiment_summary_report(
     told = {report["experiment"]: report for report in made}
     return render(
         "experiments.md.j2",
+        expected=[
+            {"phase": one.phase, "words": one.expects, "outcome": _outcome(results, one.experiments(results), told)}
+            for one in hypotheses
+        ],
         summaries=[_summary_row(results, name, told[name]) for name in names],
         grids=[
             {"name": grid.name, "budget": grid.budget, "rows": _grid_rows(grid)}
@@ -58,6 +64,13 @@ def _experiment(results: pd.DataFrame, name: str, report: dict[str, Any]) -> dic
         "data": report["data"][:12],
         "budgets": _budget_rows(aggregate_training_results(own), loss_unit(own["task"].iloc[0])),
     }
+
+
+def _outcome(results: pd.DataFrame, names: Sequence[str], told: Mapping[str, dict[str, Any]]) -> Rows:
+    """Of each curve of a phase how it came out, and how many of its sizes have been run."""
+    columns = ("experiment", "runs", "sizes", "alpha (95 % interval)", "verdict", "mean skill")
+    rows = [_summary_row(results, name, told[name]) for name in names]
+    return [{column: row[column] for column in columns} for row in rows]
 
 
 def _summary_row(results: pd.DataFrame, name: str, report: dict[str, Any]) -> dict[str, object]:

@@ -65,6 +65,7 @@ def make_row(
         "prediction_std": experiment["prediction_std"],
         "collapsed": experiment["collapsed"],
         **{name: experiment["compute"][name] for name in _COMPUTE},
+        **({"machine": experiment["compute"]["machine"]} if "machine" in experiment["compute"] else {}),
         **{name: runtime[name] for name in _RUNTIME},
         **provenance,
     }

@@ -1,4 +1,4 @@
-"""phases.yaml as rows of axes: the experiments that the study consists of (SPEC 11)."""
+"""phases.yaml as rows of axes: the experiments that the study consists of, and what was expected of them (SPEC 11)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from finscale.config import read_yaml
 from finscale.errors import InputError
 from finscale.scaling.ledger import AXES
 
-_PARTS = {"fixed", "rows", "grid"}
+_PARTS = {"expects", "fixed", "rows", "grid"}
+_VARIED = ("source", "budget", "seed")  # by one who runs a phase on files of his own, or at sizes that he can afford
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,37 @@ class Row:
         return f"{self.name}-s{self.axes['seed']}"
 
 
+@dataclass(frozen=True)
+class Hypothesis:
+    """What was expected of a phase: one sentence, written before its runs. rows: the phase's."""
+
+    phase: str
+    expects: str
+    rows: Sequence[Row]
+
+    def experiments(self, runs: pd.DataFrame) -> list[str]:
+        """The curves among these runs that have the axes of a row, whatever the source, but for simulated markets.
+
+        runs: of curves.name_runs.
+        """
+        fixed = [axis for axis in AXES if axis not in _VARIED]
+        own = {tuple(str(row.axes[axis]) for axis in fixed) for row in self.rows}
+        real = runs[runs["source"] != "simulated"].drop_duplicates("experiment")
+        return [row["experiment"] for row in real.to_dict("records") if tuple(str(row[one]) for one in fixed) in own]
+
+
+def load_hypotheses(path: Path) -> list[Hypothesis]:
+    """Those of all phases that have one, in the order of the file. Raises InputError as load_phase does."""
+    told = read_yaml(path)
+    words = {phase: _expects(path, told, phase) for phase in told.get("phases", {})}
+    return [Hypothesis(phase, said, _rows(path, told, phase)) for phase, said in words.items() if said]
+
+
+def hypothesis(path: Path, phase: str) -> str:
+    """What is expected of one phase, '' where nothing is. Raises InputError where that is no sentence."""
+    return _expects(path, read_yaml(path), phase)
+
+
 def load_phase(
     path: Path, phase: str, budgets: Sequence[str] | None = None, seeds: Sequence[int] | None = None
 ) -> list[Row]:
@@ -33,13 +67,23 @@ def load_phase(
     budgets, seeds: in place of those in the file, for machines that cannot afford them. Raises InputError for a phase
     that does not exist or a key that is no axis.
     """
-    told = read_yaml(path)
-    phases = told.get("phases", {})
-    if phase not in phases:
-        raise InputError(f"{path}: no phase {phase!r}; there are {', '.join(phases)}")
+    return _rows(path, read_yaml(path), phase, budgets, seeds)
+
+
+def _expects(path: Path, told: Mapping[str, Any], phase: str) -> str:
+    words = _phase(path, told, phase).get("expects", "")
+    if not isinstance(words, str):
+        raise InputError(f"{path}: phase {phase}: expects is one sentence, not {words!r}")
+    return words.strip()
+
+
+def _rows(
+    path: Path, told: Mapping[str, Any], phase: str,
+    budgets: Sequence[str] | None = None, seeds: Sequence[int] | None = None,
+) -> list[Row]:  # fmt: skip
     common = dict(told.get("all", {}))
     own_seeds = common.pop("seeds", [0])
-    named = _with_budgets(_experiments(path, phase, phases[phase]), budgets)
+    named = _with_budgets(_experiments(phase, _phase(path, told, phase)), budgets)
     rows = []
     for (name, axes), seed in product(named, seeds if seeds is not None else own_seeds):
         whole = common | axes | {"seed": seed}
@@ -49,11 +93,20 @@ def load_phase(
     return rows
 
 
-def _experiments(path: Path, phase: str, told: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    if unknown := set(told) - _PARTS:
+def _phase(path: Path, told: Mapping[str, Any], phase: str) -> Mapping[str, Any]:
+    """One phase as the file has it."""
+    phases = told.get("phases", {})
+    if phase not in phases:
+        raise InputError(f"{path}: no phase {phase!r}; there are {', '.join(phases)}")
+    if unknown := set(phases[phase]) - _PARTS:
         raise InputError(
             f"{path}: phase {phase}: {', '.join(unknown)} is not known; allowed: {', '.join(sorted(_PARTS))}"
         )
+    found: Mapping[str, Any] = phases[phase]
+    return found
+
+
+def _experiments(phase: str, told: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     fixed = told.get("fixed", {})
     rows = [(name, fixed | axes) for name, axes in told.get("rows", {}).items()]
     grid = told.get("grid", {})

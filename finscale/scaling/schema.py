@@ -83,6 +83,7 @@ class LedgerRow(BaseModel):
     test_recall: Number | None = None
     test_f1: Number | None = None
     train_loss: Loss | None = None
+    machine: Text | None = None
     scheme: Text = SINGLE
     settings: Text = UNKNOWN
 

@@ -15,7 +15,7 @@ from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape
 from finscale.storage import md5_of, read_json, write_atomically, write_json
-from finscale.training.device import Compute, choose_compute, is_available
+from finscale.training.device import Compute, choose_compute, is_available, machine_name
 from finscale.training.target import Target
 
 
@@ -48,6 +48,7 @@ def save(checkpoint: Checkpoint, weights: Path, description: Path) -> None:
                 "precision": checkpoint.compute.precision,
                 "threads": checkpoint.compute.threads,
                 "torch": torch.__version__,
+                "machine": machine_name(checkpoint.compute.device),
             },
             "weights_md5": md5_of(weights),
             "run": checkpoint.run,
@@ -70,6 +71,11 @@ def load(weights: Path, description: Path, features: list[str]) -> Checkpoint:
     )
     shape, model = Shape(**told["shape"]), ModelConfig(**told["model"])
     network = PatchTST(shape, model, len(features))
-    network.load_state_dict(load_file(weights))
+    tensors = load_file(weights)
+    if not tensors:
+        raise InputError(
+            f"{weights} holds no weights: they were left on the machine that trained them (docs/elsewhere.md)"
+        )
+    network.load_state_dict(tensors)
     network.to(compute.device)
     return Checkpoint(network, shape, model, features, Target(**told["target"]), compute, told["run"])

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ def is_available(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_available()
     return device == "cpu" or torch.backends.mps.is_available()
+
+
+def machine_name(device: torch.device) -> str:
+    """What a run was computed on, such as 'NVIDIA H100 80GB HBM3', or for a CPU its kind, 'x86_64'."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
 
 
 def _has_bf16(device: str) -> bool:

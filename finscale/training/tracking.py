@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from dvclive.live import Live
 
 from finscale.data.windows import Windows
 from finscale.storage import write_csv, write_json
 from finscale.training import mirrors
 from finscale.training.config import TrackingConfig
 from finscale.training.device import Compute
+from finscale.training.live_log import log_epoch, open_log
 from finscale.training.loop import Epoch
 from finscale.training.mirrors import Mirror, Record
 from finscale.training.target import Target
@@ -43,7 +43,7 @@ class Tracker:
     ) -> None:  # fmt: skip
         self.use = UseMeter(device)
         self._log, self._folder = log, folder
-        self._live = Live(str(log), dvcyaml=None, save_dvc_exp=False, report=None)
+        self._live = open_log(log)
         self._live.log_params(settings)
         self._mirrors: dict[str, Mirror] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,10 +59,7 @@ class Tracker:
             "validation/loss": epoch.validation_loss,
             "learning_rate": epoch.learning_rate,
         }
-        self._live.step = epoch.epoch
-        for name, value in values.items():
-            self._live.log_metric(name, value)
-        self._live.next_step()
+        log_epoch(self._live, epoch.epoch, values)
         used = {f"device/{name}": value for name, value in self.use.read().items()}
         self._tell_all(lambda mirror: mirror.log(epoch.epoch, values | used))
 

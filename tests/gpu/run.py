@@ -88,7 +88,14 @@ def steps_of(given: argparse.Namespace, out: Path) -> list[Step]:
         Step("bench", [python, *bench], given.bench_limit),
     ]
     if given.pack:
-        made.append(Step("pack", [python, "run.py"], given.pack_limit, cwd=given.pack.resolve()))
+        made.append(
+            Step(
+                "pack",
+                [python, "run.py", "--jobs", "2", "--seconds", f"{given.pack_limit - 40:.0f}"],
+                given.pack_limit,
+                cwd=given.pack.resolve(),
+            )
+        )
     return made
 
 

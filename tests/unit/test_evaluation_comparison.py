@@ -9,7 +9,6 @@ import yaml
 
 from finscale.evaluation import comparison
 from finscale.evaluation.baseline_names import names_of
-from finscale.evaluation.day_file import ROUNDING, read_day_file, write_day_file
 from finscale.evaluation.metrics import loss_rows
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.settings import digest_of, settings_of
@@ -75,10 +74,9 @@ def test_a_run_that_differs_in_its_settings_alone_is_one_more_try(
     values = yaml.safe_load(Path("params.yaml").read_text())
     longer = values | {"train": values["train"] | {"epochs": 1 + values["train"]["epochs"]}}
     usual = settings_of(values)
-    run = read_ledger(Path("results/ledger.csv")).query("budget == '10K'").iloc[0].to_dict()
-    rows = pd.DataFrame(
-        [run | AXES | {"seed": seed, "key": str(seed), "settings": digest_of(usual)} for seed in range(3)]
-    )
+    measured = read_ledger(Path("results/ledger.csv")).query("budget == '10K'").iloc[0].to_dict()
+    own = measured | AXES | {"settings": digest_of(usual)}
+    rows = pd.DataFrame([own | {"seed": seed, "key": str(seed)} for seed in range(3)])
     write_csv(tmp_path / "ledger.csv", rows)
     write_json(tmp_path / "settings.json", {digest_of(usual): usual})
     monkeypatch.setattr(stage, "LEDGER", tmp_path / "ledger.csv")
@@ -101,34 +99,14 @@ def test_losses_of_several_assets_are_averaged_by_day() -> None:
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_ledger_s_daily_losses_give_the_run_s_loss_again(binary: bool) -> None:
-    rng, baselines = np.random.default_rng(0), names_of("direction" if binary else "regression")
+    rng = np.random.default_rng(0)
     days = np.repeat(DAYS[:40], 3)[5:]  # three symbols, on the first day that is left one
-    columns = ["label", "model", *(["calibrated_none"] if binary else []), *baselines]
+    columns = ["label", "model", *(["calibrated_none"] if binary else []), *names_of(binary)]
     test = pd.DataFrame(rng.uniform(0.1, 0.9, (len(days), len(columns))), columns=columns).assign(date=days)
     table = comparison.losses_per_day(test, binary)
-    assert list(table) == ["date", "rows", "model", "model_raw", *baselines]
+    assert list(table) == ["date", "rows", "model", "model_raw", *names_of(binary)]
     assert table["rows"].tolist() == [1, *[3] * 38]
     raw = test["calibrated_none" if binary else "model"]
     for name, predicted in [("model", test["model"]), ("model_raw", raw), ("catboost", test["catboost"])]:
         loss = loss_rows(test["label"].to_numpy(), predicted.to_numpy(), binary).mean()
         assert np.average(table[name], weights=table["rows"]) == pytest.approx(loss)
-
-
-@pytest.mark.parametrize("scale", [1.0, 4e-4])  # log losses, and squared returns
-def test_stored_losses_are_small_and_paired_differences_do_not_feel_it(scale: float, tmp_path: Path) -> None:
-    rng, days = np.random.default_rng(0), 749
-    common = rng.exponential(scale, days)
-    names = ["model", "model_raw", *names_of("direction")]
-    losses = pd.DataFrame({name: common * rng.uniform(0.95, 1.05, days) for name in names})
-    for name in ("base_rate", "persistence"):  # a loss for each label
-        losses[name] = np.where(rng.random(days) < 0.3, 1.2 * scale, 0.35 * scale)
-    losses = losses.assign(date=pd.bdate_range("2016-01-04", periods=days), rows=1)
-    write_day_file(tmp_path / "days.parquet", losses)
-    stored = read_day_file(tmp_path / "days.parquet")
-    assert (tmp_path / "days.parquet").stat().st_size < 11_500
-    assert (stored["date"] == losses["date"]).all()
-    assert (np.abs(stored[names] / losses[names] - 1) <= ROUNDING).all(axis=None)
-    paired, told = (one["model"] - one["catboost"] for one in (losses, stored))
-    error = paired.std() / np.sqrt(days)
-    assert abs(told.mean() - paired.mean()) < 0.001 * error
-    assert told.std() == pytest.approx(paired.std(), rel=1e-4)

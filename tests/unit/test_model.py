@@ -1,5 +1,6 @@
 """The model against transformers' PatchTST, and the budget solver against exact counts."""
 
+import runpy
 from itertools import product
 from pathlib import Path
 
@@ -233,3 +234,11 @@ def test_patches_end_on_the_newest_day() -> None:
     assert patches_BCNP.shape == (1, 1, 6, 16)
     assert patches_BCNP[0, 0, -1].tolist() == list(range(44, 60))
     assert patches_BCNP[0, 0, 0, 0] == 4
+
+
+def test_what_a_budget_costs_is_told_by_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["budget", "150K"])
+    runpy.run_module("finscale.model.budget", run_name="__main__", alter_sys=True)
+    assert "budget      150K, 20 channels" in capsys.readouterr().out

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.scaling.phases import load_phase
+from finscale.scaling.phases import load_hypotheses, load_phase
 from finscale.scaling.refused import in_short, read_refused
 from finscale.scaling.settings import digest_of, settings_of
 from study.experiments import params_with
@@ -21,6 +22,35 @@ def test_every_phase_has_the_experiments_of_the_specification(phase: str, experi
     assert len(rows) == 3 * experiments  # three seeds each
     assert len({row.run_name for row in rows}) == len(rows)
     assert len({tuple(sorted((k, str(v)) for k, v in row.axes.items())) for row in rows}) == len(rows)
+
+
+def test_the_pilot_is_a_ladder_on_bundled_data_whose_runs_bear_its_name() -> None:
+    rows = load_phase(PHASES, "pilot")
+    assert {row.run_name for row in rows} == {
+        f"pilot-{budget}-s{seed}" for budget in ("10K", "30K", "100K", "300K", "1M") for seed in (0, 1, 2)
+    }
+    same = {"assets": "A", "quality": "a", "tier": "a20", "task": "threshold_1pct", "timescale": "daily", "horizon": 5}
+    assert all(same.items() <= row.axes.items() and row.axes["source"] == "bundled" for row in rows)
+
+
+def test_every_phase_says_what_is_expected_of_it_in_one_sentence() -> None:
+    told = {one.phase: one.expects for one in load_hypotheses(PHASES)}
+    assert list(told) == ["pilot", "1", "2", "3", "4", "5", "6", "6A"]
+    assert all(words.endswith(".") and ". " not in words for words in told.values())
+
+
+def test_a_hypothesis_is_met_by_the_curves_of_its_axes_whatever_the_source_but_not_by_simulated_ones() -> None:
+    pilot, first = load_hypotheses(PHASES)[:2]
+    axes = {"assets": "A", "quality": "a", "timescale": "daily", "tier": "a50", "task": "direction", "horizon": "5"}
+    runs = pd.DataFrame([
+        axes | {"experiment": "own files", "source": "directory", "budget": "10K"},
+        axes | {"experiment": "own files", "source": "directory", "budget": "30K"},
+        axes | {"experiment": "control", "source": "simulated"},
+        axes | {"experiment": "other tier", "source": "live", "tier": "a100"},
+        axes | {"experiment": "other horizon", "source": "live", "horizon": "weekly"},
+    ])  # fmt: skip
+    assert first.experiments(runs) == ["own files"]
+    assert pilot.experiments(runs) == []
 
 
 def test_phase_five_is_as_written() -> None:
@@ -44,15 +74,16 @@ def test_budgets_and_seeds_that_a_machine_can_afford_take_the_place_of_the_file_
     ("text", "message"),
     [
         ("phases: {'1': {rows: {P1: {budget: 2M}}}}", "phase 1, P1: .* missing or no axis"),
-        ("phases: {'1': {row: {}}}", "phase 1: row is not known; allowed: fixed, grid, rows"),
+        ("phases: {'1': {row: {}}}", "phase 1: row is not known; allowed: expects, fixed, grid, rows"),
         ("phases: {'2': {}}", "no phase '1'; there are 2"),
+        ("phases: {'1': {expects: [flat]}}", r"phase 1: expects is one sentence, not \['flat'\]"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "phases.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        load_phase(path, "1")
+        load_hypotheses(path) if "expects" in text else load_phase(path, "1")
 
 
 def test_settings_are_read_as_in_params_yaml() -> None:

@@ -69,12 +69,6 @@ def written(log: Path, last: str) -> bytes:
     return content
 
 
-@pytest.fixture(autouse=True)
-def _no_store_but_the_test_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow leaves the store it was given in the environment, for the processes it may start."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 def curve(folder: Path, name: str) -> list[float]:
     return pd.read_csv(folder / f"dvclive/plots/metrics/{name}.tsv", sep="\t").iloc[:, -1].tolist()
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from study.transfer import TABLE, Params, Run, append, missing, settings_hash, train
-from study.transfer_report import PAGE, curves, page, read_runs, seed_spread, transfer, verdict
+from finscale.pages.transfer import curves, page, read_runs, seed_spread, transfer, verdict
+from study.transfer import PAGE, TABLE, Params, Run, append, missing, settings_hash, train
 from tests.unit.test_training import CONFIG, TRAIN, VALIDATION
 
 PARAMS = Params(source="simulated", task="direction", train=CONFIG)
@@ -86,7 +86,7 @@ def test_a_best_rate_at_the_end_of_its_grid_is_marked() -> None:
 
 
 def test_the_page_is_what_the_table_says() -> None:
-    assert PAGE.read_text() == page(read_runs(TABLE)), "run `python -m study.transfer_report`"
+    assert PAGE.read_text() == page(read_runs(TABLE)), "run `python -m study.transfer --draw`"
 
 
 def test_an_absent_table_is_named(tmp_path: Path) -> None:

@@ -1,9 +1,4 @@
-"""transfer_report: the table of study.transfer -> its page and figure
-
-Reads  results/hyperparameter_transfer.csv
-Writes docs/hyperparameter_transfer.md, docs/hyperparameter_transfer.png
-Why    numbers and verdict of the page are computed from the table, so that neither can say more than was run.
-"""
+"""The page and figure of a study of learning rates over budgets: each number and verdict computed from its table."""
 
 from itertools import product
 from pathlib import Path
@@ -12,16 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from finscale.cli import run
 from finscale.config import parse_budget
 from finscale.errors import InputError
 from finscale.pages.figure import panels, save
 from finscale.pages.render import Rows, render
 from finscale.pages.style import SERIES
-from study.transfer import TABLE
-
-PAGE = Path("docs/hyperparameter_transfer.md")
-FIGURE = Path("docs/hyperparameter_transfer.png")
 
 CURVE = ["source", "task", "parametrization", "budget"]
 _ALIKE = ["data", "settings", "epochs", "precision"]  # what the runs of one figure have to share
@@ -164,14 +154,3 @@ def page(runs: pd.DataFrame) -> str:
         for loss, (spread, freedom) in spreads.items()
     )
     return render("transfer.md.j2", verdict="\n".join(found), rows=table_of(runs), noise=noise, runs=len(runs))
-
-
-def main() -> None:
-    runs = read_runs(TABLE)
-    PAGE.write_text(page(runs))
-    draw(runs, FIGURE)
-    print(f"transfer_report: {len(runs)} runs -> {PAGE}, {FIGURE}")
-
-
-if __name__ == "__main__":
-    run(main)

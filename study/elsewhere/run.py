@@ -1,0 +1,167 @@
+"""run: the runs of this pack -> results/, one folder each
+
+    python run.py                    every run that results/ lacks, in the order of pack.json
+    python run.py --seconds 300      starts none after 300 seconds, and stops the one that then still trains
+    python run.py --jobs 2           two side by side: small models leave a GPU idle
+    python run.py --scratch /dev/shm/states   states of large models are gigabytes: a disk in memory takes them faster
+    python run.py --weights          weights come along too; without them a result is small
+
+Needs Python 3.11 or newer and the packages in requirements.txt; no network, no DVC, no compiler. Each run is
+`python -m stages.train`, then `python -m stages.predict`, the stages as they are in the repository. Interrupted, the
+same command goes on where it stopped; what is in results/ is complete, and counts whatever happens to the rest.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RESULTS, WORK = HERE / "results", HERE / "work"
+SMALL = ("models/model.json", "models/model_folds", "models/runtime.json", "dvclive",
+         "data/processed/model_predictions.parquet")  # fmt: skip
+WEIGHTS = ".safetensors"
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def damaged(pack: dict) -> list[str]:
+    """The files of the pack that are missing or not as they were packed."""
+    return [
+        name for name, known in pack["files"].items() if not (HERE / name).is_file() or digest(HERE / name) != known
+    ]
+
+
+def prepare(run: dict) -> Path:
+    """The run's workspace: its own params.yaml, inputs and code by links."""
+    workspace = WORK / run["name"]
+    (workspace / "data").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(HERE / run["params"], workspace / "params.yaml")
+    inputs = HERE / run["inputs"]
+    for folder in (workspace / "data/processed", workspace / "models"):
+        folder.mkdir(parents=True, exist_ok=True)
+    links = {workspace / name: HERE / "code" / name for name in ("finscale", "stages")}
+    links |= {workspace / path.relative_to(inputs): path for path in (inputs / "data/processed").iterdir()}
+    for link, target in links.items():
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    return workspace
+
+
+class StoppedError(Exception):
+    """The time is over, or somebody has asked to stop."""
+
+
+class Runner:
+    """Runs stages as child processes until a moment; what still runs then is asked to save its state and stop."""
+
+    def __init__(self, ends: float, scratch: Path) -> None:
+        self.ends, self.scratch = ends, scratch
+
+    def over(self) -> bool:
+        return time.monotonic() > self.ends
+
+    def stop(self) -> None:
+        self.ends = float("-inf")
+
+    def stage(self, name: str, workspace: Path) -> None:
+        """Run one stage. Raises CalledProcessError where it failed, StoppedError where it had to be stopped."""
+        command = [sys.executable, "-m", f"stages.{name}"]
+        environment = os.environ | {"FINSCALE_SCRATCH": str(self.scratch), "PYTHONUNBUFFERED": "1"}
+        with (workspace / f"{name}.log").open("w") as log:
+            child = subprocess.Popen(command, cwd=workspace, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            while child.poll() is None and not self.over():
+                time.sleep(0.05)
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(timeout=30)
+                child.kill()
+                raise StoppedError
+        if child.returncode:
+            raise subprocess.CalledProcessError(child.returncode, command, (workspace / f"{name}.log").read_text())
+
+    def run(self, run: dict, weights: bool) -> str:
+        """Train and predict; returns what to say of it, '' where it was not begun or not finished."""
+        if self.over():
+            return ""
+        started, workspace = time.monotonic(), prepare(run)
+        try:
+            for name in ("train", "predict"):
+                self.stage(name, workspace)
+        except StoppedError:
+            return ""
+        except subprocess.CalledProcessError as error:
+            return f"failed: {error.output.strip().splitlines()[-1:]}, {workspace.relative_to(HERE)}"
+        keep(run, workspace, time.monotonic() - started, weights)
+        return f"{time.monotonic() - started:.1f} s"
+
+
+def keep(run: dict, workspace: Path, seconds: float, weights: bool) -> None:
+    """The outputs of a complete run, with the digest of each, under its name; they appear together or not at all."""
+    target, temporary = RESULTS / run["name"], RESULTS / f".tmp-{run['name']}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    for name in SMALL:
+        if (workspace / name).exists():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (workspace / name).is_dir() else shutil.copyfile
+            copy(workspace / name, temporary / name)
+    if weights:
+        shutil.copyfile(workspace / "models/model.safetensors", temporary / "models/model.safetensors")
+    for path in [] if weights else temporary.rglob(f"*{WEIGHTS}"):
+        path.unlink()
+    files = sorted(path for path in temporary.rglob("*") if path.is_file())
+    told = {
+        "run": run["name"], "pack": digest(HERE / "pack.json"), "seconds": round(seconds, 1),
+        "python": platform.python_version(), "system": platform.platform(), "weights": weights,
+        "files": {path.relative_to(temporary).as_posix(): digest(path) for path in files},
+    }  # fmt: skip
+    (temporary / "done.json").write_text(json.dumps(told, indent=2) + "\n")
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    shutil.rmtree(workspace)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="when to stop, from now")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--scratch", type=Path, default=WORK / "scratch", help="where runs save their states")
+    parser.add_argument("--weights", action="store_true", help="results hold the weights too")
+    asked = parser.parse_args()
+    runner = Runner(time.monotonic() + asked.seconds, asked.scratch.resolve())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: runner.stop())
+    pack = json.loads((HERE / "pack.json").read_text())
+    if bad := damaged(pack):
+        print(f"error: {HERE} is not the pack that was made: {', '.join(bad[:5])} missing or changed; copy it again",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    RESULTS.mkdir(exist_ok=True)
+    todo = [run for run in pack["runs"] if not (RESULTS / run["name"] / "done.json").exists()]
+    failed = 0
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        for run, said in zip(todo, pool.map(lambda run: runner.run(run, asked.weights), todo), strict=True):
+            failed += said.startswith("failed")
+            if said:
+                print(f"run: {run['name']}: {said}", flush=True)
+    complete = sum((RESULTS / run["name"] / "done.json").exists() for run in pack["runs"])
+    print(f"run: {complete} of {len(pack['runs'])} runs are complete in {RESULTS.name}/"
+          + (f", {failed} failed" if failed else ""))  # fmt: skip
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
