@@ -143,7 +143,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         coverage=coverage_table(read_parquet(CONFORMAL)),
         figures=pictures(several=len(reports) > 1),
         own_figures=figures(binary=len(reliability) > 0),
-        isoflop=scaling["isoflop"],
+        by_compute=[scaling["isoflop"], scaling["frontier"]],
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment, scaling),
     )

@@ -5,11 +5,12 @@ Reads  results/ledger.csv          one row per finished experiment (`make collec
        results/refused.csv         runs that the data refused, and why
        phases.yaml                 what was expected of each phase
        results/daily/              the losses of each of them on each test day: intervals are over seeds and days
+       results/epochs/             and after each epoch, for the compute frontier of today's curve
 Writes metrics/scaling.json        the fit of today's axes and settings with its interval, and a verdict in words
        plots/scaling_curve.csv     its points, for `dvc plots`
        plots/scaling_curve.png     the figure in README; .svg the same for print
        plots/scaling/              the other figures that the ledger can carry
-       reports/scaling.json        SPEC 11's report of every experiment, today's axes first
+       reports/scaling.json        SPEC 11's report of every experiment, today's axes first, with its frontier L(C)
        reports/data_laws.json      L(N, D), repetitions and the compute optimum, over curves that differ in windows
        reports/experiments.md      all experiments in words and tables
        results/all_results.csv     one row per run with the fit of its curve, and the line that makes it again
@@ -34,6 +35,8 @@ from finscale.scaling.again import again
 from finscale.scaling.curves import Curve, curve_of, shown
 from finscale.scaling.daily import FOLDER as DAILY
 from finscale.scaling.data_laws import data_laws, law_words
+from finscale.scaling.epochs import FOLDER as EPOCHS
+from finscale.scaling.epochs import frontier_told
 from finscale.scaling.fits import CurveFit, fits_of
 from finscale.scaling.isoflop import FREE, isoflop_words, runs_by_compute
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
@@ -146,19 +149,21 @@ def main() -> None:
     fits, differences = fits_of(results, DAILY), differences_from_rivals(runs, DAILY)
     study, reports = results[results["experiment"] == curve.name], all_reports(results, curve.name, fits)
     today = reports[0] if len(study) else None
+    frontier = frontier_told(study, EPOCHS)
+    if today:
+        today["frontier"] = frontier
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
     laws = data_laws(ledger.rows, known)
     write_json(DATA_LAWS, laws)
-    write_json(METRICS, told | {"isoflop": isoflop_words(by_compute), "set_aside": list(ledger.faults)})
+    words = {"isoflop": isoflop_words(by_compute), "frontier": frontier["words"]}
+    write_json(METRICS, told | words | {"set_aside": list(ledger.faults)})
     write_tables(runs, reports, ledger, refused, fits, differences)
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(params, curve, study, today, fits.get(curve.name))
     draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY, fits, differences)
-    for fault in ledger.faults:
-        print(f"scaling: set aside: {fault}")
-    for law in laws:
-        print(f"scaling: {law_words(law)}")
+    for line in (*(f"set aside: {fault}" for fault in ledger.faults), *map(law_words, laws), frontier["words"]):
+        print(f"scaling: {line}")
     own = f" ({curve.differs})" if curve.differs else ""
     print(f"scaling: {len(study)} runs of {curve.name}{own}; {told['verdict']}")
 

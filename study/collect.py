@@ -1,9 +1,10 @@
-"""collect: every finished experiment -> results/ledger.csv, results/settings.json, results/daily/
+"""collect: every finished experiment -> results/ledger.csv, results/settings.json, results/daily/, results/epochs/
 
 Reads  refs/exps (DVC's finished experiments)
 Writes results/ledger.csv     rows whose key it does not hold yet are appended; nothing else changes
        results/settings.json  the settings that they name, once for each digest, and the plain value of each setting
        results/daily/         per row the loss on each test day, as the experiment wrote it
+       results/epochs/        per row the losses after each epoch, where this machine has the training's log
 Why    the ledger outlives the experiments: it is in git, and the scaling stage reads it. A result enters it only if it
        was made by the experiment that it lies in: one that was run to an earlier stage holds another's.
 """
@@ -14,7 +15,10 @@ from filelock import FileLock
 
 from finscale.cli import run
 from finscale.errors import InputError
+from finscale.identity import SINGLE
 from finscale.scaling.daily import FOLDER, daily_path
+from finscale.scaling.epochs import FOLDER as EPOCHS
+from finscale.scaling.epochs import epochs_path
 from finscale.scaling.ledger import add_rows, open_ledger
 from finscale.scaling.settings import PLAIN, Settings, plain_settings_of, read_settings
 from finscale.storage import write_bytes, write_csv, write_json
@@ -40,6 +44,7 @@ def collect(quiet: bool = False) -> int:
         added, named = len(after) - len(ledger.rows), set(after["settings"])
         write_settings({one.row["settings"]: one.settings for one in mine if one.row["settings"] in named})
         write_daily(mine)
+        write_epochs(mine)
         if added:  # last: interrupted before, no row names what is not there
             write_csv(LEDGER, after)
     if not quiet:
@@ -73,6 +78,14 @@ def write_daily(found: list[Finished]) -> None:
         path = daily_path(FOLDER, one.row["key"])
         if one.daily is not None and not path.exists():
             write_bytes(path, one.daily)
+
+
+def write_epochs(found: list[Finished]) -> None:
+    """The losses by epoch of experiments whose file is not there yet; a walk-forward run's are of one fold alone."""
+    for one in found:
+        path = epochs_path(EPOCHS, one.row["key"])
+        if one.epochs is not None and one.row["scheme"] == SINGLE and not path.exists():
+            write_csv(path, one.epochs)
 
 
 def say(found: list[Finished]) -> None:

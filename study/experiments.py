@@ -17,14 +17,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from finscale.errors import InputError
 from finscale.imports import PROJECT_PACKAGES, as_text, import_closure
+from finscale.scaling.epochs import epochs_table
 from finscale.scaling.ledger import experiment_key, make_row
 from finscale.scaling.schema import check_row
 from finscale.scaling.settings import Settings, digest_of, settings_of
-from study.pinned import locked, read_pinned
+from study.pinned import locked, read_held_folder, read_pinned
 from study.provenance import why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
@@ -34,6 +36,8 @@ RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "feat
 RUNTIME = "models/runtime.json"
 
 DAILY = "metrics/daily_losses.parquet"
+LOG = "dvclive"
+_LOSSES = ("plots/metrics/train/loss.tsv", "plots/metrics/validation/loss.tsv")
 _EVERYTHING = "stages/everything.py"
 _DRAWING = "finscale/pages/"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
@@ -130,6 +134,7 @@ class Finished:
     row: dict[str, Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
     daily: bytes | None = None  # metrics/daily_losses.parquet, which older code did not write
+    epochs: pd.DataFrame | None = None  # losses by epoch, where this machine's DVC cache holds the training's log
     left_out: str = ""
 
 
@@ -177,13 +182,19 @@ def _finished(name: str, commit: str) -> Finished | None:
         check_row({column: "" if value is None else str(value) for column, value in row.items()})
     except ValueError as error:
         return Finished(name, commit, left_out=f"its row is none: {error}")
-    return Finished(name, commit, row, settings, _bytes(commit, DAILY))
+    return Finished(name, commit, row, settings, _bytes(commit, DAILY), _epochs(files.get("dvc.lock")))
 
 
 def _bytes(commit: str, path: str) -> bytes | None:
     """A file of a commit as it is, None where it has none."""
     shown = subprocess.run(["git", "cat-file", "blob", f"{commit}:{path}"], capture_output=True, check=False)
     return shown.stdout if shown.returncode == 0 else None
+
+
+def _epochs(lock: str | None) -> pd.DataFrame | None:
+    """The losses by epoch that the training logged; None where this machine does not have them: nothing is fetched."""
+    logged = read_held_folder(locked(lock, "train", LOG), _LOSSES)
+    return None if logged is None else epochs_table(*logged)
 
 
 def _runtime(name: str, commit: str, files: Files) -> dict[str, Any]:

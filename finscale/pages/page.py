@@ -50,9 +50,9 @@ class Results:
     """What the page is made of.
 
     experiment, evaluated, splits, compared, traded: metrics/{experiment,evaluate,dataset,compare,trade}.json.
-    study: the name of today's curve. reports: reports/scaling.json. runs: results/all_results.csv. isoflop: one
-    sentence. reliability: predicted, observed, rows, low, high. losses: epoch, train, validation. rankings, share: of
-    the test rows, and the share of positives among them. equity, coverage: of run_tables. manifest:
+    study: the name of today's curve. reports: reports/scaling.json. runs: results/all_results.csv. by_compute:
+    sentences about equal compute. reliability: predicted, observed, rows, low, high. losses: epoch, train, validation.
+    rankings, share: of the test rows, and the share of positives among them. equity, coverage: of run_tables. manifest:
     data/raw/manifest.csv. figures: caption -> SVG or PNG of all experiments, own_figures of this run. inputs: file ->
     md5.
     """
@@ -65,7 +65,7 @@ class Results:
     study: str
     reports: list[dict[str, Any]]
     runs: pd.DataFrame
-    isoflop: str
+    by_compute: list[str]
     reliability: pd.DataFrame
     losses: pd.DataFrame
     rankings: list[Ranking]
@@ -95,7 +95,7 @@ def page_text(results: Results, plots_page: Path) -> str:
         verdict=page_tables.verdict(report),
         study=results.study,
         laws=page_tables.law_table(report),
-        isoflop=results.isoflop,
+        by_compute=results.by_compute,
         experiments=page_tables.experiment_table(results.reports, results.runs),
         figures=_pictures(results.figures),
         headline=headline(results.experiment, results.evaluated),

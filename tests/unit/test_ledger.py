@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from finscale.scaling.daily import read_daily
 from finscale.scaling.ledger import open_ledger
 from finscale.storage import write_csv
 from stages import scaling as stage
+from tests.planted_days import write_days
 
 ROOT = Path(__file__).parents[2]
 LINES = (ROOT / "results/ledger.csv").read_text().splitlines()
@@ -64,15 +66,22 @@ def test_the_committed_ledger_is_whole_and_comes_back_to_the_byte(tmp_path: Path
 
 
 def test_shuffled_and_reversed_the_ledger_says_the_same(tmp_path: Path, scaling: Callable[[Path], str]) -> None:
+    """With losses per day, so that intervals, bands, forecasts and paired tests are in what is compared."""
     orders = {"as it is": ROWS, "reversed": ROWS[::-1], "shuffled": random.Random(0).sample(ROWS, len(ROWS))}
-    said = {name: scaling(workspace(tmp_path / name, lines)) for name, lines in orders.items()}
+    rows = open_ledger(ROOT / "results/ledger.csv").rows
+    of_curve = rows[(rows["tier"] == "a20") & (rows["task"] == "threshold_1pct") & (rows["scheme"] == "single")]
+    write_days(tmp_path / "daily", of_curve)
+    said = {}
+    for name, lines in orders.items():
+        folder = workspace(tmp_path / name, lines)
+        shutil.copytree(tmp_path / "daily", folder / "results/daily")
+        said[name] = scaling(folder)
     assert "15 runs" in said["as it is"]
-    for written in (
-        "metrics/scaling.json",
-        "reports/scaling.json",
-        "reports/experiments.md",
-        "results/all_results.csv",
-    ):
+    told = json.loads((tmp_path / "as it is/metrics/scaling.json").read_text())
+    assert told["covers"] == "seeds and days"
+    assert told["forecast"]["low"] < told["forecast"]["error"] < told["forecast"]["high"]
+    assert "## Against rivals" in (tmp_path / "as it is/reports/experiments.md").read_text()
+    for written in WRITTEN:
         texts = {name: (tmp_path / name / written).read_text() for name in orders}
         assert len(set(texts.values())) == 1, written
     assert len(set(said.values())) == 1

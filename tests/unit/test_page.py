@@ -68,7 +68,7 @@ def results() -> Results:
         study=STUDY,
         reports=[generate_scaling_report(loaded, name) for name in names],
         runs=export_results_csv(loaded.assign(again=LINE)),
-        isoflop=isoflop_words(by_compute),
+        by_compute=[isoflop_words(by_compute)],
         reliability=pd.read_csv("plots/reliability.csv"),
         losses=pd.DataFrame({"epoch": [1, 2, 3], "train": [0.7, 0.6, 0.5], "validation": [0.68, 0.62, 0.66]}),
         manifest=pd.DataFrame([series | {"rows": 5031, "md5": "0" * 32, "notes": ""}]),

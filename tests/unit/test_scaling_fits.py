@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
+from finscale.evaluation.day_file import write_day_file
 from finscale.pages.experiments import generate_experiment_summary_report
 from finscale.pages.page_tables import verdict
 from finscale.pages.run_tables import scaling_sentence
@@ -15,8 +16,9 @@ from finscale.scaling.daily import daily_path, read_daily
 from finscale.scaling.data_laws import data_laws, law_words
 from finscale.scaling.fits import fits_of, paired_runs
 from finscale.scaling.report import generate_scaling_report
-from finscale.scaling.results import export_results_csv, load_experiment_results
+from finscale.scaling.results import export_results_csv, load_experiment_results, name_experiments
 from finscale.scaling.rivals import differences_from_rivals, rival_rows
+from finscale.scaling.settings import read_settings
 from stages.scaling import headline
 from tests.planted_days import write_days
 
@@ -197,6 +199,54 @@ def test_rivals_are_compared_on_paired_days_and_adjusted_for_their_number(pilot:
     assert differences_from_rivals(rows, tmp_path / "nowhere") == []
 
 
+def test_windows_in_proportion_to_parameters_tell_no_law_of_both(pilot: pd.DataFrame) -> None:
+    columns = ["experiment", "market", "variant", "differs", "params", "val_loss", "accuracy"]
+    plain, parts, known = {"dataset.history": 16}, [], {}
+    for years, (_, rows) in zip((4, 8, 12, 14, 16), pilot.groupby("params_total"), strict=True):
+        known[f"h{years}"] = plain | {"dataset.history": years}
+        windows = 2 * rows["params_total"]
+        law = 0.5 + 2.0 * rows["params_total"] ** -0.35 + 3.0 * windows**-0.4
+        parts.append(rows.assign(test_loss=law, train_windows=windows, windows_seen=windows, settings=f"h{years}"))
+    (told,) = data_laws(pd.concat(parts).drop(columns=columns), known | {"plain": plain})
+    assert told["law"]["status"] == "unidentified"
+    assert "cannot tell its unknowns, so it is no finding" in law_words(told)
+    assert "law is unidentified" in told["optimum"]["refused"]
+
+
+def test_two_markets_of_one_ledger_are_two_curves_each_with_its_own_exponent(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The same axes and settings on two folders of prices: one market scales, in the other nothing does."""
+    markets = {"aaaaaa1": 0.05, "bbbbbb2": 0.0}
+    parts = [
+        with_losses(pilot, alpha, data, seed).assign(source="directory", data=f"{data}.dir")
+        for seed, (data, alpha) in enumerate(markets.items())
+    ]
+    rows = name_experiments(pd.concat(parts), read_settings(Path("results/settings.json")))
+    write_days(tmp_path, rows)
+    fits = fits_of(rows, tmp_path)
+    assert [name.split("-data")[1][:6] for name in fits] == ["aaaaaa", "bbbbbb"]
+    alphas = [one.exponent.alpha for one in fits.values() if one.exponent]
+    assert [one.value for one in alphas] == pytest.approx(list(markets.values()), abs=0.002)
+    words = [generate_scaling_report(rows, name, fit=fit)["verdict"] for name, fit in fits.items()]
+    assert words == ["scaling", "flat"]
+
+
+def test_losses_that_are_all_equal_are_flat_with_an_exponent_of_exactly_zero(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = pilot.assign(test_loss=0.6)
+    for key in rows["key"]:
+        days = pd.DataFrame({"date": pd.bdate_range("2016-01-04", periods=749), "rows": 1, "model": 0.6})
+        write_day_file(daily_path(tmp_path, key), days.assign(model_raw=0.6, base_rate=0.6))
+    fit = fits_of(rows, tmp_path)[PILOT]
+    report = generate_scaling_report(rows, PILOT, fit=fit)
+    assert report["verdict"] == "flat"
+    assert [report["fit_results"][name] for name in ("alpha", "alpha_low", "alpha_high")] == [0, 0, 0]
+    assert report["forecast"]["error"] == 0
+    assert report["band"]["low"] == pytest.approx(report["band"]["high"])
+
+
 def test_curves_that_differ_in_windows_alone_are_one_law_of_both(pilot: pd.DataFrame) -> None:
     """Three lengths of history as a setting: E, alpha and beta come back, and the corner is foretold."""
     columns = ["experiment", "market", "variant", "differs", "params", "val_loss", "accuracy"]
@@ -218,4 +268,8 @@ def test_curves_that_differ_in_windows_alone_are_one_law_of_both(pilot: pd.DataF
     assert told["law"]["exponents"] == pytest.approx((0.35, 0.4), rel=0.1)
     assert abs(told["held_out"]["error"]) < 0.002
     assert "exponents 0.3" in law_words(told)
+    (low, high), measured = told["held_out"]["interval"], told["held_out"]["measured"]
+    assert len(measured) == 3
+    assert 0.998 * min(measured) < low < np.mean(measured) < high < 1.002 * max(measured)
+    assert f"held out: {np.mean(measured):.3f}" in law_words(told)
     assert data_laws(parts[0].drop(columns=columns), known | {"plain": plain}) == []

@@ -278,6 +278,17 @@ def test_the_stage_reads_every_block_that_settings_come_from() -> None:
 
 
 RUNTIME = json.dumps({"train_seconds": 50.0, "windows_per_second": 1200.0}).encode()
+# Interrupted after the second epoch, which was logged again.
+LOSSES = {
+    "train": b"step\tloss\n1\t0.7\n2\t0.66\n2\t0.65\n3\t0.6\n",
+    "validation": b"step\tloss\n1\t0.69\n2\t0.68\n3\t0.67\n",
+}
+LISTING = json.dumps(
+    [
+        {"md5": hashlib.md5(loss).hexdigest(), "relpath": f"plots/metrics/{name}/loss.tsv"}
+        for name, loss in LOSSES.items()
+    ]
+).encode()
 
 
 def lock_of(params: dict[str, Any]) -> dict[str, Any]:
@@ -285,18 +296,20 @@ def lock_of(params: dict[str, Any]) -> dict[str, Any]:
     result = (ROOT / "metrics/experiment.json").read_bytes()
     outs = [{"path": "metrics/experiment.json", "md5": hashlib.md5(result).hexdigest()}]
     download = {"outs": [{"path": "data/raw", "md5": "0123456789abcdef.dir"}]}
-    train = {"outs": [{"path": "models/runtime.json", "md5": hashlib.md5(RUNTIME).hexdigest()}]}
+    logged = {"path": "dvclive", "md5": f"{hashlib.md5(LISTING).hexdigest()}.dir"}
+    train = {"outs": [{"path": "models/runtime.json", "md5": hashlib.md5(RUNTIME).hexdigest()}, logged]}
     return {
         "stages": {"download": download, "train": train, "evaluate": {"params": {"params.yaml": params}, "outs": outs}}
     }
 
 
-def write_pinned_runtime(repository: Path) -> None:
-    """What training measured, as DVC leaves it: the content in the cache, its hash in dvc.lock (lock_of)."""
-    md5 = hashlib.md5(RUNTIME).hexdigest()
-    held = repository / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
-    held.parent.mkdir(parents=True)
-    held.write_bytes(RUNTIME)
+def write_pinned(repository: Path) -> None:
+    """What training measured and logged, as DVC leaves it: contents in the cache, hashes in dvc.lock (lock_of)."""
+    for content, ending in ((RUNTIME, ""), (LISTING, ".dir"), *((loss, "") for loss in LOSSES.values())):
+        md5 = hashlib.md5(content).hexdigest() + ending
+        held = repository / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+        held.parent.mkdir(parents=True, exist_ok=True)
+        held.write_bytes(content)
     (repository / ".gitignore").write_text("/.dvc/cache\n")
 
 
@@ -312,7 +325,7 @@ def finished(tmp_path: Path) -> Path:
     for folder in ("finscale", "stages", "study", "metrics"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-    write_pinned_runtime(tmp_path)
+    write_pinned(tmp_path)
     git("init", "-q")
     git("add", "params.yaml")
     git("commit", "-q", "-m", "baseline")
@@ -342,6 +355,11 @@ def test_two_collectors_write_each_run_and_its_settings_once_and_again_adds_noth
     digests = read_ledger(ledger)["settings"].tolist()
     assert [read_settings(known)[one]["train.epochs"] for one in digests] == [30, 60]
     assert read_settings(known)[PLAIN]["train.epochs"] == 30
+    for key in read_ledger(ledger)["key"]:
+        logged = pd.read_csv(finished / f"results/epochs/{key}.csv")
+        assert logged.to_dict("list") == {
+            "epoch": [1, 2, 3], "train_loss": [0.7, 0.65, 0.6], "validation_loss": [0.69, 0.68, 0.67],
+        }  # fmt: skip
     before = ledger.read_bytes(), known.read_bytes()
     assert "0 new" in start().communicate(timeout=120)[0]
     assert (ledger.read_bytes(), known.read_bytes()) == before

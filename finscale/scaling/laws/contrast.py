@@ -114,6 +114,8 @@ def estimate(
     y = np.log(means) if log else means
     slope = coefficients / means if log else coefficients  # of the contrast by each run's mean loss
     influence = shares.size * shares * (slope @ (runs.daily - means[:, None]))
+    # Of days on which all runs lose the same, rounding is left: it has no dependence to keep.
+    influence = np.where(np.abs(influence) > _ROUNDING * (np.abs(slope) @ np.abs(means)), influence, 0.0)
     length = choose_block_length(influence, runs.horizon_days)
     parts = {
         "seeds": _seeds(runs, coefficients, y),
