@@ -22,7 +22,15 @@ from finscale.scaling.fits import paired_runs
 from finscale.scaling.laws.contrast import Estimate, Runs, estimate
 from finscale.scaling.laws.multiple import holm
 
-RIVALS = {"base_rate": "the base rate", "volatility": "GARCH", "catboost": "CatBoost"}
+# Columns of the losses per day; a run has those of its task. GARCH forecasts a probability for a threshold or a
+# surprise (column volatility) and a volatility (column garch).
+RIVALS = {
+    "base_rate": "the base rate",
+    "volatility": "GARCH",
+    "garch": "GARCH",
+    "har": "HAR-RV",
+    "catboost": "CatBoost",
+}
 _ESTABLISHED = 0.05
 _LEAST_SEEDS = 2
 _NUMBERS = ("difference", "low", "high", "p_value", "adjusted_p")
