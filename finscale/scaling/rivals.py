@@ -84,8 +84,8 @@ def differences_from_rivals(runs: pd.DataFrame, folder: Path) -> list[Difference
     for name, mine in groups_varying(runs, ("task", "horizon", "budget")) if len(runs) else ():
         for (task, horizon, budget), rows in mine.groupby(["task", "horizon", "budget"], sort=True):
             cell = partial(
-                Difference, group=name, task=str(task), horizon=str(horizon), budget=str(budget), seeds=rows["seed"].nunique(),
-                keys=keys_of(rows),
+                Difference, group=name, task=str(task), horizon=str(horizon), budget=str(budget),
+                seeds=int(rows["seed"].nunique()), keys=keys_of(rows),
             )  # fmt: skip
             found += _against_all(rows, folder, cell)
     judged = {str(place): one.p_value for place, one in enumerate(found) if one.judged}

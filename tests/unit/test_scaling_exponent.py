@@ -205,6 +205,20 @@ def test_two_seeds_find_nothing_where_nothing_is(contrast: Callable[[int, float,
     assert np.mean([satterthwaite(one) < 0.05 for one in drawn]) > 0.075
 
 
+def test_a_cell_of_one_run_scatters_as_the_repeated_ones_do() -> None:
+    """One seed in three cells of an interaction, five in the fourth: without their noise it would be called certain."""
+    cells, signs = np.array([0, 1, 2, 3, 3, 3, 3, 3]), np.array([1, -1, -1, *[0.2] * 5])
+    found = []
+    for study in range(200):
+        generator = np.random.default_rng(study)
+        means = 0.6 * np.exp(0.01 * generator.normal(size=8))
+        daily = means[:, None] * (1 + 0.3 * generator.normal(size=100))
+        found.append(estimate(Runs(daily, cells, np.array([0, 0, 0, 0, 1, 2, 3, 4])), signs))
+    last = np.log(means[3:])
+    assert found[-1].seeds == pytest.approx(last.std(ddof=1) * np.sqrt(3 + 1 / 5))
+    assert np.mean([one.p_value < 0.05 for one in found]) <= 0.08
+
+
 def interaction_layout(generator: np.random.Generator, effect: float) -> tuple[pd.DataFrame, Runs]:
     """2 x 2 cells of 3 seeds on 300 days; the days move the interaction by 0.01."""
     rows = pd.DataFrame([(a, b, s) for a in "xy" for b in "uv" for s in range(3)], columns=["first", "second", "seed"])

@@ -21,7 +21,7 @@ Seed noise is in 1 and 2 both, and what a run does on its own on some days in 1 
 Where no model can misfit, nothing is counted twice and two seeds are all there is of part 1: Satterthwaite's degrees,
 estimated from the parts, are then too many too often. There each part has its own quantile (Cochran 1964): half^2 = sum
 t(d_i)^2 v_i, and the p-value is that at which half is the value. tests/bench/laws.py measures how often such intervals
-hold.
+hold. A cell with one run beside repeated ones has their pooled scatter, a part of its own; a model's misfit shows it.
 
 Shapes: n runs, T test days, K cells, P unknowns of the model.
 """
@@ -126,6 +126,7 @@ def estimate(
     length = choose_block_length(influence, runs.horizon_days)
     parts = {
         "seeds": _seeds(runs, coefficients, y),
+        "single": _single_runs(runs.cells, coefficients, y) if model is None else None,
         "misfit": None if model is None else _misfit(runs.cells, coefficients, y, model),
         "days": days_variance(influence, length),
     }
@@ -139,7 +140,8 @@ def estimate(
     error = float(np.sqrt(variance))
     own = tuple(known) if model is None else ((variance, degrees),)
     half = _half(own, (1 - confidence) / 2)
-    roots = {name: None if part is None else float(np.sqrt(part[0])) for name, part in parts.items()}
+    of_seeds = [part[0] for name, part in parts.items() if part is not None and name in ("seeds", "single")]
+    misfit = parts["misfit"]
     return Estimate(
         value=value,
         low=value - half,
@@ -147,9 +149,9 @@ def estimate(
         p_value=_p_value(own, value),
         standard_error=error,
         degrees=float(degrees),
-        seeds=roots["seeds"],
-        misfit=roots["misfit"],
-        days=roots["days"] or 0.0,
+        seeds=float(np.sqrt(sum(of_seeds))) if of_seeds else None,
+        misfit=None if misfit is None else float(np.sqrt(misfit[0])),
+        days=float(np.sqrt(known[-1][0])),
         block_length=length,
         parts=own,
     )
@@ -212,6 +214,18 @@ def _seeds(runs: Runs, coefficients: np.ndarray, y: np.ndarray) -> tuple[float, 
     if trace == 0:
         return None
     return float(((moves @ y) ** 2).sum()), trace**2 / float((spread**2).sum())
+
+
+def _single_runs(cells: np.ndarray, coefficients: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
+    """Variance of runs that are alone in their cell, by the pooled scatter within the others; None without either."""
+    _, cell = np.unique(cells, return_inverse=True)
+    count = np.bincount(cell)
+    spare, alone = int(len(y) - len(count)), count[cell] == 1
+    carried = float((coefficients[alone] ** 2).sum())
+    if spare < 1 or carried == 0:
+        return None
+    within = float(((y - (np.bincount(cell, y) / count)[cell]) ** 2).sum())
+    return within / spare * carried, float(spare)
 
 
 def _misfit(
