@@ -133,8 +133,8 @@ def test_a_line_that_is_no_row_is_named_and_costs_no_other_row(line: str, words:
 def test_a_value_beside_its_interval_by_rounding_alone_is_a_row(tmp_path: Path) -> None:
     beside = column(column(ROWS[4], "test_skill", "0.01"), "test_skill_low", "0.01")
     beside = column(beside, "test_skill_high", "0.009999999999999998")
-    assert faults(tmp_path, [*ROWS[:4], beside, *ROWS[5:]]) == (len(ROWS), [])
-    left, said = faults(tmp_path, [*ROWS[:4], column(beside, "test_skill_high", "0.00999"), *ROWS[5:]])
+    assert faults(tmp_path / "rounded", [*ROWS[:4], beside, *ROWS[5:]]) == (len(ROWS), [])
+    left, said = faults(tmp_path / "wrong", [*ROWS[:4], column(beside, "test_skill_high", "0.00999"), *ROWS[5:]])
     assert left == len(ROWS) - 1
     assert "test_skill = 0.01 lies outside its interval" in said[0]
 
