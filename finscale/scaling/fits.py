@@ -38,7 +38,8 @@ class CurveFit:
 
     law: with the interval of seeds. sizes: of the runs, (n,). runs: their losses per day; None without, and then there
     is no exponent over seeds and test days. adjusted_p: Holm's, over all curves that have an exponent. forecast: log of
-    foretold over measured loss at the largest size. years: of a walk-forward ladder.
+    foretold over measured loss at the largest size. years: of a walk-forward ladder; years_refused: why there are none.
+    refused: why there is no exponent though losses per day were kept.
     """
 
     law: PowerLaw
@@ -48,6 +49,7 @@ class CurveFit:
     forecast: Estimate | None = None
     adjusted_p: float | None = None
     years: YearlyExponents | None = None
+    years_refused: str = ""
     refused: str = ""
 
     def shown(self) -> PowerLaw:
@@ -133,15 +135,19 @@ def _fit(rows: pd.DataFrame, folder: Path, metric: str) -> CurveFit:
     law = fit_with_interval(sizes, rows[metric].to_numpy(float))
     try:
         runs = paired_runs(rows, folder, sizes) if metric == "test_loss" else None
+        if runs is None:
+            return CurveFit(law, sizes)
+        alpha, foretold = exponent(sizes, runs), forecast_error(sizes, runs)
     except InputError as error:  # of this curve alone: the others are still reported
         return CurveFit(law, sizes, refused=str(error))
-    if runs is None:
-        return CurveFit(law, sizes)
-    years = None
-    if rows["scheme"].iloc[0] != SINGLE:
-        of_day = days_years(rows, folder)
-        years = exponents_by_year(sizes, runs, of_day) if len(set(of_day)) >= MIN_YEARS else None
-    return CurveFit(law, sizes, runs, exponent(sizes, runs), forecast_error(sizes, runs), years=years)
+    fit = CurveFit(law, sizes, runs, alpha, foretold)
+    if rows["scheme"].iloc[0] == SINGLE:
+        return fit
+    of_day = days_years(rows, folder)
+    try:
+        return replace(fit, years=exponents_by_year(sizes, runs, of_day) if len(set(of_day)) >= MIN_YEARS else None)
+    except InputError as error:  # a year too short for an exponent of its own: that of all days stands
+        return replace(fit, years_refused=str(error))
 
 
 def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame, same_training: bool) -> None:

@@ -144,7 +144,7 @@ def _checks(fit: CurveFit) -> list[str]:
 
 def _years(fit: CurveFit) -> list[str]:
     if (years := fit.years) is None:
-        return []
+        return [f"no mean over test years: {fit.years_refused}"] if fit.years_refused else []
     return [
         f"over {len(years.table)} test years taken as a sample of many the mean exponent is {years.mean:.4f} "
         f"({years.low:.4f} to {years.high:.4f}), and years differ by {years.spread:.4f} beyond their own errors"

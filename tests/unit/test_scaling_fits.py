@@ -168,6 +168,27 @@ def test_a_walk_forward_ladder_has_an_exponent_per_year_and_a_mean(pilot: pd.Dat
     assert "6 test years taken as a sample of many" in report["interpretation"]
 
 
+def test_a_test_year_of_two_days_costs_the_mean_over_years_and_nothing_else(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = with_losses(pilot, 0.05).assign(scheme="rolling-10+1+1+1y", test_rows=800)
+    write_days(tmp_path, rows, start="2013-12-30")
+    fit = fits_of(rows, tmp_path)[PILOT]
+    report = generate_scaling_report(rows, PILOT, fit=fit)
+    assert (report["verdict"], report["fit_results"]["years"]) == ("scaling", None)
+    assert "no mean over test years: an interval over test days needs at least 3 days" in report["interpretation"]
+
+
+def test_a_curve_of_two_test_days_is_not_judged_and_stops_no_other(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    good, short = with_losses(pilot, 0.05, "good"), with_losses(pilot, 0.05, "short").assign(test_rows=2)
+    for rows in (good, short):
+        write_days(tmp_path, rows)
+    both = pd.concat([good, short])
+    fits = fits_of(both, tmp_path)
+    assert fits["good"].exponent is not None
+    assert "at least 3 days, found 2" in generate_scaling_report(both, "short", fit=fits["short"])["verdict_in_words"]
+
+
 def test_a_curve_whose_days_cannot_be_joined_says_so_and_the_others_are_judged(
     pilot: pd.DataFrame, tmp_path: Path
 ) -> None:
