@@ -13,7 +13,7 @@ from finscale.scaling.laws.choice import Candidate, choice_words, compare_laws, 
 from finscale.scaling.laws.exponent import YearlyExponents
 from finscale.scaling.laws.power_law import MIN_SIZES, lack_of_fit
 from finscale.scaling.results import fit_of
-from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, not_judged
+from finscale.scaling.verdict import SMALLEST_EFFECT, carries, exponent_of, judge, not_judged
 
 _UNEVEN = 0.05  # Bartlett p-values below this are mentioned
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
@@ -28,7 +28,7 @@ def generate_scaling_report(
     curves; None: of seeds alone, and not judged. Keys: experiment, metric, differs (its settings that are not the plain
     ones), the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and more; null
     while there are too few sizes), band (the law and its bounds along the sizes), forecast (of the largest size beside
-    its noise), law, laws, data_points (one per run), verdict, interpretation. Raises InputError for an experiment or
+    its noise), law (that AICc prefers, where the verdict carries it), laws, data_points (one per run), verdict, interpretation. Raises InputError for an experiment or
     metric that is not there.
     """
     runs = select_experiment(results, experiment)
@@ -50,12 +50,20 @@ def generate_scaling_report(
     verdict = not_judged(law, fit.refused) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
     candidates = compare_laws(sizes, losses)
     preferred = winner(candidates)
-    parts = [verdict.words, *_power(fit), *_checks(fit), *_years(fit), *_forecast_words(fit), choice_words(candidates)]
+    carried = preferred is not None and carries(verdict.kind, preferred.name)
+    parts = [
+        verdict.words,
+        *_power(fit),
+        *_checks(fit),
+        *_years(fit),
+        *_forecast_words(fit),
+        choice_words(candidates, carried),
+    ]
     return told | {
         "fit_results": _fit_results(fit) | {"lack_of_fit_p": misfit},
         "band": _band(fit),
         "forecast": _forecast(fit),
-        "law": preferred.name if preferred else None,
+        "law": preferred.name if preferred and carried else None,
         "laws": _laws(candidates),
         "data_points": points,
         "verdict": verdict.kind,

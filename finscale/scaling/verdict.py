@@ -75,6 +75,14 @@ def judge(
     return Verdict(kind, f"{kind}: {words}; {per_tenfold(alpha.low, alpha.high)}{doubt}")
 
 
+def carries(kind: Kind, law: str) -> bool:
+    """Whether this verdict lets a law be named: AICc knows of seeds alone, and would name one where nothing is known.
+
+    law: of laws/choice.py.
+    """
+    return kind == "flat" if law == "constant" else kind in ("scaling", "inverse")
+
+
 def not_judged(law: PowerLaw, refused: str = "") -> Verdict:
     """What can be said of runs without losses per day: the interval of seeds, and that it is no verdict.
 

@@ -78,6 +78,8 @@ def test_the_report_of_an_experiment_has_spec_s_keys(results: pd.DataFrame) -> N
 def test_a_planted_law_has_its_exponent_and_without_losses_per_day_no_verdict(pilot: pd.DataFrame) -> None:
     report = generate_scaling_report(planted(pilot, 0.05), PILOT)
     assert report["verdict"] == "not judged"
+    assert report["law"] is None
+    assert "over seeds only, and the verdict does not carry it" in report["interpretation"]
     assert report["fit_results"]["alpha"] == pytest.approx(0.05, abs=0.002)
 
 

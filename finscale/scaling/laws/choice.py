@@ -89,10 +89,14 @@ def winner(candidates: list[Candidate]) -> Candidate | None:
     return candidates[0]
 
 
-def choice_words(candidates: list[Candidate]) -> str:
-    """One sentence: which law holds, as far as it can be told, and how well the largest size was foretold."""
+def choice_words(candidates: list[Candidate], carried: bool = True) -> str:
+    """One sentence: which law holds, as far as it can be told, and how well the largest size was foretold.
+
+    carried: by the verdict over seeds and days; AICc knows of seeds alone.
+    """
     if preferred := winner(candidates):
-        words = f"AICc prefers: {preferred.name} (weight {preferred.weight:.2f})"
+        beside = "" if carried else "; over seeds only, and the verdict does not carry it"
+        words = f"AICc prefers: {preferred.name} (weight {preferred.weight:.2f}{beside})"
     else:
         judged = sum(one.aicc is not None for one in candidates)
         found = f"{judged} of {len(_LAWS)} laws could be judged"
