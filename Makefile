@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install install-dev repro check test test-slow doctor pins transfer bench gpu controls pilot phase collect show dictionary backup verify-backup push pull
+.PHONY: install install-dev repro check test test-slow doctor pins transfer bench gpu controls pilot phase collect show map dictionary backup verify-backup push pull
 
 # What a run needs; and, on top of it in the same environment, what tests and checks need.
 install: $(INSTALLED)
@@ -81,6 +81,10 @@ collect: install
 
 show: install
 	@$(BIN)/python -m study.show
+
+# Every folder and module with one line on what it is.
+map: install
+	@$(BIN)/python -m study.map $(ARGS)
 
 dictionary: install
 	$(BIN)/dvc repro dictionary

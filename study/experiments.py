@@ -66,11 +66,15 @@ def _is_text(member: tarfile.TarInfo) -> bool:
 
 
 def code_hash(sources: Files) -> str:
-    """Hash of every project file that the result stages execute or read. What draws decides no result."""
+    """Hash of every project file that the result stages execute or read.
+
+    What draws decides no result, and what is imported for drawing alone does not either.
+    """
     # One module that imports them all: their closures overlap, and each file is parsed once.
     everything = "\n".join(f"import stages.{stage}" for stage in RESULT_STAGES)
-    files = import_closure("stages.everything", {**sources, _EVERYTHING: everything})
-    decisive = {path: text for path, text in files.items() if path != _EVERYTHING and not path.startswith(_DRAWING)}
+    deciding = {path: text for path, text in sources.items() if not path.startswith(_DRAWING)}
+    files = import_closure("stages.everything", {**deciding, _EVERYTHING: everything})
+    decisive = {path: text for path, text in files.items() if path != _EVERYTHING}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 

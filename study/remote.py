@@ -1,6 +1,6 @@
 """remote: push to or pull from the default DVC remote, once it is known to be there
 
-Reads  .dvc/config.local (the remote that README sets up)
+Reads  .dvc/config.local (the remote that docs/disk.md sets up)
 Why    DVC creates an absent folder and fills it: with the disk unplugged, a push would land on the
        system disk and look like a backup.
 """
@@ -20,7 +20,7 @@ def default_remote() -> tuple[str, str]:
     config = Repo().config
     name = config["core"].get("remote")
     if not name:
-        raise InputError("no DVC remote is set: README, section 'Keep it on a disk', has the three lines that do it")
+        raise InputError("no DVC remote is set: docs/disk.md has the three lines that do it")
     return name, config["remote"][name]["url"]
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     if sys.argv[1:] not in (["push"], ["pull"]):
         raise InputError("say `python -m study.remote push` or `pull`")
     check_mounted()
-    # The run cache travels along. Today it is empty: DVC keeps no stage in it whose outputs persist, as all do here.
+    # The run cache travels along: what a stage has made of the same inputs is not made again elsewhere.
     sys.exit(subprocess.run(["dvc", sys.argv[1], "--run-cache"], check=False).returncode)
 
 

@@ -1,5 +1,4 @@
-"""Curves of the ledger with their fits: the losses per day joined, the exponent over seeds and days, all judged
-together.
+"""Curves of the ledger with their fits: losses per day joined, exponents over seeds and days, all judged together.
 
 A curve whose runs do not all have losses per day has only an interval of seeds.
 """

@@ -1,4 +1,4 @@
-"""python -m study.elsewhere pack RUN.yaml ... -o DIR | take DIR [--jobs N]"""
+"""Both ends of a run elsewhere: python -m study.elsewhere pack RUN.yaml ... -o DIR | take DIR [--jobs N]"""
 
 import argparse
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Simulated ladders: runs of several sizes and seeds on the same test days, with every kind of scatter that real ones
-have."""
+"""Simulated ladders: sizes and seeds on the same test days, with every kind of scatter that real ones have."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Puts a device's bench into docs/gpu.md: `python -m tests.gpu.table gpu-results`; the section of the same device is replaced."""  # noqa: E501
+"""Puts a device's bench into docs/gpu.md, in place of the same device's: `python -m tests.gpu.table gpu-results`."""
 
 import argparse
 import json

@@ -14,7 +14,7 @@ from tests.pipeline.conftest import Workspace
 
 @pytest.fixture
 def disk(clone: Workspace, tmp_path: Path) -> Path:
-    """README's three lines."""
+    """The three lines of docs/disk.md."""
     folder = tmp_path / "SSD" / "finscale-dvc"
     folder.mkdir(parents=True)
     clone.run("ln", "-s", str(folder), ".dvc/ssd")
@@ -52,8 +52,8 @@ def test_an_unplugged_disk_is_said_and_nothing_is_written_elsewhere(clone: Works
     assert any(disk.rglob("*"))
 
 
-def test_without_a_remote_the_readme_is_named(clone: Workspace) -> None:
-    assert "error: no DVC remote is set: README" in clone.run("python", "-m", "study.remote", "push", ok=False)
+def test_without_a_remote_the_page_that_sets_one_up_is_named(clone: Workspace) -> None:
+    assert "error: no DVC remote is set: docs/disk.md" in clone.run("python", "-m", "study.remote", "push", ok=False)
 
 
 def test_a_backup_is_read_back_and_its_damage_named(clone: Workspace, disk: Path, tmp_path: Path) -> None:

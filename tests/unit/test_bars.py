@@ -1,3 +1,5 @@
+"""Bars: adjusted by one factor, aggregated by sessions, known when they have closed and not before."""
+
 from typing import get_args
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""params.yaml: what is wrong is named by key and value, with what is allowed, all of it at once."""
+
 from pathlib import Path
 
 import pytest

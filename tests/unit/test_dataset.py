@@ -1,3 +1,5 @@
+"""The dataset: purged splits that lose no day, a scaler that knows training rows alone, and what stops the run."""
+
 from datetime import date
 
 import numpy as np

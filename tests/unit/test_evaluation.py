@@ -1,3 +1,5 @@
+"""Losses, skill and their intervals: scikit-learn's values, and bounds that hold as often as they say."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""The feature page: counts that add up, drift outside the training range, and training rows alone."""
+
 from datetime import date
 from pathlib import Path
 

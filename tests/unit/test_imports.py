@@ -1,3 +1,5 @@
+"""The closure of a module's imports: every kind of import, and the files of its packages."""
+
 from finscale.imports import as_text, import_closure
 
 FILES = {

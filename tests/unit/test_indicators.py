@@ -1,3 +1,5 @@
+"""Features: values by their definitions, exact nested tiers, warm-up as told, no price level beyond a20."""
+
 import numpy as np
 import pandas as pd
 import pytest

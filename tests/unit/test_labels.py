@@ -1,3 +1,5 @@
+"""Labels: from raw closes, known only once their exit has passed, the same whatever the price's unit."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""phases.yaml: the rows of the specification, what is expected of them, and what of a phase is run or refused."""
+
 from pathlib import Path
 
 import pandas as pd

@@ -1,3 +1,5 @@
+"""The power law and the ledger: a planted exponent is found, a key tells all that matters, no row changes."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Series that are no prices: each value reaches a trading day only after it was public."""
+
 import numpy as np
 import pandas as pd
 import pytest

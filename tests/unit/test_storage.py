@@ -1,3 +1,5 @@
+"""Files: written whole or not at all, read back as they were, missed with a remedy."""
+
 from pathlib import Path
 
 import pandas as pd

@@ -1,3 +1,5 @@
+"""Validation of raw series: each flaw is found by name, and real data pass."""
+
 from collections.abc import Callable
 from datetime import date
 

@@ -1,5 +1,4 @@
-"""The pure power law, error = a size^-alpha: a straight line in log-log, with the interval of its slope over seeds
-alone.
+"""The pure power law, error = a size^-alpha: a straight line in log-log, its slope's interval over seeds alone.
 
 exponent.py has the interval that a verdict stands on, over seeds and test days. Laws with an irreducible part stand in
 surface.py, the choice between laws in choice.py, words in verdict.py.
