@@ -117,6 +117,8 @@ def rivals_words(cell: SkillCell, with_p: bool = False) -> list[str]:
 
 
 def _against(paired: Difference, with_p: bool) -> str:
+    if not paired.judged:
+        return ", not judged"
     word = {"better": "beaten", "worse": "wins", "": "not beaten"}[paired.established]
     return f", {word}" + (f" (p = {paired.adjusted_p:.2g})" if with_p else "")
 
@@ -128,7 +130,7 @@ def _grid_rows(grid: SkillGrid) -> Rows:
         if not isinstance(cell, SkillCell):
             return cell or "no run"
         base = cell.against.get("base_rate")
-        p = "" if base is None else f", p = {base.adjusted_p:.2g}"
+        p = "" if base is None or not base.judged else f", p = {base.adjusted_p:.2g}"
         interval = f"{cell.skill:+.1%} ({cell.low:+.1%} to {cell.high:+.1%} over {cell.covers}{p})"
         return f"{interval}, {cell.seeds_words}; {', '.join(rivals_words(cell, with_p=True))}"
 

@@ -3,6 +3,8 @@
 A skill beside another skill is no test of their difference: both models were judged on the same days, and what the days
 do to both cancels. Here each cell of a grid (task, horizon, size) is a contrast of the model's runs and a baseline's
 losses on the same days (laws/contrast.py), and Holm's method adjusts over all of them.
+
+One seed shows nothing of how seeds scatter: its interval is over the days alone, and it is not judged.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from finscale.scaling.laws.multiple import holm
 
 RIVALS = {"base_rate": "the base rate", "volatility": "GARCH", "catboost": "CatBoost"}
 _ESTABLISHED = 0.05
+_LEAST_SEEDS = 2
 _NUMBERS = ("difference", "low", "high", "p_value", "adjusted_p")
 
 
@@ -29,8 +32,8 @@ _NUMBERS = ("difference", "low", "high", "p_value", "adjusted_p")
 class Difference:
     """Log loss of the model less log loss of the rival: -0.02 is 2 % less.
 
-    keys: of the runs, sorted. adjusted_p: Holm's, over all of the table. refused: why the runs of a cell cannot be
-    joined; its numbers are NaN then.
+    keys: of the runs, sorted. adjusted_p: Holm's, over all of the table that can be judged, NaN for the rest. refused:
+    why the runs of a cell cannot be joined; its numbers are NaN then.
     """
 
     group: str
@@ -48,9 +51,18 @@ class Difference:
     refused: str = ""
 
     @property
+    def covers(self) -> Literal["seeds and days", "days"]:
+        """What low and high are over."""
+        return "seeds and days" if self.seeds >= _LEAST_SEEDS else "days"
+
+    @property
+    def judged(self) -> bool:
+        return not self.refused and self.seeds >= _LEAST_SEEDS
+
+    @property
     def established(self) -> Literal["better", "worse", ""]:
         """What the model is against the rival, where the adjusted p-value establishes it."""
-        if self.refused or self.adjusted_p >= _ESTABLISHED:
+        if not self.judged or self.adjusted_p >= _ESTABLISHED:
             return ""
         return "better" if self.difference < 0 else "worse"
 
@@ -64,11 +76,11 @@ def differences_from_rivals(runs: pd.DataFrame, folder: Path) -> list[Difference
     for name, mine in groups_varying(runs, ("task", "horizon", "budget")) if len(runs) else ():
         for (task, horizon, budget), rows in mine.groupby(["task", "horizon", "budget"], sort=True):
             cell = partial(
-                Difference, group=name, task=str(task), horizon=str(horizon), budget=str(budget), seeds=len(rows),
+                Difference, group=name, task=str(task), horizon=str(horizon), budget=str(budget), seeds=rows["seed"].nunique(),
                 keys=keys_of(rows),
             )  # fmt: skip
             found += _against_all(rows, folder, cell)
-    judged = {str(place): one.p_value for place, one in enumerate(found) if not one.refused}
+    judged = {str(place): one.p_value for place, one in enumerate(found) if one.judged}
     adjusted = holm(judged)
     return [replace(one, adjusted_p=adjusted.get(str(place), np.nan)) for place, one in enumerate(found)]
 
@@ -85,15 +97,22 @@ def rival_rows(differences: list[Difference]) -> list[dict[str, object]]:
             "rival": one.rival,
             "seeds": one.seeds,
             "loss against it": "-" if one.refused else _loss_words(one),
-            "p (Holm)": "-" if one.refused else f"{one.adjusted_p:.3g}",
-            "the model is": one.refused or one.established or "no difference established",
+            "p (Holm)": f"{one.adjusted_p:.3g}" if one.judged else "-",
+            "the model is": _finding(one),
         }
         for one in differences
     ]
 
 
+def _finding(one: Difference) -> str:
+    if one.refused:
+        return one.refused
+    return (one.established or "no difference established") if one.judged else "one seed: not judged"
+
+
 def _loss_words(one: Difference) -> str:
-    return "{:+.1%} ({:+.1%} to {:+.1%})".format(*np.expm1([one.difference, one.low, one.high]))
+    told = "{:+.1%} ({:+.1%} to {:+.1%}".format(*np.expm1([one.difference, one.low, one.high]))
+    return told + (")" if one.judged else f" over {one.covers} alone)")
 
 
 def _against_all(rows: pd.DataFrame, folder: Path, cell: Callable[..., Difference]) -> Iterator[Difference]:

@@ -37,7 +37,7 @@ class SkillGrid:
 
 @dataclass(frozen=True)
 class SkillCell:
-    """Test skill over seeds, with its interval over seeds and test days.
+    """Test skill over seeds, with its interval over seeds and test days, of one seed over days.
 
     Without losses per day: mean bounds of the runs' own intervals, which are over the test days alone. rivals: the
     skill of baselines on the same days, by name. against: the paired difference from each, and from the base rate, with
@@ -53,7 +53,7 @@ class SkillCell:
 
     @property
     def covers(self) -> str:
-        return "seeds and days" if self.against else "days"
+        return self.against["base_rate"].covers if self.against else "days"
 
     @property
     def positive(self) -> bool:

@@ -199,6 +199,26 @@ def test_rivals_are_compared_on_paired_days_and_adjusted_for_their_number(pilot:
     assert differences_from_rivals(rows, tmp_path / "nowhere") == []
 
 
+def test_one_seed_against_a_rival_is_not_judged_and_takes_no_share_of_the_error(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Its days say "better" beyond doubt; how much another seed would lose is not known."""
+    small = pilot[pilot["budget"] == "10K"]
+    lone = pilot[pilot["budget"] == "30K"].iloc[[0]]
+    rows = pd.concat([small, lone]).assign(volatility_loss=lambda p: p["base_rate_loss"] * 0.95)
+    rows = rows.assign(test_loss=rows["base_rate_loss"] * [0.900, 0.901, 0.899, 0.9])
+    write_days(tmp_path, rows)
+    together = differences_from_rivals(rows, tmp_path)
+    of_one = [one for one in together if one.seeds == 1]
+    assert len(of_one) == 3
+    assert all(one.high < 0 and one.established == "" and one.covers == "days" for one in of_one[:2])
+    alone = differences_from_rivals(rows.iloc[:3], tmp_path)
+    assert [one.adjusted_p for one in together if one.judged] == [one.adjusted_p for one in alone]
+    words = next(row for row in rival_rows(together) if row["seeds"] == 1)
+    assert (words["the model is"], words["p (Holm)"]) == ("one seed: not judged", "-")
+    assert "over days alone" in str(words["loss against it"])
+
+
 def test_windows_in_proportion_to_parameters_tell_no_law_of_both(pilot: pd.DataFrame) -> None:
     columns = ["experiment", "market", "variant", "differs", "params", "val_loss", "accuracy"]
     plain, parts, known = {"dataset.history": 16}, [], {}

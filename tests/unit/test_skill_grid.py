@@ -141,6 +141,22 @@ def test_with_losses_per_day_a_cell_has_its_interval_over_seeds_and_days_and_pai
     assert re.search(r"\+\d\.\d% \(.* over seeds and days, p = .*\), 3 seeds; GARCH \+0.0%, beaten \(p = ", text)
 
 
+def test_a_cell_of_one_seed_has_its_interval_over_days_and_is_not_judged(ladder: pd.DataFrame, tmp_path: Path) -> None:
+    runs = phase(ladder, "10K")
+    runs = runs[runs["task"].isin(TASKS[:2]) & runs["horizon"].isin(HORIZONS[:2]) & (runs["seed"] == 0)]
+    runs = runs.assign(test_loss=0.9 * runs["base_rate_loss"], key=[f"k{place}" for place in range(len(runs))])
+    write_days(tmp_path, runs)
+    differences = differences_from_rivals(runs, tmp_path)
+    [grid] = skill_grids(runs, differences=differences)
+    cell = grid.cells.loc["threshold_1pct", "1"]
+    assert (cell.covers, cell.seeds, cell.positive) == ("days", 1, False)
+    assert cell.low > 0
+    assert all(words.endswith(", not judged") for words in rivals_words(cell, with_p=True))
+    text = generate_experiment_summary_report(runs, differences=differences)
+    assert "over days), 1 seed; " in text
+    assert "nan" not in text
+
+
 def test_seeds_of_a_cell_that_share_no_days_are_not_compared_and_say_so(ladder: pd.DataFrame, tmp_path: Path) -> None:
     runs = ladder[ladder["budget"].isin(["10K", "30K"])].dropna(axis=1, how="all")
     write_days(tmp_path, runs)

@@ -124,13 +124,13 @@ def estimate(
     }
     known = [part for part in parts.values() if part is not None]
     variance = sum(part[0] for part in known)
-    value = float(coefficients @ y)
-    rounding = (_ROUNDING * float(np.abs(coefficients) @ np.maximum(np.abs(y), 1))) ** 2
+    value, weights = float(coefficients @ y), np.abs(coefficients)
+    rounding = float(_ROUNDING * weights @ np.maximum(np.abs(y), 1)) ** 2
     if variance <= rounding:
         return _exact(value, rounding, runs)
     degrees = variance**2 / sum(part[0] ** 2 / part[1] for part in known)
     error = float(np.sqrt(variance))
-    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees) * error)
     roots = {name: None if part is None else float(np.sqrt(part[0])) for name, part in parts.items()}
     return Estimate(
         value=value,
@@ -139,11 +139,9 @@ def estimate(
         p_value=float(2 * stats.t.sf(abs(value) / error, degrees)),
         standard_error=error,
         degrees=float(degrees),
-        seeds=roots["seeds"],
-        misfit=roots["misfit"],
-        days=roots["days"] or 0.0,
+        seeds=roots["seeds"], misfit=roots["misfit"], days=roots["days"] or 0.0,
         block_length=length,
-    )
+    )  # fmt: skip
 
 
 def days_variance(influence: np.ndarray, length: int) -> tuple[float, float]:
