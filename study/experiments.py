@@ -41,6 +41,9 @@ _LOSSES = ("plots/metrics/train/loss.tsv", "plots/metrics/validation/loss.tsv")
 _EVERYTHING = "stages/everything.py"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
+# What files of any age, cut short or written by hand raise: JSON and YAML, a key or type other than today's, Python.
+_UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, SyntaxError, yaml.YAMLError)
+
 Files = Mapping[str, str]
 
 _code_of_trees: dict[str, str] = {}
@@ -149,6 +152,9 @@ def finished() -> list[Finished]:
             found += [one] if (one := _finished(name, commit)) else []
         except InputError as error:  # one that cannot be read holds up no other
             found.append(Finished(name, commit, left_out=str(error)))
+        except _UNREADABLE as error:
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            found.append(Finished(name, commit, left_out=f"its files cannot be read ({words}); run it again"))
     return found
 
 

@@ -371,3 +371,58 @@ def test_two_collectors_write_each_run_and_its_settings_once_and_again_adds_noth
     before = ledger.read_bytes(), known.read_bytes()
     assert "0 new" in start().communicate(timeout=120)[0]
     assert (ledger.read_bytes(), known.read_bytes()) == before
+
+
+def test_an_experiment_that_cannot_be_read_is_named_and_holds_up_no_other(finished: Path) -> None:
+    for name, path, text in BROKEN:
+        add_broken(finished, name, path, text)
+    told = collected(finished)
+    assert "2 finished experiments, 2 new" in told
+    for name, _, _ in BROKEN:
+        assert f"collect: {name} left out: its files cannot be read" in told
+    assert "Traceback" not in told
+
+
+def test_a_finished_run_whose_key_is_told_otherwise_now_is_not_collected_twice(finished: Path) -> None:
+    collected(finished)
+    path, kept = finished / "results/ledger.csv", sorted((finished / "results/epochs").iterdir())
+    path.write_text(path.read_text().replace(read_ledger(path)["key"][0], "0" * 16))
+    assert "0 new, 2 rows" in collected(finished)
+    assert sorted((finished / "results/epochs").iterdir()) == kept
+
+
+BROKEN = (
+    ("no-seconds", "metrics/runtime.json", "{}"),
+    ("no-json", "metrics/experiment.json", "{"),
+    ("no-yaml", "params.yaml", "a: ["),
+    ("no-mapping", "params.yaml", "[]"),
+    ("no-stages", "dvc.lock", "stages: 3"),
+    ("no-python", "stages/train.py", "def"),
+)
+
+
+def add_broken(repository: Path, name: str, path: str, text: str) -> None:
+    """A finished experiment like the others, but for the text of one file."""
+
+    def git(*command: str, **kwargs: Any) -> str:
+        return subprocess.run(
+            ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost", *command],
+            cwd=repository, check=True, capture_output=True, text=True, **kwargs,
+        ).stdout.strip()  # fmt: skip
+
+    sound, reference = git("for-each-ref", "refs/exps", "--count=1", "--format=%(objectname) %(refname)").split()
+    index = {"env": os.environ | {"GIT_INDEX_FILE": str(repository / ".git/broken")}}
+    git("read-tree", sound, **index)
+    blob = git("hash-object", "-w", "--stdin", input=text)
+    git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", **index)
+    commit = git("commit-tree", git("write-tree", **index), "-p", f"{sound}^", "-m", name)
+    git("update-ref", f"{reference.rpartition('/')[0]}/{name}", commit)
+
+
+def collected(repository: Path) -> str:
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, "-m", "study.collect"], cwd=repository, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    return done.stdout + done.stderr
