@@ -15,7 +15,7 @@ from finscale.evaluation.day_file import ROUNDING
 from finscale.identity import SINGLE
 from finscale.scaling.band import Band, days_band, seeds_band
 from finscale.scaling.daily import daily_path, read_daily
-from finscale.scaling.laws.checks import count_sizes, size_labels
+from finscale.scaling.laws.checks import count_sizes, largest
 from finscale.scaling.laws.contrast import Estimate, Runs
 from finscale.scaling.laws.exponent import (
     MIN_YEARS,
@@ -68,7 +68,7 @@ class CurveFit:
         """Bounds of the line through all sizes but the largest, up to the largest; None without losses per day."""
         if self.runs is None:
             return None
-        small = size_labels(self.sizes) < size_labels(self.sizes).max()
+        small = ~largest(self.sizes)
         if count_sizes(self.sizes[small]) < MIN_SIZES:
             return None
         x = np.geomspace(self.sizes.min(), self.sizes.max(), _BAND_POINTS)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from finscale.errors import InputError
 from finscale.scaling.fits import CurveFit
+from finscale.scaling.laws.checks import count_sizes
 from finscale.scaling.laws.choice import Candidate, choice_words, compare_laws, winner
 from finscale.scaling.laws.exponent import YearlyExponents
 from finscale.scaling.laws.power_law import MIN_SIZES, lack_of_fit
@@ -37,13 +38,13 @@ def generate_scaling_report(
     points = [{name: _plain(row[name]) for name in _POINT} for row in runs.to_dict("records")]
     one = {name: str(runs[name].iloc[0]) for name in ("differs", "code", "data")}
     told = {"experiment": experiment, "metric": metric} | one
+    sizes, losses = runs["params"].to_numpy(float), runs[metric].to_numpy()
     law = fit_of(runs, metric)
     if law is None:
-        words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
+        words = f"undecidable: {count_sizes(sizes)} of at least {MIN_SIZES} sizes have been run"
         nothing = dict.fromkeys(("fit_results", "band", "forecast", "law")) | {"laws": [], "verdict": "undecidable"}
         return told | nothing | {"verdict_in_words": words, "data_points": points, "interpretation": words}
-    sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
-    fit = fit or CurveFit(law, sizes.astype(float))
+    fit = fit or CurveFit(law, sizes)
     misfit = lack_of_fit(sizes, losses)
     found = fit.exponent
     verdict = not_judged(law, fit.refused) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
@@ -180,7 +181,7 @@ def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, An
         "best_budget": str(budgets[sizes["val_loss"].idxmin()]),
         "scaling_factor": float(sizes["test_loss"].iloc[0] / sizes["test_loss"].iloc[-1]),
         "runs": len(runs),
-        "sizes": int(runs["params"].nunique()),
+        "sizes": count_sizes(runs["params"].to_numpy(float)),
         "seeds": int(runs["seed"].nunique()),
         "smallest_params": int(runs["params"].min()),
         "largest_params": int(runs["params"].max()),

@@ -199,6 +199,22 @@ def test_rivals_are_compared_on_paired_days_and_adjusted_for_their_number(pilot:
     assert differences_from_rivals(rows, tmp_path / "nowhere") == []
 
 
+@pytest.mark.parametrize(("task", "garch"), [("volatility", "garch"), ("surprise", "volatility")])
+def test_a_forecast_of_volatility_is_judged_against_har_and_garch(
+    pilot: pd.DataFrame, tmp_path: Path, task: str, garch: str
+) -> None:
+    """Each run has the baselines of its task alone; a rival that it lacks is left out."""
+    rows = pilot[pilot["budget"] == "10K"].assign(task=task)
+    rows = rows.assign(test_loss=rows["base_rate_loss"] * [0.900, 0.901, 0.899])
+    write_days(tmp_path, rows)
+    for key in rows["key"]:
+        path = daily_path(tmp_path, key)
+        days = pd.read_parquet(path).drop(columns=["volatility", "catboost"], errors="ignore")
+        write_day_file(path, days.assign(**{"har": 0.85 * days["base_rate"], garch: 0.95 * days["base_rate"]}))
+    words = {row["rival"]: row["the model is"] for row in rival_rows(differences_from_rivals(rows, tmp_path))}
+    assert words == {"the base rate": "better", "GARCH": "better", "HAR-RV": "worse"}
+
+
 def test_one_seed_against_a_rival_is_not_judged_and_takes_no_share_of_the_error(
     pilot: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finscale.errors import InputError
-from finscale.scaling.laws.checks import positive, size_labels
+from finscale.scaling.laws.checks import largest, positive, size_labels
 from finscale.scaling.laws.power_law import MIN_SIZES
 from finscale.scaling.laws.prediction import repeated_scatter
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
@@ -114,7 +114,7 @@ def best_extrapolation(candidates: list[Candidate]) -> Candidate | None:
 
 def fit_without_largest(sizes: np.ndarray, losses: np.ndarray) -> dict[str, Curve]:
     """Each law fitted to all sizes but the largest, for the figure of the extrapolation."""
-    small = sizes < sizes.max()
+    small = ~largest(sizes)
     return {
         name: fit(sizes[small], losses[small])
         for name, (unknowns, fit) in _LAWS.items()
