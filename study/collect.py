@@ -43,8 +43,9 @@ def collect(quiet: bool = False) -> int:
         after = add_rows(ledger.rows, [one.row for one in mine])
         added, named = len(after) - len(ledger.rows), set(after["settings"])
         write_settings({one.row["settings"]: one.settings for one in mine if one.row["settings"] in named})
-        write_daily(mine)
-        write_epochs(mine)
+        of_rows = [one for one in mine if one.row["key"] in set(after["key"])]
+        write_daily(of_rows)
+        write_epochs(of_rows)
         if added:  # last: interrupted before, no row names what is not there
             write_csv(LEDGER, after)
     if not quiet:

@@ -27,7 +27,7 @@ from finscale.scaling.ledger import experiment_key, make_row
 from finscale.scaling.schema import check_row
 from finscale.scaling.settings import Settings, digest_of, settings_of
 from study.pinned import locked, read_held_folder, read_pinned
-from study.provenance import why_not
+from study.provenance import DRAWING, why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
@@ -39,8 +39,10 @@ DAILY = "metrics/daily_losses.parquet"
 LOG = "dvclive"
 _LOSSES = ("plots/metrics/train/loss.tsv", "plots/metrics/validation/loss.tsv")
 _EVERYTHING = "stages/everything.py"
-_DRAWING = "finscale/pages/"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
+
+# What files of any age, cut short or written by hand raise: JSON and YAML, a key or type other than today's, Python.
+_UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, SyntaxError, yaml.YAMLError)
 
 Files = Mapping[str, str]
 
@@ -72,7 +74,7 @@ def code_hash(sources: Files) -> str:
     """
     # One module that imports them all: their closures overlap, and each file is parsed once.
     everything = "\n".join(f"import stages.{stage}" for stage in RESULT_STAGES)
-    deciding = {path: text for path, text in sources.items() if not path.startswith(_DRAWING)}
+    deciding = {path: text for path, text in sources.items() if not path.startswith(DRAWING)}
     files = import_closure("stages.everything", {**deciding, _EVERYTHING: everything})
     decisive = {path: text for path, text in files.items() if path != _EVERYTHING}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
@@ -150,6 +152,9 @@ def finished() -> list[Finished]:
             found += [one] if (one := _finished(name, commit)) else []
         except InputError as error:  # one that cannot be read holds up no other
             found.append(Finished(name, commit, left_out=str(error)))
+        except _UNREADABLE as error:
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            found.append(Finished(name, commit, left_out=f"its files cannot be read ({words}); run it again"))
     return found
 
 

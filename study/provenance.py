@@ -17,6 +17,7 @@ from finscale.config import flat
 from finscale.identity import check_size, differs_from
 
 RESULT_STAGE = "evaluate"
+DRAWING = "finscale/pages/"  # decides no result, and code_hash leaves it out
 EXPERIMENT = "metrics/experiment.json"
 _REMEDY = "run it to the end (`dvc exp run`), and it is collected"
 
@@ -32,10 +33,10 @@ def why_not(read: Read) -> str | None:
     if RESULT_STAGE not in lock:
         return f"dvc.lock has no stage {RESULT_STAGE}; {_REMEDY}"
     for stage in _with_ancestors(RESULT_STAGE, lock):
-        if said := _stale(stage, lock, params, read):
+        if said := _stale(stage, lock, params, read) or _edited(stage, read):
             return f"{said}; {_REMEDY}"
     for made in (told.get("made_from"), told["run"].get("made_from")):
-        if made and (said := differs_from(made, params)):
+        if made and (said := differs_from(made, params) or _other_inputs(made, lock)):
             return f"{EXPERIMENT} was made with {said}; run it again"
     try:
         check_size(params["budget"], told["run"]["params_total"])
@@ -77,7 +78,7 @@ def _stale(stage: str, lock: Mapping[str, Locked], params: Mapping[str, Any], re
     for key, value in flat(lock[stage].get("params", {}).get("params.yaml", {})).items():
         if now.get(key) != value:
             return f"{stage} did not run with {key} = {_short(now.get(key))}: dvc.lock has {_short(value)}"
-    made = {out["path"]: out.get("md5") for one in lock.values() for out in one.get("outs", [])}
+    made = _outputs(lock)
     for dep in lock[stage].get("deps", []):
         current = made.get(dep["path"]) or _md5(read(dep["path"]))
         if current is not None and current != dep.get("md5"):
@@ -89,10 +90,41 @@ def _stale(stage: str, lock: Mapping[str, Locked], params: Mapping[str, Any], re
     return None
 
 
+def _edited(stage: str, read: Read) -> str | None:
+    """A source file that is not what the stage executed, in words. code/<stage>.md5 has a line `MD5  path` for each.
+
+    DVC hashes finscale/ and stages/ as folders, which no commit's lock can be compared with file by file.
+    """
+    for line in (read(f"code/{stage}.md5") or "").splitlines():
+        md5, _, path = line.partition("  ")
+        if not path.startswith(DRAWING) and _md5(read(path)) != md5:
+            return f"{stage} did not run with the {path} that lies there"
+    return None
+
+
+def _other_inputs(made: Mapping[str, Any], lock: Mapping[str, Locked]) -> str:
+    """An input that is not the one that its stage is locked with, in words; '' where all are. made: identity.made_from.
+
+    Files inside a folder that is one output are not told apart.
+    """
+    written = _outputs(lock)
+    for path, md5 in made.get("inputs", {}).items():
+        if written.get(path, md5) != md5:
+            return f"another {path} than dvc.lock has"
+    return ""
+
+
+def _outputs(lock: Mapping[str, Locked]) -> dict[str, str | None]:
+    """Path -> hash of whatever the stages wrote."""
+    return {out["path"]: out.get("md5") for one in lock.values() for out in one.get("outs", [])}
+
+
 def _short(value: Any) -> str:
     told = json.dumps(value, default=str)
     return told if len(told) <= 80 else f"{told[:77]}..."
 
 
 def _md5(text: str | None) -> str | None:
-    return None if text is None else hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return (
+        None if text is None else hashlib.md5(text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
+    )

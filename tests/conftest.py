@@ -1,6 +1,7 @@
 """What tests share: the real S&P 500 series, and the data set made from it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,11 @@ from tests.browser import Browser, browser, chromium
 
 REAL = Path(__file__).parents[1] / "../shared/data/market"
 ENDS = SplitDates(train_end=date(2013, 12, 31), validation_end=date(2015, 12, 31), test_end=date(2018, 12, 31))
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background has SIGINT ignored, by them and by all that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,13 +107,21 @@ def _warn(fault: str) -> None:
 
 
 def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The ledger with those rows whose key it lacks, appended in order of time."""
-    known = set(ledger["key"])
+    """The ledger with those rows whose key it lacks, appended in order of time.
+
+    An experiment that is there under another key is not added again: what counts as its code may be told otherwise now.
+    """
+    known, runs = set(ledger["key"]), {_run(row) for row in ledger.to_dict("records")}
     new = {row["key"]: row for row in sorted(rows, key=lambda row: row["timestamp"])}
-    fresh = [row for key, row in new.items() if key not in known]
+    fresh = [row for key, row in new.items() if key not in known and _run(row) not in runs]
     if not fresh:
         return ledger
     return pd.DataFrame(fresh) if ledger.empty else pd.concat([ledger, pd.DataFrame(fresh)], ignore_index=True)
+
+
+def _run(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What no two experiments share: the moment of its commit, under its name, on one baseline."""
+    return tuple(str(row.get(part, "")) for part in ("name", "timestamp", "commit"))
 
 
 def market_of(source: str, data: str) -> str:

@@ -26,6 +26,7 @@ from finscale.errors import InputError
 from finscale.imports import import_closure, read_sources
 from finscale.storage import write_json, write_text
 from stages.configure import Params
+from study.elsewhere.labels import take_out_known_labels
 from study.experiments import commits_of, params_with
 from study.workers import LOGS, Run, reasons, work_off
 
@@ -129,6 +130,7 @@ def _fetch(commit: str, folder: Path) -> None:
     (folder / "data/processed").mkdir(parents=True)
     for name in INPUTS:
         files.get(f"data/processed/{name}", str(folder / "data/processed" / name), recursive=True)
+    take_out_known_labels(folder / "data/processed")
     name = next(name for name, one in commits_of() if one == commit)
     subprocess.run(["dvc", "exp", "remove", name], capture_output=True, check=True)
 

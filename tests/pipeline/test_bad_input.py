@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
-from tests.pipeline.conftest import Workspace
+from tests.pipeline.conftest import ROOT, Workspace
 
-SHORT = {
+SHORT = yaml.safe_load((ROOT / "params.yaml").read_text())["dataset"]["split"] | {
     "bundled": {
         "train_end": "2013-12-31",
         "calibration_start": "2014-02-03",
@@ -40,8 +41,6 @@ def check_stops(clone: Workspace, command: tuple[str, ...], message: str) -> Non
     ids=["unknown key", "value", "short split", "few positives", "assets"],
 )
 def test_a_setting_that_cannot_work_stops_the_run(change: dict, message: str, clone: Workspace) -> None:
-    if "dataset" in change:  # a split is a whole: replace it whole
-        change["dataset"]["split"] |= {"live": SHORT["bundled"]}
     clone.set_params(**change)
     check_stops(clone, ("dvc", "repro"), message)
 
@@ -69,12 +68,12 @@ def test_a_file_mended_as_the_error_says_is_read_again(
     mine = tmp_path / "mine"
     (mine / "ohlcv").mkdir(parents=True)
     good = pd.read_parquet(clone.path / "data/raw/SP500.parquet")
-    good.assign(close=good["close"].where(good.index != 5, -1.0)).to_csv(mine / "ohlcv/SPY.csv", index=False)
+    good.drop(index=[100, 101]).to_csv(mine / "ohlcv/SPY.csv", index=False)
     monkeypatch.setenv("FINSCALE_DATA", str(mine))
     clone.set_params(source="directory")
     before = clone.read("reports/validation.md")
     told = clone.run("dvc", "repro", "validate", ok=False)
-    assert "error: data/raw/SPY.parquet: SPY: price not above zero (1999-01-11)" in told
+    assert "error: ohlcv/SPY.csv: SPY: missing session (1999-05-27, 1999-05-28); complete the file" in told
     assert clone.read("reports/validation.md") == before
 
     good.to_csv(mine / "ohlcv/SPY.csv", index=False)

@@ -29,7 +29,7 @@ def test_one_run_makes_every_result(finished: Workspace) -> None:
     assert metrics["test_loss_low"] < metrics["test_loss"] < metrics["test_loss_high"]
     summary = finished.read("reports/summary.txt")
     for words in ("windows", "positives", "parameters counted", "validation loss", "skill", "PatchTST", "base rate",
-                  "persistence", "logistic", "catboost", "plots/scaling_curve.png"):  # fmt: skip
+                  "persistence", "linear model", "CatBoost", "plots/scaling_curve.png"):  # fmt: skip
         assert words in summary
     assert len(summary.splitlines()) <= 30
     assert (finished.path / "plots/run.png").stat().st_size > 10_000

@@ -1,4 +1,7 @@
-"""All twenty data sets, Aa to Ed, from real files to rows that a model can learn from."""
+"""All twenty data sets, Aa to Ed, from real files to rows that a model can learn from.
+
+`make test` takes the smallest and the largest tier, with the assets of all others; `make test-slow` the rest.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -30,7 +33,7 @@ ENDS = {
 
 
 @needs_market
-@pytest.mark.parametrize("assets", ["A", "B", "C", "D", "E"])
+@pytest.mark.parametrize("assets", ["A", *(pytest.param(name, marks=pytest.mark.slow) for name in "BCD"), "E"])
 @pytest.mark.parametrize("quality", ["a", "b", "c", "d"])
 def test_a_data_set_assembles_from_real_files(assets: str, quality: str, tmp_path: Path) -> None:
     years = "d" if quality == "d" else "other"

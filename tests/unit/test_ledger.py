@@ -27,7 +27,7 @@ def workspace(folder: Path, lines: list[str]) -> Path:
     """A folder in which the stage `scaling` runs on these lines."""
     (folder / "results").mkdir(parents=True)
     (folder / "results/ledger.csv").write_text("\n".join([HEADER, *lines]) + "\n")
-    for name in ("params.yaml", "results/settings.json"):
+    for name in ("params.yaml", "phases.yaml", "results/settings.json"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     return folder
 

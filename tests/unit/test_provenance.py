@@ -14,10 +14,13 @@ from finscale import config
 from finscale.config import Block, Budget, check_unchanged, load_params
 from finscale.errors import InputError
 from finscale.identity import check_made_from, check_size, made_from
+from finscale.imports import as_text
+from stages.code import digests
 from study.provenance import why_not
 
 PARAMS = {"task": "direction", "budget": "10K", "train": {"epochs": 30, "learning_rate": 1e-05}}
-MADE = {"params": {"task": "direction", "budget": 10_000, "train": {"epochs": 30}}, "inputs": {}}
+INPUTS = {"models/model.json": hashlib.md5(b"models/model.json").hexdigest()}
+MADE = {"params": {"task": "direction", "budget": 10_000, "train": {"epochs": 30}}, "inputs": INPUTS}
 RESULT = {"made_from": MADE, "run": {"params_total": 9_951, "made_from": MADE}}
 
 
@@ -48,6 +51,37 @@ def test_a_result_that_its_own_experiment_made_is_taken() -> None:
     lock = yaml.safe_load(files["dvc.lock"])
     lock["stages"]["evaluate"]["outs"][0]["md5"] = md5(old)
     assert why_not((files | {"dvc.lock": yaml.safe_dump(lock)}).get) is None
+
+
+EDITED = "finscale/training/loop.py"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (EDITED, f"train did not run with the {EDITED} that lies there"),
+        ("stages/evaluate.py", "evaluate did not run with the stages/evaluate.py that lies there"),
+        ("finscale/pages/style.py", None),  # it draws
+        ("stages/trade.py", None),  # no result comes from it
+    ],
+)
+def test_code_that_was_edited_after_the_run_is_noticed_in_the_real_tree(path: str, said: str | None) -> None:
+    listed = {f"code/{stage}.md5": text for stage, text in digests().items()}
+    lock = yaml.safe_load(experiment()["dvc.lock"])
+    listed_outs = [{"path": name, "md5": md5(text)} for name, text in listed.items()]
+    lock["stages"] |= {"code": {"outs": listed_outs}}
+    files = experiment() | listed | {"dvc.lock": yaml.safe_dump(lock)}
+
+    def read(name: str) -> str | None:
+        if name in files or not Path(name).is_file():
+            return files.get(name)
+        return as_text(Path(name).read_bytes()) + ("\n# edited" if name == edited else "")
+
+    edited = ""
+    assert why_not(read) is None
+    edited = path
+    told = why_not(read)
+    assert told is None if said is None else said in str(told)
 
 
 def locked(change: Callable[[dict[str, Any]], None]) -> dict[str, str]:
@@ -82,6 +116,7 @@ def recorded(**changes: Any) -> dict[str, str]:
         (with_params(budget="300K"), "was made with budget = 10000, where params.yaml has 300K"),
         (recorded(run={"params_total": 99_625}), "99,625 parameters counted for a budget of 10K"),
         (recorded(made_from={"params": {"train": {"epochs": 2}}}), "made with train.epochs = 2"),
+        (recorded(made_from=MADE | {"inputs": {"models/model.json": "0"}}), "another models/model.json than dvc.lock"),
     ],
 )
 def test_a_result_that_something_else_made_is_left_out_and_the_reason_named(files: dict[str, str], words: str) -> None:

@@ -73,7 +73,7 @@ def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01T00:00:00+
         },
     }  # fmt: skip
     told = {
-        "name": "n",
+        "name": f"n-{key}",
         "commit": "0123",
         "code": "00e1",
         "data": "d",
@@ -100,6 +100,14 @@ def test_a_row_once_written_is_never_changed() -> None:
     after = add_rows(before, [row("10K", 0, "a", "2027-01-01T00:00:00+00:00") | {"test_loss": 9.0}, row("30K", 0, "b")])
     assert after["test_loss"].tolist() == [0.5, 0.5]
     assert after["key"].tolist() == ["a", "b"]
+
+
+def test_a_run_that_is_there_under_another_key_is_not_added_again() -> None:
+    before = add_rows(read_ledger(Path("nowhere.csv")), [row("10K", 0, "a")])
+    rekeyed = row("10K", 0, "a") | {"key": "b", "code": "00e2"}  # what counts as code is told otherwise
+    assert len(add_rows(before, [rekeyed])) == 1
+    later = rekeyed | {"timestamp": "2026-01-01T00:00:01+00:00"}
+    assert add_rows(before, [later])["key"].tolist() == ["a", "b"]
 
 
 def curve(ledger: pd.DataFrame, of: dict) -> list[str]:

@@ -291,10 +291,17 @@ LISTING = json.dumps(
 ).encode()
 
 
+def result_of(epochs: int) -> bytes:
+    """The committed result as a run of so many epochs would have recorded it."""
+    told = json.loads((ROOT / "metrics/experiment.json").read_bytes())
+    told["run"]["made_from"]["params"]["train"]["epochs"] = epochs
+    return json.dumps(told).encode()
+
+
 def lock_of(params: dict[str, Any]) -> dict[str, Any]:
-    """dvc.lock of a run whose last stage read all settings and wrote the committed result."""
-    result = (ROOT / "metrics/experiment.json").read_bytes()
-    outs = [{"path": "metrics/experiment.json", "md5": hashlib.md5(result).hexdigest()}]
+    """dvc.lock of a run whose last stage read all settings and wrote its result."""
+    result = hashlib.md5(result_of(params["train"]["epochs"])).hexdigest()
+    outs = [{"path": "metrics/experiment.json", "md5": result}]
     download = {"outs": [{"path": "data/raw", "md5": "0123456789abcdef.dir"}]}
     logged = {"path": "dvclive", "md5": f"{hashlib.md5(LISTING).hexdigest()}.dir"}
     train = {"outs": [{"path": "models/runtime.json", "md5": hashlib.md5(RUNTIME).hexdigest()}, logged]}
@@ -334,6 +341,7 @@ def finished(tmp_path: Path) -> Path:
         git("reset", "-q", "--soft", baseline)
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("train.epochs", epochs)))
         (tmp_path / "dvc.lock").write_text(yaml.safe_dump(lock_of(changed("train.epochs", epochs))))
+        (tmp_path / "metrics/experiment.json").write_bytes(result_of(epochs))
         git("add", "-A")
         git("commit", "-q", "-m", f"{epochs} epochs")
         git("update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/epochs-{epochs}", "HEAD")
@@ -363,3 +371,58 @@ def test_two_collectors_write_each_run_and_its_settings_once_and_again_adds_noth
     before = ledger.read_bytes(), known.read_bytes()
     assert "0 new" in start().communicate(timeout=120)[0]
     assert (ledger.read_bytes(), known.read_bytes()) == before
+
+
+def test_an_experiment_that_cannot_be_read_is_named_and_holds_up_no_other(finished: Path) -> None:
+    for name, path, text in BROKEN:
+        add_broken(finished, name, path, text)
+    told = collected(finished)
+    assert "2 finished experiments, 2 new" in told
+    for name, _, _ in BROKEN:
+        assert f"collect: {name} left out: its files cannot be read" in told
+    assert "Traceback" not in told
+
+
+def test_a_finished_run_whose_key_is_told_otherwise_now_is_not_collected_twice(finished: Path) -> None:
+    collected(finished)
+    path, kept = finished / "results/ledger.csv", sorted((finished / "results/epochs").iterdir())
+    path.write_text(path.read_text().replace(read_ledger(path)["key"][0], "0" * 16))
+    assert "0 new, 2 rows" in collected(finished)
+    assert sorted((finished / "results/epochs").iterdir()) == kept
+
+
+BROKEN = (
+    ("no-seconds", "metrics/runtime.json", "{}"),
+    ("no-json", "metrics/experiment.json", "{"),
+    ("no-yaml", "params.yaml", "a: ["),
+    ("no-mapping", "params.yaml", "[]"),
+    ("no-stages", "dvc.lock", "stages: 3"),
+    ("no-python", "stages/train.py", "def"),
+)
+
+
+def add_broken(repository: Path, name: str, path: str, text: str) -> None:
+    """A finished experiment like the others, but for the text of one file."""
+
+    def git(*command: str, **kwargs: Any) -> str:
+        return subprocess.run(
+            ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost", *command],
+            cwd=repository, check=True, capture_output=True, text=True, **kwargs,
+        ).stdout.strip()  # fmt: skip
+
+    sound, reference = git("for-each-ref", "refs/exps", "--count=1", "--format=%(objectname) %(refname)").split()
+    index = {"env": os.environ | {"GIT_INDEX_FILE": str(repository / ".git/broken")}}
+    git("read-tree", sound, **index)
+    blob = git("hash-object", "-w", "--stdin", input=text)
+    git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", **index)
+    commit = git("commit-tree", git("write-tree", **index), "-p", f"{sound}^", "-m", name)
+    git("update-ref", f"{reference.rpartition('/')[0]}/{name}", commit)
+
+
+def collected(repository: Path) -> str:
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, "-m", "study.collect"], cwd=repository, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    return done.stdout + done.stderr

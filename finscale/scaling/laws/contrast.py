@@ -132,8 +132,8 @@ def estimate(
     }
     known = [part for part in parts.values() if part is not None]
     variance = sum(part[0] for part in known)
-    value = float(coefficients @ y)
-    rounding = (_ROUNDING * float(np.abs(coefficients) @ np.maximum(np.abs(y), 1))) ** 2
+    value, weights = float(coefficients @ y), np.abs(coefficients)
+    rounding = float(_ROUNDING * weights @ np.maximum(np.abs(y), 1)) ** 2
     if variance <= rounding:
         return _exact(value, rounding, runs)
     degrees = variance**2 / sum(part[0] ** 2 / part[1] for part in known)
@@ -151,7 +151,7 @@ def estimate(
         degrees=float(degrees),
         seeds=float(np.sqrt(sum(of_seeds))) if of_seeds else None,
         misfit=None if misfit is None else float(np.sqrt(misfit[0])),
-        days=float(np.sqrt(known[-1][0])),
+        days=float(np.sqrt(parts["days"][0])) if parts["days"] else 0.0,
         block_length=length,
         parts=own,
     )
