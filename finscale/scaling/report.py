@@ -28,8 +28,8 @@ def generate_scaling_report(
     curves; None: of seeds alone, and not judged. Keys: experiment, metric, differs (its settings that are not the plain
     ones), the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and more; null
     while there are too few sizes), band (the law and its bounds along the sizes), forecast (of the largest size beside
-    its noise), law (that AICc prefers, where the verdict carries it), laws, data_points (one per run), verdict, interpretation. Raises InputError for an experiment or
-    metric that is not there.
+    its noise), law (that AICc prefers, where the verdict carries it), laws, data_points (one per run), verdict,
+    interpretation. Raises InputError for an experiment or metric that is not there.
     """
     runs = select_experiment(results, experiment)
     if metric not in runs:

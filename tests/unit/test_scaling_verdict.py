@@ -43,6 +43,7 @@ def test_each_verdict_is_reached(low: float, high: float, kind: str) -> None:
     verdict = judge(between(low, high))
     assert verdict.kind == kind
     assert verdict.words.startswith(f"{kind}: ")
+    assert ("of this curve alone, not adjusted" in verdict.words) == (kind == "flat")
 
 
 def test_the_word_follows_the_p_value_adjusted_over_all_curves() -> None:
