@@ -44,15 +44,19 @@ class Workspace:
         write_development(path, planted())
 
     def set(self, **changes: object) -> None:
+        """Change settings; `configure` runs before `tune`, as in dvc.yaml."""
         params = yaml.safe_load((self.path / "params.yaml").read_text())
         for key, value in changes.items():
             params[key] = params[key] | value if isinstance(value, dict) else value
         (self.path / "params.yaml").write_text(yaml.safe_dump(params))
+        subprocess.run([sys.executable, "-m", "stages.configure"], cwd=self.path, env=self.environment(), check=True)
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"FINSCALE_SCRATCH": str(self.path / "scratch"), "PYTHONUNBUFFERED": "1"}
 
     def start(self, stage: str) -> subprocess.Popen:
-        environment = os.environ | {"FINSCALE_SCRATCH": str(self.path / "scratch"), "PYTHONUNBUFFERED": "1"}
         return subprocess.Popen(
-            [sys.executable, "-m", f"stages.{stage}"], cwd=self.path, env=environment, text=True,
+            [sys.executable, "-m", f"stages.{stage}"], cwd=self.path, env=self.environment(), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
