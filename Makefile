@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install install-dev repro check test test-slow doctor pins transfer bench gpu controls pilot phase collect show map dictionary backup verify-backup push pull
+.PHONY: install install-dev repro check test test-slow coverage doctor pins transfer bench gpu controls pilot phase collect show map dictionary backup verify-backup push pull
 
 # What a run needs; and, on top of it in the same environment, what tests and checks need.
 install: $(INSTALLED)
@@ -40,6 +40,13 @@ test: check
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -m slow
+
+# Lines of finscale and stages that the quick tests run (docs/testing.md).
+coverage: install-dev
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest -q tests/unit tests/invariants
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered --sort=cover
 
 doctor: install
 	@$(BIN)/python -m study.doctor

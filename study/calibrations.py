@@ -27,6 +27,7 @@ from finscale.evaluation.calibration import METHODS, fit_shrinkage, probabilitie
 from finscale.evaluation.metrics import log_loss_rows
 from finscale.scaling.curves import name_runs, versions
 from finscale.scaling.fits import sessions_of
+from finscale.scaling.laws.checks import count_sizes
 from finscale.scaling.laws.contrast import Runs
 from finscale.scaling.laws.exponent import exponent
 from finscale.scaling.laws.multiple import holm
@@ -141,7 +142,7 @@ def main() -> None:
     means = table.groupby([*CURVE, "budget"], sort=False)[[*METHODS, *BASELINES]].mean()
     print(tabulate(means.reset_index(), headers="keys", floatfmt=".4f", showindex=False))
     for curve, of_curve in table.groupby(CURVE):
-        if of_curve["params"].nunique() >= MIN_SIZES:
+        if count_sizes(of_curve["params"].to_numpy(float)) >= MIN_SIZES:
             print(f"\n{', '.join(map(str, curve))}: {len(of_curve)} runs")
             print(
                 tabulate(

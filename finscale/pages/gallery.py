@@ -15,6 +15,7 @@ from finscale.scaling.curves import groups_varying, shown
 from finscale.scaling.daily import FOLDER as DAILY
 from finscale.scaling.fits import CurveFit, paired_runs
 from finscale.scaling.isoflop import MIN_LEVELS, compute_levels
+from finscale.scaling.laws.checks import count_sizes
 from finscale.scaling.laws.contrast import Runs
 from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.optimum import isoflop_profiles
@@ -75,7 +76,7 @@ def _curves(results: pd.DataFrame, study: str, folder: Path, fits: Mapping[str, 
     for path in _files(folder, "tasks"):  # also of no runs at all: git keeps no empty folder
         compare_scaling_across_tasks(alike, path, fits=fits)
         yield path
-    if today["params"].nunique() >= MIN_SIZES:
+    if count_sizes(today["params"].to_numpy(float)) >= MIN_SIZES:
         band = fits[study].forecast_band() if study in fits else None
         for path in _files(folder, f"extrapolation-{study}"):
             plot_extrapolation(today, study, path, {"power law": band} if band else None)

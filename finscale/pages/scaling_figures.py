@@ -15,8 +15,9 @@ from finscale.pages.figure import draw_band, log_losses, log_sizes, panels, save
 from finscale.pages.style import ACCENT, INK, MODEL, LossUnit, alpha_text, look, loss_unit, shown
 from finscale.scaling.band import Band, seeds_band
 from finscale.scaling.fits import CurveFit
+from finscale.scaling.laws.checks import count_sizes, largest
 from finscale.scaling.laws.choice import fit_without_largest
-from finscale.scaling.laws.power_law import PowerLaw
+from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw
 from finscale.scaling.laws.surface import LossLaw
 from finscale.scaling.results import fit_of
 
@@ -64,8 +65,10 @@ def compare_scaling_across_tasks(
     the losses of different tasks cannot be compared. What alpha says can. Experiments of one size have no panel. fits:
     of fits_of, by panel, with intervals over seeds and days; a panel without one has an interval of seeds.
     """
-    sizes = results.groupby(panel)["params_total"].nunique() if len(results) else pd.Series(dtype=int)
-    names = sorted(sizes[sizes > 1].index)  # one size is no curve: skill_grid shows such runs
+    of_panel = results.groupby(panel)["params_total"] if len(results) else ()
+    names = sorted(
+        name for name, sizes in of_panel if count_sizes(sizes.to_numpy(float)) > 1
+    )  # one size is no curve: skill_grid shows such runs
     columns = min(max(len(names), 1), 3)
     rows = math.ceil(max(len(names), 1) / columns)
     figure, grid = panels(rows, columns, 4.4 * columns + 0.6, 3.4 * rows + 0.4, sharex=True)
@@ -89,13 +92,13 @@ def plot_extrapolation(study: pd.DataFrame, title: str, path: Path, bands: Mappi
     """
     figure, [axes] = panels(1, 1, 7.2, 5.0)
     set_title(axes, "The largest size, foretold from the smaller ones", title)
-    if study.empty or study["params_total"].nunique() < 3:
+    if count_sizes(study["params_total"].to_numpy(float)) < MIN_SIZES:
         say_nothing_yet(axes, "an extrapolation needs 3 sizes: `make pilot` runs a ladder")
         save(figure, path)
         return
     unit = _unit(study)
     sizes, losses = study["params_total"].to_numpy(float), unit.factor * study["test_loss"].to_numpy(float)
-    small, grid = sizes < sizes.max(), np.geomspace(sizes.min(), sizes.max(), 200)
+    small, grid = ~largest(sizes), np.geomspace(sizes.min(), sizes.max(), 200)
     seen = grid <= sizes[small].max()
     beyond = np.concatenate([grid[seen][-1:], grid[~seen]])
     for name, curve in fit_without_largest(sizes, losses).items():

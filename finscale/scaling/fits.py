@@ -15,7 +15,7 @@ from finscale.evaluation.day_file import ROUNDING
 from finscale.identity import SINGLE
 from finscale.scaling.band import Band, days_band, seeds_band
 from finscale.scaling.daily import daily_path, read_daily
-from finscale.scaling.laws.checks import count_sizes, size_labels
+from finscale.scaling.laws.checks import count_sizes, largest
 from finscale.scaling.laws.contrast import Estimate, Runs
 from finscale.scaling.laws.exponent import (
     MIN_YEARS,
@@ -38,7 +38,8 @@ class CurveFit:
 
     law: with the interval of seeds. sizes: of the runs, (n,). runs: their losses per day; None without, and then there
     is no exponent over seeds and test days. adjusted_p: Holm's, over all curves that have an exponent. forecast: log of
-    foretold over measured loss at the largest size. years: of a walk-forward ladder.
+    foretold over measured loss at the largest size. years: of a walk-forward ladder; years_refused: why there are none.
+    refused: why there is no exponent though losses per day were kept.
     """
 
     law: PowerLaw
@@ -48,6 +49,7 @@ class CurveFit:
     forecast: Estimate | None = None
     adjusted_p: float | None = None
     years: YearlyExponents | None = None
+    years_refused: str = ""
     refused: str = ""
 
     def shown(self) -> PowerLaw:
@@ -68,7 +70,7 @@ class CurveFit:
         """Bounds of the line through all sizes but the largest, up to the largest; None without losses per day."""
         if self.runs is None:
             return None
-        small = size_labels(self.sizes) < size_labels(self.sizes).max()
+        small = ~largest(self.sizes)
         if count_sizes(self.sizes[small]) < MIN_SIZES:
             return None
         x = np.geomspace(self.sizes.min(), self.sizes.max(), _BAND_POINTS)
@@ -133,15 +135,19 @@ def _fit(rows: pd.DataFrame, folder: Path, metric: str) -> CurveFit:
     law = fit_with_interval(sizes, rows[metric].to_numpy(float))
     try:
         runs = paired_runs(rows, folder, sizes) if metric == "test_loss" else None
+        if runs is None:
+            return CurveFit(law, sizes)
+        alpha, foretold = exponent(sizes, runs), forecast_error(sizes, runs)
     except InputError as error:  # of this curve alone: the others are still reported
         return CurveFit(law, sizes, refused=str(error))
-    if runs is None:
-        return CurveFit(law, sizes)
-    years = None
-    if rows["scheme"].iloc[0] != SINGLE:
-        of_day = days_years(rows, folder)
-        years = exponents_by_year(sizes, runs, of_day) if len(set(of_day)) >= MIN_YEARS else None
-    return CurveFit(law, sizes, runs, exponent(sizes, runs), forecast_error(sizes, runs), years=years)
+    fit = CurveFit(law, sizes, runs, alpha, foretold)
+    if rows["scheme"].iloc[0] == SINGLE:
+        return fit
+    of_day = days_years(rows, folder)
+    try:
+        return replace(fit, years=exponents_by_year(sizes, runs, of_day) if len(set(of_day)) >= MIN_YEARS else None)
+    except InputError as error:  # a year too short for an exponent of its own: that of all days stands
+        return replace(fit, years_refused=str(error))
 
 
 def _same_days(key: str, one: pd.DataFrame, other_key: str, other: pd.DataFrame, same_training: bool) -> None:

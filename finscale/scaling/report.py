@@ -8,11 +8,12 @@ import pandas as pd
 
 from finscale.errors import InputError
 from finscale.scaling.fits import CurveFit
+from finscale.scaling.laws.checks import count_sizes
 from finscale.scaling.laws.choice import Candidate, choice_words, compare_laws, winner
 from finscale.scaling.laws.exponent import YearlyExponents
 from finscale.scaling.laws.power_law import MIN_SIZES, lack_of_fit
 from finscale.scaling.results import fit_of
-from finscale.scaling.verdict import SMALLEST_EFFECT, exponent_of, judge, not_judged
+from finscale.scaling.verdict import SMALLEST_EFFECT, carries, exponent_of, judge, not_judged
 
 _UNEVEN = 0.05  # Bartlett p-values below this are mentioned
 _POINT = ("budget", "seed", "params", "val_loss", "test_loss", "accuracy")
@@ -27,8 +28,8 @@ def generate_scaling_report(
     curves; None: of seeds alone, and not judged. Keys: experiment, metric, differs (its settings that are not the plain
     ones), the version of code and data that all runs share, fit_results (alpha, coefficient, r_squared and more; null
     while there are too few sizes), band (the law and its bounds along the sizes), forecast (of the largest size beside
-    its noise), law, laws, data_points (one per run), verdict, interpretation. Raises InputError for an experiment or
-    metric that is not there.
+    its noise), law (that AICc prefers, where the verdict carries it), laws, data_points (one per run), verdict,
+    interpretation. Raises InputError for an experiment or metric that is not there.
     """
     runs = select_experiment(results, experiment)
     if metric not in runs:
@@ -37,24 +38,32 @@ def generate_scaling_report(
     points = [{name: _plain(row[name]) for name in _POINT} for row in runs.to_dict("records")]
     one = {name: str(runs[name].iloc[0]) for name in ("differs", "code", "data")}
     told = {"experiment": experiment, "metric": metric} | one
+    sizes, losses = runs["params"].to_numpy(float), runs[metric].to_numpy()
     law = fit_of(runs, metric)
     if law is None:
-        words = f"undecidable: {runs['params'].nunique()} of at least {MIN_SIZES} sizes have been run"
+        words = f"undecidable: {count_sizes(sizes)} of at least {MIN_SIZES} sizes have been run"
         nothing = dict.fromkeys(("fit_results", "band", "forecast", "law")) | {"laws": [], "verdict": "undecidable"}
         return told | nothing | {"verdict_in_words": words, "data_points": points, "interpretation": words}
-    sizes, losses = runs["params"].to_numpy(), runs[metric].to_numpy()
-    fit = fit or CurveFit(law, sizes.astype(float))
+    fit = fit or CurveFit(law, sizes)
     misfit = lack_of_fit(sizes, losses)
     found = fit.exponent
     verdict = not_judged(law, fit.refused) if found is None else judge(found.alpha, fit.adjusted_p, lack_of_fit=misfit)
     candidates = compare_laws(sizes, losses)
     preferred = winner(candidates)
-    parts = [verdict.words, *_power(fit), *_checks(fit), *_years(fit), *_forecast_words(fit), choice_words(candidates)]
+    carried = preferred is not None and carries(verdict.kind, preferred.name)
+    parts = [
+        verdict.words,
+        *_power(fit),
+        *_checks(fit),
+        *_years(fit),
+        *_forecast_words(fit),
+        choice_words(candidates, carried),
+    ]
     return told | {
         "fit_results": _fit_results(fit) | {"lack_of_fit_p": misfit},
         "band": _band(fit),
         "forecast": _forecast(fit),
-        "law": preferred.name if preferred else None,
+        "law": preferred.name if preferred and carried else None,
         "laws": _laws(candidates),
         "data_points": points,
         "verdict": verdict.kind,
@@ -143,7 +152,7 @@ def _checks(fit: CurveFit) -> list[str]:
 
 def _years(fit: CurveFit) -> list[str]:
     if (years := fit.years) is None:
-        return []
+        return [f"no mean over test years: {fit.years_refused}"] if fit.years_refused else []
     return [
         f"over {len(years.table)} test years taken as a sample of many the mean exponent is {years.mean:.4f} "
         f"({years.low:.4f} to {years.high:.4f}), and years differ by {years.spread:.4f} beyond their own errors"
@@ -180,7 +189,7 @@ def summarize_experiment(results: pd.DataFrame, experiment: str) -> dict[str, An
         "best_budget": str(budgets[sizes["val_loss"].idxmin()]),
         "scaling_factor": float(sizes["test_loss"].iloc[0] / sizes["test_loss"].iloc[-1]),
         "runs": len(runs),
-        "sizes": int(runs["params"].nunique()),
+        "sizes": count_sizes(runs["params"].to_numpy(float)),
         "seeds": int(runs["seed"].nunique()),
         "smallest_params": int(runs["params"].min()),
         "largest_params": int(runs["params"].max()),

@@ -12,6 +12,7 @@ import pandas as pd
 from finscale.config import format_budget, parse_budget
 from finscale.errors import InputError
 from finscale.scaling.curves import name_runs, shown, versions
+from finscale.scaling.laws.checks import count_sizes
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.settings import SETTINGS_FILE, Settings, read_settings
@@ -70,7 +71,7 @@ def name_experiments(rows: pd.DataFrame, known: Mapping[str, Settings]) -> pd.Da
 
 def fit_of(runs: pd.DataFrame, metric: str = "test_loss") -> PowerLaw | None:
     """The power law of one experiment, or None while it has too few sizes to fit one."""
-    if runs["params"].nunique() < MIN_SIZES:
+    if count_sizes(runs["params"].to_numpy(float)) < MIN_SIZES:
         return None
     return fit_with_interval(runs["params"].to_numpy(), runs[metric].to_numpy())
 

@@ -22,7 +22,15 @@ from finscale.scaling.fits import paired_runs
 from finscale.scaling.laws.contrast import Estimate, Runs, estimate
 from finscale.scaling.laws.multiple import holm
 
-RIVALS = {"base_rate": "the base rate", "volatility": "GARCH", "catboost": "CatBoost"}
+# Columns of the losses per day; a run has those of its task. GARCH forecasts a probability for a threshold or a
+# surprise (column volatility) and a volatility (column garch).
+RIVALS = {
+    "base_rate": "the base rate",
+    "volatility": "GARCH",
+    "garch": "GARCH",
+    "har": "HAR-RV",
+    "catboost": "CatBoost",
+}
 _ESTABLISHED = 0.05
 _LEAST_SEEDS = 2
 _NUMBERS = ("difference", "low", "high", "p_value", "adjusted_p")
@@ -76,8 +84,8 @@ def differences_from_rivals(runs: pd.DataFrame, folder: Path) -> list[Difference
     for name, mine in groups_varying(runs, ("task", "horizon", "budget")) if len(runs) else ():
         for (task, horizon, budget), rows in mine.groupby(["task", "horizon", "budget"], sort=True):
             cell = partial(
-                Difference, group=name, task=str(task), horizon=str(horizon), budget=str(budget), seeds=rows["seed"].nunique(),
-                keys=keys_of(rows),
+                Difference, group=name, task=str(task), horizon=str(horizon), budget=str(budget),
+                seeds=int(rows["seed"].nunique()), keys=keys_of(rows),
             )  # fmt: skip
             found += _against_all(rows, folder, cell)
     judged = {str(place): one.p_value for place, one in enumerate(found) if one.judged}

@@ -15,6 +15,8 @@ from finscale.identity import SINGLE, check_size
 
 UNKNOWN = "unknown"  # settings of a row that nothing tells or proves: they equal no other's, today's least of all
 
+_ROUNDING = 1e-9  # a value and its interval are added up in different orders
+
 _MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _MEND = "delete the line: `make collect` writes it again while DVC has the experiment"
 _MERGE = "a merge left it: keep the rows of both sides, delete the lines that begin with <<<<<<<, ======= or >>>>>>>"
@@ -92,7 +94,8 @@ class LedgerRow(BaseModel):
         check_size(self.budget, self.params_total)
         for name in ("test_loss", "test_skill"):
             low, value, high = (getattr(self, f"{name}{part}") for part in ("_low", "", "_high"))
-            if not low <= value <= high:
+            slack = _ROUNDING * max(1.0, abs(value))
+            if not low - slack <= value <= high + slack:
                 raise ValueError(f"{name} = {value} lies outside its interval, {low} to {high}")
         return self
 

@@ -8,9 +8,9 @@ would not pay for the tenfold cost. Flat means that the whole 95 % interval lies
 one-sided tests at 2.5 % (Schuirmann 1987; Lakens 2017), stricter than the customary 5 %.
 
 Scaling and inverse follow the p-value adjusted over all curves of the report (laws/multiple.py): of twenty curves
-without any law one would be called one by its own p-value. The interval is over seeds and test days (laws/contrast.py).
-Where a run has no daily losses there is only an interval of seeds, which missed the truth in up to half of simulated
-studies (docs/intervals.md): such a curve is not judged.
+without any law one would be called one by its own p-value. Flat is said of each curve alone, and says so. The interval
+is over seeds and test days (laws/contrast.py). Where a run has no daily losses there is only an interval of seeds,
+which missed the truth in up to half of simulated studies (docs/intervals.md): such a curve is not judged.
 """
 
 import math
@@ -64,7 +64,7 @@ def judge(
         kind, falls = ("scaling", "falls") if alpha.value > 0 else ("inverse", "rises")
         words = f"error {falls} with size" + (f", but by less than {line}" if negligible else "")
     elif negligible:
-        kind, words = "flat", f"any change is smaller than {line}"
+        kind, words = "flat", f"any change is smaller than {line} (of this curve alone, not adjusted for the others)"
     elif alpha.low > 0 or alpha.high < 0:
         kind, words = "undecidable", f"p = {alpha.p_value:.2g} alone, {p:.2g} among all curves of the report"
     else:
@@ -73,6 +73,14 @@ def judge(
     if lack_of_fit is not None and lack_of_fit < _SUSPECT:
         doubt = f"; sizes scatter about the line more than their seeds explain (p = {lack_of_fit:.2g}): take with care"
     return Verdict(kind, f"{kind}: {words}; {per_tenfold(alpha.low, alpha.high)}{doubt}")
+
+
+def carries(kind: Kind, law: str) -> bool:
+    """Whether this verdict lets a law be named: AICc knows of seeds alone, and would name one where nothing is known.
+
+    law: of laws/choice.py.
+    """
+    return kind == "flat" if law == "constant" else kind in ("scaling", "inverse")
 
 
 def not_judged(law: PowerLaw, refused: str = "") -> Verdict:

@@ -1,5 +1,6 @@
 """Simulated ladders: sizes and seeds on the same test days, with every kind of scatter that real ones have."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,6 +83,19 @@ SCENARIOS = {
     ),
 }
 DESIGNS = ((5, 3), (4, 3), (5, 2), (6, 5))
+
+
+def cells(seeds: int, run_noise: Sequence[float], day_noise: Sequence[float], generator: np.random.Generator) -> Runs:
+    """Cells of equal loss, each with these seeds, on 500 days.
+
+    Of each cell, run_noise: of a run's log loss, 0 for a baseline, which is the same in all runs. day_noise: by how
+    much the mean of the test days moves it.
+    """
+    days, cell = 500, np.repeat(np.arange(len(run_noise)), seeds)
+    means = 0.6 * np.exp(np.asarray(run_noise)[cell] * generator.normal(size=len(cell)))
+    common, tilt = generator.normal(size=(2, days)) * [[_COMMON], [np.sqrt(days)]]
+    daily = means[:, None] * (1 + common + np.asarray(day_noise)[cell, None] * tilt)
+    return Runs(daily, cell, np.tile(np.arange(seeds), len(run_noise)))
 
 
 def design(scenario: str, sizes: int, seeds: int) -> Ladder:

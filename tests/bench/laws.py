@@ -1,7 +1,8 @@
 """laws: what the fits cost, and how often their intervals hold
 
     OMP_NUM_THREADS=1 python -m tests.bench.laws               # the fits: time and coverage
-    OMP_NUM_THREADS=1 python -m tests.bench.laws coverage      # the exponent's interval, 10 minutes
+    OMP_NUM_THREADS=1 python -m tests.bench.laws coverage      # rivals, interactions and the exponent: 10 minutes
+    OMP_NUM_THREADS=1 python -m tests.bench.laws coverage 0    # rivals and interactions alone: 30 seconds
 
 Reads ../shared/data/chinchilla (the published points; the first table is left out where they are absent).
 """
@@ -17,11 +18,12 @@ import pandas as pd
 from scipy import stats
 from tabulate import tabulate
 
+from finscale.scaling.laws.contrast import Estimate, estimate
 from finscale.scaling.laws.exponent import exponent
 from finscale.scaling.laws.power_law import fit_with_interval
 from finscale.scaling.laws.resampling import expanded_interval, run_weights, smoothed_losses
 from finscale.scaling.laws.surface import HUBER_DELTA, LEAST_SQUARES, LossLaw, bootstrap_loss_law, fit_loss_law
-from tests.bench.ladders import DESIGNS, SCENARIOS, Ladder, design
+from tests.bench.ladders import DESIGNS, SCENARIOS, Ladder, cells, design
 
 CHINCHILLA = Path("../shared/data/chinchilla")
 NAMES = ("E", "A", "alpha", "B", "beta")
@@ -143,9 +145,50 @@ def exponent_coverage(studies: int) -> list[dict[str, object]]:
     return rows
 
 
+def rival(seeds: int, run_noise: float, day_noise: float, study: int) -> Estimate:
+    """A model against a baseline that loses as much: runs of one cell, and the same losses for each of them."""
+    runs = cells(seeds, [run_noise, 0], [day_noise, 0], np.random.default_rng(study))
+    return estimate(runs, np.repeat([1.0, -1.0], seeds) / seeds)
+
+
+def interaction(seeds: int, run_noise: float, day_noise: float, study: int) -> Estimate:
+    """Two by two cells without an interaction; a day moves it through one of them."""
+    runs = cells(seeds, [run_noise] * 4, [day_noise, 0, 0, 0], np.random.default_rng(study))
+    return estimate(runs, np.repeat([1.0, -1.0, -1.0, 1.0], seeds) / seeds)
+
+
+def satterthwaite(found: Estimate) -> float:
+    """The p-value of one quantile with Satterthwaite's degrees."""
+    return float(2 * stats.t.sf(abs(found.value) / found.standard_error, found.degrees))
+
+
+def contrast_coverage(studies: int) -> list[dict[str, object]]:
+    """How often a difference or an interaction is found where there is none, in % of the studies."""
+    rows: list[dict[str, object]] = []
+    for name, contrast in (("rival", rival), ("interaction", interaction)):
+        for seeds in (2, 3, 5):
+            for run_noise, day_noise in ((0.003, 0.001), (0.003, 0.003), (0.001, 0.003)):
+                drawn = [contrast(seeds, run_noise, day_noise, FIRST_SEED + study) for study in range(studies)]
+                rows.append(
+                    {
+                        "contrast": name,
+                        "seeds": seeds,
+                        "noise of runs": f"{run_noise:.1%}",
+                        "of days": f"{day_noise:.1%}",
+                        "found where none is": 100 * np.mean([one.p_value < 0.05 for one in drawn]),
+                        "Satterthwaite": 100 * np.mean([satterthwaite(one) < 0.05 for one in drawn]),
+                    }
+                )
+    return rows
+
+
 def main() -> None:
     if sys.argv[1:2] == ["coverage"]:
         studies = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+        contrasts = int(sys.argv[3]) if len(sys.argv) > 3 else 400
+        print(tabulate(contrast_coverage(contrasts), headers="keys", tablefmt="github", floatfmt=".1f"))
+        if not studies:
+            return
         print(tabulate(exponent_coverage(studies), headers="keys", tablefmt="github", floatfmt=".1f"))
         return
     if (CHINCHILLA / "expected.json").exists():

@@ -130,6 +130,15 @@ def test_a_line_that_is_no_row_is_named_and_costs_no_other_row(line: str, words:
     assert words in said[0]
 
 
+def test_a_value_beside_its_interval_by_rounding_alone_is_a_row(tmp_path: Path) -> None:
+    beside = column(column(ROWS[4], "test_skill", "0.01"), "test_skill_low", "0.01")
+    beside = column(beside, "test_skill_high", "0.009999999999999998")
+    assert faults(tmp_path / "rounded", [*ROWS[:4], beside, *ROWS[5:]]) == (len(ROWS), [])
+    left, said = faults(tmp_path / "wrong", [*ROWS[:4], column(beside, "test_skill_high", "0.00999"), *ROWS[5:]])
+    assert left == len(ROWS) - 1
+    assert "test_skill = 0.01 lies outside its interval" in said[0]
+
+
 def test_of_two_results_under_one_key_the_first_that_ran_stands_in_either_order(tmp_path: Path) -> None:
     second = column(column(ROWS[0], "test_loss", "0.6"), "timestamp", "2027-01-01T00:00:00+00:00")
     for number, lines in enumerate(([ROWS[0], second], [second, ROWS[0]], [ROWS[0], ROWS[0]])):

@@ -1,18 +1,21 @@
 """The exponent over seeds and test days: each part of its variance is what it is said to be, and the whole covers."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from finscale.errors import InputError
-from finscale.scaling.laws.contrast import Runs, estimate
+from finscale.scaling.laws.contrast import Estimate, Runs, estimate
 from finscale.scaling.laws.exponent import exponent, exponents_by_year, forecast, forecast_error
 from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.power_law import bootstrap_exponents, fit_with_interval
 from finscale.scaling.laws.resampling import block_losses
 from finscale.scaling.laws.saturation import fit_saturation
 from tests.bench.ladders import DECADE, SCENARIOS, Ladder
+from tests.bench.laws import interaction, rival, satterthwaite
 
 
 def level(sizes: np.ndarray, losses: np.ndarray, days: int = 60) -> Runs:
@@ -174,6 +177,46 @@ def test_a_paired_difference_is_sharper_than_two_losses_that_share_their_days() 
     assert paired.low > 0
     assert paired.low < 0.01 < paired.high
     assert alone.standard_error > 5 * paired.standard_error
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_contrast_of_cells_has_a_quantile_for_each_part_and_a_p_value_to_match(alone: bool) -> None:
+    generator = np.random.default_rng(7)
+    daily = 0.6 + 0.02 * generator.normal(size=(4, 300)) + 0.03 * generator.normal(size=(4, 1))
+    daily[2:] += 0.001 * generator.normal(size=300)
+    runs = Runs(daily, np.repeat([0, 1], 2), np.array([0, 1, 2, 3] if alone else [0, 1, 0, 1]))
+    found = estimate(runs, np.repeat([-0.5, 0.5], 2))
+    variance, degrees = np.array(found.parts).T
+    assert np.sqrt(variance) == pytest.approx([found.seeds, found.days])
+    half = np.sqrt((stats.t.ppf(0.975, degrees) ** 2 * variance).sum())
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+    assert found.interval(0.95) == pytest.approx((found.low, found.high))
+    edge = found.low if found.value > 0 else found.high
+    low, high = found.interval(1 - found.p_value)  # its end is zero
+    assert min(abs(low), abs(high)) < 1e-9 * abs(found.value)
+    assert (edge > 0) == (found.value > 0) if found.p_value < 0.05 else (edge > 0) != (found.value > 0)
+
+
+@pytest.mark.parametrize("contrast", [rival, interaction])
+def test_two_seeds_find_nothing_where_nothing_is(contrast: Callable[[int, float, float, int], Estimate]) -> None:
+    """300 studies: within two standard errors of 5 %, where one quantile by Satterthwaite's degrees is beyond."""
+    drawn = [contrast(2, 0.003, 0.001, study) for study in range(300)]
+    assert np.mean([one.p_value < 0.05 for one in drawn]) <= 0.075
+    assert np.mean([satterthwaite(one) < 0.05 for one in drawn]) > 0.075
+
+
+def test_a_cell_of_one_run_scatters_as_the_repeated_ones_do() -> None:
+    """One seed in three cells of an interaction, five in the fourth: without their noise it would be called certain."""
+    cells, signs = np.array([0, 1, 2, 3, 3, 3, 3, 3]), np.array([1, -1, -1, *[0.2] * 5])
+    found = []
+    for study in range(200):
+        generator = np.random.default_rng(study)
+        means = 0.6 * np.exp(0.01 * generator.normal(size=8))
+        daily = means[:, None] * (1 + 0.3 * generator.normal(size=100))
+        found.append(estimate(Runs(daily, cells, np.array([0, 0, 0, 0, 1, 2, 3, 4])), signs))
+    last = np.log(means[3:])
+    assert found[-1].seeds == pytest.approx(last.std(ddof=1) * np.sqrt(3 + 1 / 5))
+    assert np.mean([one.p_value < 0.05 for one in found]) <= 0.08
 
 
 def interaction_layout(generator: np.random.Generator, effect: float) -> tuple[pd.DataFrame, Runs]:

@@ -168,6 +168,27 @@ def test_a_walk_forward_ladder_has_an_exponent_per_year_and_a_mean(pilot: pd.Dat
     assert "6 test years taken as a sample of many" in report["interpretation"]
 
 
+def test_a_test_year_of_two_days_costs_the_mean_over_years_and_nothing_else(
+    pilot: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = with_losses(pilot, 0.05).assign(scheme="rolling-10+1+1+1y", test_rows=800)
+    write_days(tmp_path, rows, start="2013-12-30")
+    fit = fits_of(rows, tmp_path)[PILOT]
+    report = generate_scaling_report(rows, PILOT, fit=fit)
+    assert (report["verdict"], report["fit_results"]["years"]) == ("scaling", None)
+    assert "no mean over test years: an interval over test days needs at least 3 days" in report["interpretation"]
+
+
+def test_a_curve_of_two_test_days_is_not_judged_and_stops_no_other(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    good, short = with_losses(pilot, 0.05, "good"), with_losses(pilot, 0.05, "short").assign(test_rows=2)
+    for rows in (good, short):
+        write_days(tmp_path, rows)
+    both = pd.concat([good, short])
+    fits = fits_of(both, tmp_path)
+    assert fits["good"].exponent is not None
+    assert "at least 3 days, found 2" in generate_scaling_report(both, "short", fit=fits["short"])["verdict_in_words"]
+
+
 def test_a_curve_whose_days_cannot_be_joined_says_so_and_the_others_are_judged(
     pilot: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -197,6 +218,22 @@ def test_rivals_are_compared_on_paired_days_and_adjusted_for_their_number(pilot:
     words = {row["rival"]: row["the model is"] for row in rival_rows(list(found.values()))}
     assert words["GARCH"] == "better"
     assert differences_from_rivals(rows, tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(("task", "garch"), [("volatility", "garch"), ("surprise", "volatility")])
+def test_a_forecast_of_volatility_is_judged_against_har_and_garch(
+    pilot: pd.DataFrame, tmp_path: Path, task: str, garch: str
+) -> None:
+    """Each run has the baselines of its task alone; a rival that it lacks is left out."""
+    rows = pilot[pilot["budget"] == "10K"].assign(task=task)
+    rows = rows.assign(test_loss=rows["base_rate_loss"] * [0.900, 0.901, 0.899])
+    write_days(tmp_path, rows)
+    for key in rows["key"]:
+        path = daily_path(tmp_path, key)
+        days = pd.read_parquet(path).drop(columns=["volatility", "catboost"], errors="ignore")
+        write_day_file(path, days.assign(**{"har": 0.85 * days["base_rate"], garch: 0.95 * days["base_rate"]}))
+    words = {row["rival"]: row["the model is"] for row in rival_rows(differences_from_rivals(rows, tmp_path))}
+    assert words == {"the base rate": "better", "GARCH": "better", "HAR-RV": "worse"}
 
 
 def test_one_seed_against_a_rival_is_not_judged_and_takes_no_share_of_the_error(

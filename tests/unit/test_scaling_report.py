@@ -78,6 +78,8 @@ def test_the_report_of_an_experiment_has_spec_s_keys(results: pd.DataFrame) -> N
 def test_a_planted_law_has_its_exponent_and_without_losses_per_day_no_verdict(pilot: pd.DataFrame) -> None:
     report = generate_scaling_report(planted(pilot, 0.05), PILOT)
     assert report["verdict"] == "not judged"
+    assert report["law"] is None
+    assert "over seeds only, and the verdict does not carry it" in report["interpretation"]
     assert report["fit_results"]["alpha"] == pytest.approx(0.05, abs=0.002)
 
 
@@ -85,6 +87,19 @@ def test_two_sizes_are_undecidable(pilot: pd.DataFrame) -> None:
     report = generate_scaling_report(pilot[pilot["budget"].isin(["10K", "1M"])], PILOT)
     assert (report["verdict"], report["fit_results"]) == ("undecidable", None)
     assert "2 of at least 3 sizes" in report["interpretation"]
+
+
+def test_sizes_that_are_met_within_rounding_are_one_size_everywhere(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    """Three counts, two of them 60 parameters apart in 300 thousand, are two sizes: no law is fitted or drawn."""
+    rows = pilot[pilot["budget"].isin(["10K", "300K"])]
+    for column in ("params", "params_total"):
+        apart = rows[column] + np.where((rows["budget"] == "300K") & (rows["seed"] == 0), 60, 0)
+        rows = rows.assign(**{column: apart})
+    assert rows["params"].nunique() == 3
+    assert "2 of at least 3 sizes" in generate_scaling_report(rows, PILOT)["interpretation"]
+    assert summarize_experiment(rows, PILOT)["sizes"] == 2
+    assert export_results_csv(rows)["alpha_fit"].isna().all()
+    assert not [path for path in draw_gallery(rows, PILOT, tmp_path) if "extrapolation" in path.name]
 
 
 def test_another_metric_can_be_fitted_and_an_unknown_one_is_refused(results: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from finscale.scaling.laws.interactions import two_way_interaction
 from finscale.scaling.laws.power_law import bootstrap_exponents, fit_power_law, fit_with_interval, lack_of_fit
 from finscale.scaling.laws.resampling import seed_weights
 from finscale.scaling.laws.saturation import fit_saturation
-from finscale.scaling.verdict import effect_of, exponent_of, judge, not_judged
+from finscale.scaling.verdict import Kind, carries, effect_of, exponent_of, judge, not_judged
 
 SIZES = np.repeat(np.geomspace(1e4, 1e7, 7), 3)
 
@@ -43,6 +43,7 @@ def test_each_verdict_is_reached(low: float, high: float, kind: str) -> None:
     verdict = judge(between(low, high))
     assert verdict.kind == kind
     assert verdict.words.startswith(f"{kind}: ")
+    assert ("of this curve alone, not adjusted" in verdict.words) == (kind == "flat")
 
 
 def test_the_word_follows_the_p_value_adjusted_over_all_curves() -> None:
@@ -58,6 +59,22 @@ def test_a_law_too_small_to_matter_is_named_so() -> None:
     verdict = judge(between(0.001, 0.003))
     assert verdict.kind == "scaling"
     assert "less than 1% per tenfold, the smallest effect of interest" in verdict.words
+
+
+@pytest.mark.parametrize(
+    ("kind", "law", "named"),
+    [
+        ("scaling", "power law", True),
+        ("inverse", "broken power law", True),
+        ("flat", "constant", True),
+        ("flat", "power law", False),
+        ("scaling", "constant", False),
+        ("undecidable", "constant", False),
+        ("not judged", "irreducible loss", False),
+    ],
+)
+def test_a_law_is_named_where_the_verdict_carries_it_and_nowhere_else(kind: Kind, law: str, named: bool) -> None:
+    assert carries(kind, law) is named
 
 
 def test_a_ladder_without_losses_per_day_is_not_judged() -> None:

@@ -39,3 +39,9 @@ def size_labels(sizes: np.ndarray) -> np.ndarray:
 
 def count_sizes(sizes: np.ndarray) -> int:
     return len(set(size_labels(sizes))) if len(sizes) else 0
+
+
+def largest(sizes: np.ndarray) -> np.ndarray:
+    """(n,) which runs are of the largest size."""
+    labels = size_labels(sizes)
+    return np.asarray(labels == labels.max())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finscale.errors import InputError
-from finscale.scaling.laws.checks import positive, size_labels
+from finscale.scaling.laws.checks import largest, positive, size_labels
 from finscale.scaling.laws.power_law import MIN_SIZES
 from finscale.scaling.laws.prediction import repeated_scatter
 from finscale.scaling.laws.surface import LEAST_SQUARES, LossLaw, fit_loss_law
@@ -89,10 +89,14 @@ def winner(candidates: list[Candidate]) -> Candidate | None:
     return candidates[0]
 
 
-def choice_words(candidates: list[Candidate]) -> str:
-    """One sentence: which law holds, as far as it can be told, and how well the largest size was foretold."""
+def choice_words(candidates: list[Candidate], carried: bool = True) -> str:
+    """One sentence: which law holds, as far as it can be told, and how well the largest size was foretold.
+
+    carried: by the verdict over seeds and days; AICc knows of seeds alone.
+    """
     if preferred := winner(candidates):
-        words = f"AICc prefers: {preferred.name} (weight {preferred.weight:.2f})"
+        beside = "" if carried else "; over seeds only, and the verdict does not carry it"
+        words = f"AICc prefers: {preferred.name} (weight {preferred.weight:.2f}{beside})"
     else:
         judged = sum(one.aicc is not None for one in candidates)
         found = f"{judged} of {len(_LAWS)} laws could be judged"
@@ -114,7 +118,7 @@ def best_extrapolation(candidates: list[Candidate]) -> Candidate | None:
 
 def fit_without_largest(sizes: np.ndarray, losses: np.ndarray) -> dict[str, Curve]:
     """Each law fitted to all sizes but the largest, for the figure of the extrapolation."""
-    small = sizes < sizes.max()
+    small = ~largest(sizes)
     return {
         name: fit(sizes[small], losses[small])
         for name, (unknowns, fit) in _LAWS.items()

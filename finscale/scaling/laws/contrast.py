@@ -18,7 +18,10 @@ that no single resampling sees, so each is estimated by the rows that show it, a
 
 Seed noise is in 1 and 2 both, and what a run does on its own on some days in 1 and 3: the sum errs to the wide side
 (pigeonhole bootstraps do too: Owen 2007). The quantile is Student's with Satterthwaite's (1946) degrees of freedom.
-tests/bench/laws.py measures how often such intervals hold.
+Where no model can misfit, nothing is counted twice and two seeds are all there is of part 1: Satterthwaite's degrees,
+estimated from the parts, are then too many too often. There each part has its own quantile (Cochran 1964): half^2 = sum
+t(d_i)^2 v_i, and the p-value is that at which half is the value. tests/bench/laws.py measures how often such intervals
+hold. A cell with one run beside repeated ones has their pooled scatter, a part of its own; a model's misfit shows it.
 
 Shapes: n runs, T test days, K cells, P unknowns of the model.
 """
@@ -27,11 +30,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
 
 from finscale.errors import InputError
 from finscale.evaluation.bootstrap import choose_block_length
 from finscale.scaling.laws.checks import check_confidence, positive
 
+_LEAST_LOG_P = -200.0  # p-values below exp of this are 0
 _ROUNDING = 1e-12  # standard errors below this share of the values are rounding
 
 
@@ -69,7 +74,8 @@ class Estimate:
     """A contrast with its interval.
 
     seeds, misfit, days: the standard error that each part gives, None where the runs cannot show it (one seed; a model
-    that fits every cell). degrees: of freedom of the t quantile. block_length: days.
+    that fits every cell). degrees: of freedom, Satterthwaite's. parts: (variance, degrees of freedom) of what has a t
+    quantile of its own. block_length: days.
     """
 
     value: float
@@ -82,16 +88,17 @@ class Estimate:
     misfit: float | None
     days: float
     block_length: int
+    parts: tuple[tuple[float, float], ...] = ()
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Ends at another confidence."""
-        half = stats.t.ppf((1 + check_confidence(confidence)) / 2, self.degrees) * self.standard_error
-        return float(self.value - half), float(self.value + half)
+        half = _half(self.parts, (1 - check_confidence(confidence)) / 2)
+        return self.value - half, self.value + half
 
     def detectable(self, power: float = 0.8, confidence: float = 0.95) -> float:
         """The true value that this design tells from zero in `power` of all repetitions (Cohen 1988), as t + t."""
-        tails = ((1 + check_confidence(confidence)) / 2, power)
-        return float(sum(stats.t.ppf(tail, self.degrees) for tail in tails) * self.standard_error)
+        tails = ((1 - check_confidence(confidence)) / 2, 1 - power)
+        return sum(_half(self.parts, tail) for tail in tails)
 
 
 def estimate(
@@ -119,6 +126,7 @@ def estimate(
     length = choose_block_length(influence, runs.horizon_days)
     parts = {
         "seeds": _seeds(runs, coefficients, y),
+        "single": _single_runs(runs.cells, coefficients, y) if model is None else None,
         "misfit": None if model is None else _misfit(runs.cells, coefficients, y, model),
         "days": days_variance(influence, length),
     }
@@ -130,18 +138,44 @@ def estimate(
         return _exact(value, rounding, runs)
     degrees = variance**2 / sum(part[0] ** 2 / part[1] for part in known)
     error = float(np.sqrt(variance))
-    half = float(stats.t.ppf((1 + confidence) / 2, degrees) * error)
-    roots = {name: None if part is None else float(np.sqrt(part[0])) for name, part in parts.items()}
+    own = tuple(known) if model is None else ((variance, degrees),)
+    half = _half(own, (1 - confidence) / 2)
+    of_seeds = [part[0] for name, part in parts.items() if part is not None and name in ("seeds", "single")]
+    misfit = parts["misfit"]
     return Estimate(
         value=value,
         low=value - half,
         high=value + half,
-        p_value=float(2 * stats.t.sf(abs(value) / error, degrees)),
+        p_value=_p_value(own, value),
         standard_error=error,
         degrees=float(degrees),
-        seeds=roots["seeds"], misfit=roots["misfit"], days=roots["days"] or 0.0,
+        seeds=float(np.sqrt(sum(of_seeds))) if of_seeds else None,
+        misfit=None if misfit is None else float(np.sqrt(misfit[0])),
+        days=float(np.sqrt(parts["days"][0])) if parts["days"] else 0.0,
         block_length=length,
-    )  # fmt: skip
+        parts=own,
+    )
+
+
+def _half(parts: tuple[tuple[float, float], ...], tail: float) -> float:
+    """Half-width of an interval that leaves `tail` on either side: the quantiles of all parts, squared and added."""
+    return float(np.hypot.reduce([stats.t.isf(tail, degrees) * np.sqrt(part) for part, degrees in parts], initial=0.0))
+
+
+def _p_value(parts: tuple[tuple[float, float], ...], value: float) -> float:
+    """Twice the tail at which _half is the value: p < 0.05 where the interval of 95 % leaves out zero, and only there.
+
+    Of one part it is Student's.
+    """
+
+    def beyond(log_p: float) -> float:
+        return _half(parts, float(np.exp(log_p)) / 2) - abs(value)
+
+    if value == 0:
+        return 1.0
+    if len(parts) == 1:
+        return float(2 * stats.t.sf(abs(value) / np.sqrt(parts[0][0]), parts[0][1]))
+    return 0.0 if beyond(_LEAST_LOG_P) < 0 else float(np.exp(brentq(beyond, _LEAST_LOG_P, 0.0)))
 
 
 def days_variance(influence: np.ndarray, length: int) -> tuple[float, float]:
@@ -180,6 +214,18 @@ def _seeds(runs: Runs, coefficients: np.ndarray, y: np.ndarray) -> tuple[float, 
     if trace == 0:
         return None
     return float(((moves @ y) ** 2).sum()), trace**2 / float((spread**2).sum())
+
+
+def _single_runs(cells: np.ndarray, coefficients: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
+    """Variance of runs that are alone in their cell, by the pooled scatter within the others; None without either."""
+    _, cell = np.unique(cells, return_inverse=True)
+    count = np.bincount(cell)
+    spare, alone = int(len(y) - len(count)), count[cell] == 1
+    carried = float((coefficients[alone] ** 2).sum())
+    if spare < 1 or carried == 0:
+        return None
+    within = float(((y - (np.bincount(cell, y) / count)[cell]) ** 2).sum())
+    return within / spare * carried, float(spare)
 
 
 def _misfit(
