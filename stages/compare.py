@@ -20,7 +20,7 @@ from finscale.evaluation import comparison
 from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.config import CompareConfig
 from finscale.scaling.ledger import read_ledger
-from finscale.scaling.settings import SettingsBlocks, read_settings, same_settings, settings_of
+from finscale.scaling.settings import SettingsBlocks, read_settings, resolved, same_settings, settings_of
 from finscale.storage import read_json, read_parquet, write_json
 from stages.paths import COMPARED, EXPERIMENT, PREDICTIONS
 
@@ -48,9 +48,10 @@ def compare(test: pd.DataFrame, params: Params, block_length: int, confidence: f
     }
 
 
-def configurations_tried(params: Params, axes: dict[str, Any]) -> dict[str, int]:
+def configurations_tried(params: Params, axes: dict[str, Any], precision: str) -> dict[str, int]:
+    """precision: what this run was trained in."""
     ledger = read_ledger(LEDGER)
-    same = same_settings(ledger["settings"].tolist(), read_settings(SETTINGS), settings_of(params.model_dump()))
+    same = same_settings(ledger, read_settings(SETTINGS), resolved(settings_of(params.model_dump()), precision))
     return comparison.configurations_tried(ledger, axes, same)
 
 
@@ -59,7 +60,7 @@ def main() -> None:
     predictions, told = read_parquet(PREDICTIONS), read_json(EXPERIMENT)
     test = predictions[predictions["split"] == "test"]
     block_length, confidence = told["scores"]["block_length"], told["scores"]["confidence"]
-    tried = configurations_tried(params, told["axes"])
+    tried = configurations_tried(params, told["axes"], told["compute"]["precision"])
     found = {"configurations": tried} | compare(test, params, block_length, confidence)
     write_json(COMPARED, found)
     best = [name for name, about in found["model_confidence_set"].items() if about["in_set"]]

@@ -20,14 +20,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from finscale.config import flat
 from finscale.errors import InputError
 from finscale.imports import PROJECT_PACKAGES, as_text, import_closure
 from finscale.scaling.epochs import epochs_table
 from finscale.scaling.ledger import experiment_key, make_row
 from finscale.scaling.schema import check_row
-from finscale.scaling.settings import Settings, digest_of, settings_of
+from finscale.scaling.settings import AUTO, Settings, digest_of, settings_of
 from study.pinned import locked, read_held_folder, read_pinned
-from study.provenance import DRAWING, why_not
+from study.provenance import DRAWING, Read, why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
@@ -43,6 +44,9 @@ _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
 # What files of any age, cut short or written by hand raise: JSON and YAML, a key or type other than today's, Python.
 _UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, SyntaxError, yaml.YAMLError)
+
+# What `auto` came to in the first runs: their keys have the word.
+_FIRST = {"device": "cpu", "precision": "bf16"}
 
 Files = Mapping[str, str]
 
@@ -114,11 +118,48 @@ def overlaid(params: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
     return told
 
 
+def read_file(commit: str, path: str) -> str | None:
+    """A text of a commit, None where it has none."""
+    content = _bytes(commit, path)
+    return None if content is None else as_text(content)
+
+
 @cache
 def committed_params(commit: str = "HEAD") -> dict[str, Any]:
     """params.yaml as a commit has it. Raises CalledProcessError where there is no such commit or file here."""
     told: dict[str, Any] = yaml.safe_load(_git("show", f"{commit}:params.yaml"))
     return told
+
+
+def key_params(params: Mapping[str, Any], compute: Mapping[str, Any], read: Read) -> dict[str, Any]:
+    """The params.yaml that a key is made of: this one, with what decides a result and stands elsewhere.
+
+    `auto` gives way to the device and precision that it came to, unless these are _FIRST, by which no key changes. A
+    run that takes a search's result depends on what was searched: the MD5 of the space's file. read: files beside it.
+    """
+    now = flat(params)
+    came = {f"train.{name}": str(compute[name]) for name in _FIRST if str(compute[name]) != _FIRST[name]}
+    auto = {key: value for key, value in came.items() if now.get(key) == AUTO}
+    return overlaid(params, auto | space_of(params, read))
+
+
+def space_of(params: Mapping[str, Any], read: Read) -> Settings:
+    """{'tune.space_md5': ...} where training takes a search's result, else nothing."""
+    now = flat(params)
+    if not now.get("train.from_tune"):
+        return {}
+    text = read(f"search_spaces/{now['tune.space']}.yaml") or ""
+    return {"tune.space_md5": hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}
+
+
+def _compute_here(train: Mapping[str, Any]) -> dict[str, str]:
+    """Device and precision that a run would have on this machine. Raises InputError for a device that is not there."""
+    if AUTO not in (train["device"], train["precision"]):
+        return {"device": train["device"], "precision": train["precision"]}
+    from finscale.training.device import choose_compute  # torch takes seconds, and few commands plan
+
+    chosen = choose_compute(train["device"], train["precision"], train["threads"])
+    return {"device": chosen.device.type, "precision": chosen.precision}
 
 
 def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> list[str]:
@@ -128,6 +169,7 @@ def planned_keys(settings: Mapping[str, Any], code: str, data: list[str]) -> lis
     been downloaded.
     """
     params = params_with(settings)
+    params = key_params(params, _compute_here(params["train"]), read_workspace)
     return [experiment_key(params, code, one) for one in data]
 
 
@@ -181,12 +223,14 @@ def _finished(name: str, commit: str) -> Finished | None:
         _code_of_trees[trees] = code_hash(files)
     code, data = _code_of_trees[trees], data_hash(files.get("dvc.lock"))
     params = yaml.safe_load(files["params.yaml"])
-    settings = settings_of(params)
+    told, space = json.loads(experiment), space_of(params, files.get)
+    settings = settings_of(params) | space
     baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()
     provenance = {"name": name, "commit": baseline[:12], "code": code, "data": data, "timestamp": timestamp}
     provenance |= {"settings": digest_of(settings)}
     runtime = _runtime(name, commit, files)
-    row = make_row(experiment_key(params, code, data), provenance, json.loads(experiment), runtime)
+    key = experiment_key(key_params(params, told["compute"], files.get), code, data)
+    row = make_row(key, provenance, told, runtime)
     try:
         check_row({column: "" if value is None else str(value) for column, value in row.items()})
     except ValueError as error:

@@ -19,7 +19,7 @@ from finscale.scaling.schema import UNKNOWN
 from finscale.scaling.settings import PLAIN, Settings, digest_of, read_settings, settings_of
 from finscale.storage import write_csv
 from study.collect import LEDGER, SETTINGS, locked, write_settings
-from study.experiments import committed_params, overlaid
+from study.experiments import committed_params, key_params, overlaid, read_file
 
 Params = dict[str, Any]
 
@@ -34,7 +34,8 @@ def settle(row: Mapping[str, Any], known: Mapping[str, Settings]) -> Settings | 
     except subprocess.CalledProcessError:  # a commit that this clone does not have
         return None
     for params in _candidates(committed, row, known):
-        if experiment_key(params, row["code"], row["data"]) == row["key"]:
+        keyed = key_params(params, row, lambda path: read_file(row["commit"], path))
+        if experiment_key(keyed, row["code"], row["data"]) == row["key"]:
             return settings_of(params)
     return None
 

@@ -15,7 +15,7 @@ import pandas as pd
 from finscale.identity import SINGLE, study_name
 from finscale.scaling.ledger import AXES, market_of
 from finscale.scaling.schema import UNKNOWN, moment
-from finscale.scaling.settings import PLAIN, Settings, difference, in_words, variant_of
+from finscale.scaling.settings import PLAIN, PRECISIONS, Settings, difference, in_words, resolved, variant_of
 
 VERSION = ("code", "data")
 _NOT_PROVEN = "settings unknown (`python -m study.settle` looks for them)"
@@ -53,14 +53,18 @@ def curve_of(
 ) -> Curve:
     """The curve of these axes and settings. Of several markets that it was run on, that of the newest run.
 
+    So with a precision of `auto`: what it came to in the newest run, bf16 where there is none.
+
     rows: the ledger's. free: as of name_runs.
     """
-    differs = difference(settings, plain_settings(rows, known), free)
-    study, variant, market = study_name(axes), variant_of(differs), ""
+    plain = plain_settings(rows, known)
+    told = [difference(resolved(settings, precision), plain, free) for precision in PRECISIONS]
+    meant = {variant_of(one): one for one in told}
+    study, variant, market = study_name(axes), variant_of(told[0]), ""
     for row in name_runs(rows, known, free).to_dict("records"):
-        if study_name(row) == study and row["variant"] == variant:
-            market = row["market"]
-    return _named(study, market, variant, in_words(differs))
+        if study_name(row) == study and row["variant"] in meant:
+            market, variant = row["market"], row["variant"]
+    return _named(study, market, variant, in_words(meant[variant]))
 
 
 def plain_settings(rows: pd.DataFrame, known: Mapping[str, Settings]) -> Settings:
@@ -68,7 +72,7 @@ def plain_settings(rows: pd.DataFrame, known: Mapping[str, Settings]) -> Setting
     plain = dict(known.get(PLAIN, {}))
     for digest in _by_time(rows)["settings"].drop_duplicates() if len(rows) else ():
         plain = known.get(digest, {}) | plain
-    return plain
+    return resolved(plain, PRECISIONS[0])
 
 
 def versions(named: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +131,7 @@ def _curve(row: Mapping[str, Any], settings: Settings | None, plain: Settings, f
     market = market_of(row["source"], row["data"])
     if settings is None:
         return _named(study_name(row), market, UNKNOWN, _NOT_PROVEN)
-    differs = difference(settings, plain, free)
+    differs = difference(resolved(settings, row["precision"]), plain, free)
     return _named(study_name(row), market, variant_of(differs), in_words(differs))
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from finscale.config import Block, flat
 from finscale.data.config import LONG_BARS
 from finscale.errors import InputError
@@ -50,6 +52,12 @@ NOT_SETTINGS = (
     "train.graphs",
     "tune.storage", "tune.heartbeat_seconds",
 )  # fmt: skip
+
+PRECISION, AUTO = "train.precision", "auto"
+PRECISIONS = (
+    "bf16",
+    "fp32",
+)  # what `auto` may come to; first what it came to in the runs that names were first given by
 
 _SUFFIX = 6  # digits of a digest that name a variant
 
@@ -92,9 +100,18 @@ def agree(one: Settings, other: Settings) -> bool:
     return all(one[key] == other[key] for key in one.keys() & other.keys())
 
 
-def same_settings(digests: Sequence[str], known: Mapping[str, Settings], settings: Settings) -> list[bool]:
-    """Whether each run of the ledger had these settings. Of runs with unknown ones nobody knows: no."""
-    return [digest in known and agree(known[digest], settings) for digest in digests]
+def resolved(settings: Settings, precision: str) -> Settings:
+    """Settings with what `auto` came to: runs in bf16 share a curve however that was asked for, those in fp32 do not.
+
+    precision: the ledger's column, as training recorded it.
+    """
+    return settings | {PRECISION: precision} if settings.get(PRECISION) == AUTO else settings
+
+
+def same_settings(ledger: pd.DataFrame, known: Mapping[str, Settings], settings: Settings) -> list[bool]:
+    """Whether each run of the ledger had these settings, of `resolved`. Of runs with unknown ones nobody knows: no."""
+    runs = zip(ledger["settings"], ledger["precision"], strict=True) if len(ledger) else ()
+    return [one in known and agree(resolved(known[one], precision), settings) for one, precision in runs]
 
 
 def read_settings(path: Path) -> dict[str, Settings]:

@@ -82,12 +82,16 @@ def test_a_run_that_differs_in_its_settings_alone_is_one_more_try(
     monkeypatch.setattr(stage, "LEDGER", tmp_path / "ledger.csv")
     monkeypatch.setattr(stage, "SETTINGS", tmp_path / "settings.json")
     chosen = [{key: one[key] for key in stage.Params.model_fields} for one in (values, longer)]
-    before, after = (stage.configurations_tried(stage.Params.model_validate(one), AXES) for one in chosen)
+    before, after = (stage.configurations_tried(stage.Params.model_validate(one), AXES, "bf16") for one in chosen)
     assert before == {"in_ledger": 3, "on_these_labels": 3}
     assert after == {"in_ledger": 4, "on_these_labels": 4}
+    other = stage.configurations_tried(
+        stage.Params.model_validate(chosen[0]), AXES, "fp32"
+    )  # by another machine's auto
+    assert other == {"in_ledger": 4, "on_these_labels": 4}
     # Rows from before settings were told apart may have had others: rather one try too many.
     write_csv(tmp_path / "ledger.csv", rows.drop(columns="settings"))
-    assert stage.configurations_tried(stage.Params.model_validate(chosen[0]), AXES)["on_these_labels"] == 4
+    assert stage.configurations_tried(stage.Params.model_validate(chosen[0]), AXES, "bf16")["on_these_labels"] == 4
 
 
 def test_losses_of_several_assets_are_averaged_by_day() -> None:

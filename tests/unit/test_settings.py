@@ -188,7 +188,7 @@ def test_runs_whose_settings_nobody_knows_are_on_a_curve_of_their_own_and_say_so
     own = found[found["experiment"] == f"{LADDER}-unknown"]
     assert keys(found, f"{LADDER}-unknown") == sorted(lost["key"])
     assert "`python -m study.settle`" in own["differs"].iloc[0]
-    assert not any(same_settings([digest], KNOWN, USUAL))
+    assert not any(same_settings(lost, KNOWN, USUAL))
 
 
 def test_no_row_of_the_committed_ledger_leaves_its_settings_open() -> None:
@@ -222,6 +222,25 @@ def test_two_markets_are_two_curves() -> None:
     assert sorted(len(runs) for _, runs in found.groupby("experiment")) == [6, 9]
     today = curve_of({**PARAMS, "source": "directory", "scheme": "single"}, USUAL, pd.concat([two, one]), KNOWN)
     assert keys(found, today.name) == sorted(two["key"])  # of several markets, that of the newest run
+
+
+def test_what_auto_came_to_parts_runs_and_how_it_was_asked_for_does_not() -> None:
+    asked = settings_of(changed("train.precision", "bf16"))
+    single = settings_of(changed("train.precision", "fp32"))
+    known = KNOWN | {digest_of(one): one for one in (asked, single)}
+    here, taken = rows(USUAL, "10K", "30K"), rows(asked, "100K", device="cuda")
+    elsewhere, told = rows(USUAL, "300K", precision="fp32"), rows(single, "1M", precision="fp32")
+    found = named(here, taken, elsewhere, told, known=known)
+    other = f"{LADDER}-{variant_of({'train.precision': 'fp32'})}"
+    assert keys(found, LADDER) == sorted([*here["key"], *taken["key"]])
+    assert keys(found, other) == sorted([*elsewhere["key"], *told["key"]])
+    assert set(found.loc[found["experiment"] == other, "differs"]) == {"train.precision=fp32"}
+    # Today's `auto` is what it came to last.
+    axes = {**PARAMS, "scheme": "single"}
+    newest = rows(USUAL, "1M", precision="fp32", timestamp="2027-01-01T00:00:00+00:00")
+    assert curve_of(axes, USUAL, here, known).name == curve_of(axes, USUAL, here.head(0), known).name == LADDER
+    assert curve_of(axes, USUAL, pd.concat([newest, here]), known).name == other
+    assert curve_of(axes, asked, pd.concat([newest, here]), known).name == LADDER
 
 
 def test_equal_compute_takes_runs_of_other_epochs_and_of_no_other_difference() -> None:
