@@ -5,6 +5,7 @@ behind, and what the ledger holds is never started.
 """
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from typing import Any
 from tqdm import tqdm
 
 LOGS = Path(".dvc/tmp/study")
+_PLAIN = re.compile(r"[\w$./:@%+-]+")  # text that stands for itself
+_BACKSLASHES = re.compile(r"(\\*)('|\Z)")  # as many as stand before a quote are to be doubled
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,19 @@ def reasons(failed: list[Run]) -> str:
     return "\n".join(f"  {reason}\n    {', '.join(names)}" for reason, names in by_reason.items())
 
 
+def as_override(value: Any) -> str:
+    """A value as `-S key=value` takes it: in Hydra's grammar `a,b` are two experiments, and None is text."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(as_override, value))}]"
+    if not isinstance(value, str) or _PLAIN.fullmatch(value):
+        return str(value)
+    return "'" + _BACKSLASHES.sub(lambda found: 2 * found[1] + (found[2] and "\\'"), value) + "'"
+
+
 def _run(run: Run) -> bool:
-    settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={value}")]
+    settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={as_override(value)}")]
     # Forced, so that a name which an earlier run of other params.yaml has taken is no error: what the ledger holds of
     # that one stays.
     command = ["dvc", "exp", "run", "--temp", "--force", "--name", run.name, *settings, run.last]

@@ -22,8 +22,9 @@ def main() -> None:
         names = pack(asked.lists, asked.folder)
         print(f"pack: {len(names)} runs in {asked.folder}; there: `python run.py`, then `take` the folder here")
     else:
-        recorded, packed = take(asked.folder, asked.jobs)
-        print(f"take: {recorded} of {packed} runs recorded; `make collect` puts them into the ledger")
+        if asked.jobs < 1:
+            parser.error(f"--jobs {asked.jobs}: at least 1")
+        print(f"take: {take(asked.folder, asked.jobs)}; `make collect` puts what is recorded into the ledger")
 
 
 if __name__ == "__main__":

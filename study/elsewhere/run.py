@@ -8,11 +8,13 @@
 
 Needs Python 3.11 or newer and the packages in requirements.txt; no network, no DVC, no compiler. Each run is
 `python -m stages.train`, then `python -m stages.predict`, the stages as they are in the repository. Interrupted, the
-same command goes on where it stopped; what is in results/ is complete, and counts whatever happens to the rest.
+same command goes on where it stopped; what is in results/ is complete, and counts whatever happens to the rest. A
+second run.py in the same folder is refused.
 """
 
 import argparse
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +24,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +33,7 @@ RESULTS, WORK = HERE / "results", HERE / "work"
 SMALL = ("models/model.json", "models/model_folds", "models/runtime.json", "dvclive",
          "data/processed/model_predictions.parquet")  # fmt: skip
 WEIGHTS = ".safetensors"
+TRAINED = "trained"  # in a workspace: `train` is over, its states are gone
 
 
 def digest(path: Path) -> str:
@@ -44,9 +48,8 @@ def damaged(pack: dict) -> list[str]:
     ]
 
 
-def prepare(run: dict) -> Path:
+def prepare(run: dict, workspace: Path) -> None:
     """The run's workspace: its own params.yaml, inputs and code by links."""
-    workspace = WORK / run["name"]
     (workspace / "data").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(HERE / run["params"], workspace / "params.yaml")
     inputs = HERE / run["inputs"]
@@ -57,7 +60,6 @@ def prepare(run: dict) -> Path:
     for link, target in links.items():
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-    return workspace
 
 
 class StoppedError(Exception):
@@ -81,6 +83,7 @@ class Runner:
         command = [sys.executable, "-m", f"stages.{name}"]
         environment = os.environ | {"FINSCALE_SCRATCH": str(self.scratch), "PYTHONUNBUFFERED": "1"}
         with (workspace / f"{name}.log").open("w") as log:
+            # In this process's group: whoever ends the group leaves no orphan on the device.
             child = subprocess.Popen(command, cwd=workspace, env=environment, stdout=log, stderr=subprocess.STDOUT)
             while child.poll() is None and not self.over():
                 time.sleep(0.05)
@@ -91,22 +94,36 @@ class Runner:
                 child.kill()
                 raise StoppedError
         if child.returncode:
+            time.sleep(0.2)  # Ctrl-C reaches the child, too: it may have stopped before this process was told to
+            if self.over():
+                raise StoppedError
             raise subprocess.CalledProcessError(child.returncode, command, (workspace / f"{name}.log").read_text())
 
     def run(self, run: dict, weights: bool) -> str:
         """Train and predict; returns what to say of it, '' where it was not begun or not finished."""
         if self.over():
             return ""
-        started, workspace = time.monotonic(), prepare(run)
+        started, workspace = time.monotonic(), WORK / run["name"]
         try:
-            for name in ("train", "predict"):
-                self.stage(name, workspace)
+            prepare(run, workspace)
+            if not (workspace / TRAINED).exists():  # stopped in `predict`, it does not train again
+                self.stage("train", workspace)
+                (workspace / TRAINED).touch()
+            self.stage("predict", workspace)
+            keep(run, workspace, time.monotonic() - started, weights)
         except StoppedError:
             return ""
         except subprocess.CalledProcessError as error:
-            return f"failed: {error.output.strip().splitlines()[-1:]}, {workspace.relative_to(HERE)}"
-        keep(run, workspace, time.monotonic() - started, weights)
+            return f"failed: {reason(error.output)}; {workspace.relative_to(HERE)} has the logs"
+        except OSError as error:  # a full disk: what another run needs may still be there
+            return f"failed: {error}"
         return f"{time.monotonic() - started:.1f} s"
+
+
+def reason(log: str) -> str:
+    """Why a stage failed: its own words, else the last ones."""
+    lines = log.strip().splitlines() or ["its log is empty"]
+    return ([line for line in lines if line.startswith("error: ")] or lines)[-1].removeprefix("error: ")
 
 
 def keep(run: dict, workspace: Path, seconds: float, weights: bool) -> None:
@@ -134,21 +151,29 @@ def keep(run: dict, workspace: Path, seconds: float, weights: bool) -> None:
     shutil.rmtree(workspace)
 
 
-def main() -> int:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="when to stop, from now")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("--scratch", type=Path, default=WORK / "scratch", help="where runs save their states")
     parser.add_argument("--weights", action="store_true", help="results hold the weights too")
     asked = parser.parse_args()
-    runner = Runner(time.monotonic() + asked.seconds, asked.scratch.resolve())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: runner.stop())
-    pack = json.loads((HERE / "pack.json").read_text())
-    if bad := damaged(pack):
-        print(f"error: {HERE} is not the pack that was made: {', '.join(bad[:5])} missing or changed; copy it again",
-              file=sys.stderr)  # fmt: skip
-        return 1
+    if asked.jobs < 1 or not asked.seconds >= 0:
+        parser.error(f"--jobs {asked.jobs} --seconds {asked.seconds:g}: at least 1, and at least 0")
+    return asked
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold the folder's lock: two processes would train in one workspace. Raises BlockingIOError where another does."""
+    WORK.mkdir(exist_ok=True)
+    with (WORK / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def work_off(pack: dict, runner: Runner, asked: argparse.Namespace) -> int:
+    """Run all that results/ lacks; returns how many failed."""
     RESULTS.mkdir(exist_ok=True)
     todo = [run for run in pack["runs"] if not (RESULTS / run["name"] / "done.json").exists()]
     failed = 0
@@ -157,6 +182,26 @@ def main() -> int:
             failed += said.startswith("failed")
             if said:
                 print(f"run: {run['name']}: {said}", flush=True)
+    return failed
+
+
+def main() -> int:
+    asked = arguments()
+    runner = Runner(time.monotonic() + asked.seconds, asked.scratch.resolve())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # under nohup, a closed terminal stops nothing
+            signal.signal(number, lambda *_: runner.stop())
+    pack = json.loads((HERE / "pack.json").read_text())
+    if bad := damaged(pack):
+        print(f"error: {HERE} is not the pack that was made: {', '.join(bad[:5])} missing or changed; copy it again",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    try:
+        with alone():
+            failed = work_off(pack, runner, asked)
+    except BlockingIOError:
+        print(f"error: another run.py works in {HERE}; it does all runs, `--jobs` of them at once", file=sys.stderr)
+        return 1
     complete = sum((RESULTS / run["name"] / "done.json").exists() for run in pack["runs"])
     print(f"run: {complete} of {len(pack['runs'])} runs are complete in {RESULTS.name}/"
           + (f", {failed} failed" if failed else ""))  # fmt: skip

@@ -1,69 +1,130 @@
 """take: the finished runs of a pack -> experiments of this repository
 
 Reads  DIR/pack.json, DIR/results/   what run.py left there
+       the stages up to `dataset`, through DVC: the rows that the results have to be of
 Writes an experiment under each run's name: `make collect` puts it into the ledger, with the device that trained it
-Why    stages `train` and `predict` take over what the other machine's did, after checking that settings, code and rows
-       are the same; every other stage runs here as always, `evaluate` with labels that never left. The experiment has
-       the device and the precision in its settings, so that it is never mistaken for one trained here.
+Why    stages `train` and `predict` take over what the other machine's did, after it was found to be of the same
+       settings, code and rows; every other stage runs here as always, `evaluate` with labels that never left. The
+       experiment has the device and the precision in its settings, so that it is never mistaken for one trained here.
 """
 
 import hashlib
-import json
+import subprocess
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from finscale.errors import InputError
-from finscale.storage import read_json
-from finscale.training.elsewhere import RESULT, check_complete
-from study.elsewhere.pack import code_of
+from finscale.storage import md5_of, read_json
+from finscale.training.elsewhere import RESULT
+from stages.paths import MODEL, MODEL_PREDICTIONS
+from study.elsewhere.lists import Asked, checked
+from study.elsewhere.pack import code_of, name_of
+from study.elsewhere.results import Packed, check_files, check_result, differing, read_pack
+from study.elsewhere.rows import digests_of, group_of, make_rows
 from study.experiments import commits_of
+from study.pinned import cache_folder, locked
 from study.workers import LOGS, Run, reasons, work_off
 
 
-def take(folder: Path, jobs: int) -> tuple[int, int]:
-    """Record every finished run that is no experiment yet; returns how many were recorded, and how many are packed.
+@dataclass(frozen=True)
+class Taken:
+    """What became of a pack's runs."""
 
-    Raises InputError for a folder that is no pack, a pack of other code, and results that are not whole; nothing is
-    recorded then. What fails in a stage is said at the end, and the other runs are recorded.
+    recorded: int
+    before: int  # that were recorded already
+    packed: int
+
+    def __str__(self) -> str:
+        told = f"{self.recorded} of {self.packed} runs recorded"
+        unfinished = self.packed - self.recorded - self.before
+        told += f", {self.before} were before" if self.before else ""
+        return told + (f", {unfinished} are not finished" if unfinished else "")
+
+
+def take(folder: Path, jobs: int) -> Taken:
+    """Record every finished run that is no experiment yet.
+
+    Raises InputError for a folder that is no pack, a pack of other code, settings or rows, and results that are not
+    whole or not of their run; nothing is recorded then. What fails in a stage is said at the end, and the other runs
+    are recorded.
     """
-    pack = _read(folder)
-    _check_code(pack, folder)
+    pack = read_pack(folder)
+    asked = _asked(pack, folder)
+    results = {name: folder.resolve() / "results" / name for name in asked}
+    done = {name: one for name, one in asked.items() if (results[name] / RESULT).exists()}
+    for name in done:
+        check_files(results[name], name)
     recorded = {name for name, _ in commits_of()}
-    results = {run["name"]: (folder / "results" / run["name"]).resolve() for run in pack["runs"]}
-    done = [run for run in pack["runs"] if (results[run["name"]] / RESULT).exists()]
-    for run in done:
-        check_complete(results[run["name"]])
-    new = [_as_run(run, results[run["name"]]) for run in done if run["name"] not in recorded]
-    if failed := work_off(new, jobs, lambda: None):
-        raise InputError(
-            f"{len(failed)} of {len(new)} results could not be recorded; {LOGS} has the logs\n{reasons(failed)}"
-        )
-    return len(new), len(pack["runs"])
+    new = {name: one for name, one in done.items() if name not in recorded}
+    if new:
+        _check_results(new, results, pack, folder)
+        _record([_as_run(name, one, results[name]) for name, one in new.items()], jobs)
+    return Taken(len(new), len(done) - len(new), len(asked))
 
 
-def _as_run(run: dict[str, Any], result: Path) -> Run:
-    """The experiment that takes this result: its settings, and what `auto` came to mean there."""
-    compute = read_json(result / "models/model.json")["compute"]
-    settings = run["settings"] | {"train.device": compute["device"], "train.precision": compute["precision"]}
-    return Run(run["name"], settings, environment={"FINSCALE_RESULT": str(result)})
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    try:
-        pack: dict[str, Any] = json.loads((folder / "pack.json").read_text())
-        return {key: pack[key] for key in ("runs", "files", "commit")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} is no pack, or was copied in part: pack.json {error}; copy it back whole") from None
-
-
-def _check_code(pack: dict[str, Any], folder: Path) -> None:
-    """Compared by what was packed, so that a pack of another commit is refused by the files that differ."""
-    here = {f"code/{path}": hashlib.sha256(text.encode()).hexdigest() for path, text in code_of().items()}
-    there = {path: digest for path, digest in pack["files"].items() if path.startswith("code/")}
-    unlike = sorted(path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
-    if unlike:
+def _asked(pack: Packed, folder: Path) -> dict[str, Asked]:
+    """The runs by name, as this repository has them. Raises InputError where code or settings are others here."""
+    code = code_of()
+    here = {f"code/{path}": hashlib.sha256(text.encode()).hexdigest() for path, text in code.items()}
+    if unlike := differing(pack.files, here, "code/"):
         named = ", ".join(path.removeprefix("code/") for path in unlike[:3]) + (", ..." if len(unlike) > 3 else "")
         raise InputError(
             f"{folder} was packed with other code than lies here ({named}); "
-            f"`git checkout {pack['commit']}`, where it was packed"
+            f"`git checkout {pack.commit}`, where it was packed"
         )
+    asked = {name: checked(settings, folder / "pack.json") for name, settings in pack.runs.items()}
+    for name, one in asked.items():
+        if name_of(one, code, pack.files) != name:
+            raise InputError(
+                f"{folder}: run {name} was packed with other settings than pack.json and params.yaml give it here; "
+                f"put params.yaml back as it was (commit {pack.commit}), or copy the pack back whole"
+            )
+    return asked
+
+
+def _check_results(new: dict[str, Asked], results: dict[str, Path], pack: Packed, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        make_rows([one.settings for one in new.values()], Path(made))
+        for name, one in new.items():
+            group = group_of(one.settings)
+            here = {f"inputs/{group}/{path}": digest for path, digest in digests_of(Path(made) / group).items()}
+            if unlike := differing(pack.files, here, f"inputs/{group}/"):
+                raise InputError(
+                    f"{folder}: the rows have changed here since run {name} was packed ({unlike[0]}); "
+                    f"put the data back as they were, or pack anew"
+                )
+            check_result(results[name], one, Path(made) / group)
+
+
+def _as_run(name: str, asked: Asked, result: Path) -> Run:
+    """The experiment that takes this result: its settings, and what `auto` came to mean there."""
+    compute = read_json(result / MODEL)["compute"]
+    settings = asked.settings | {"train.device": compute["device"], "train.precision": compute["precision"]}
+    return Run(name, settings, environment={"FINSCALE_RESULT": str(result)})
+
+
+def _record(runs: list[Run], jobs: int) -> None:
+    failed = work_off(runs, jobs, lambda: None)
+    commits = dict(commits_of())
+    for run in runs:
+        if run not in failed:
+            _check_taken(run, commits[run.name])
+    if failed:
+        raise InputError(
+            f"{len(failed)} of {len(runs)} results could not be recorded; {LOGS} has the logs\n{reasons(failed)}"
+        )
+
+
+def _check_taken(run: Run, commit: str) -> None:
+    """Raise InputError where DVC has taken another training of these settings from its run cache."""
+    shown = subprocess.run(["git", "show", f"{commit}:dvc.lock"], capture_output=True, text=True, check=True)
+    kept = locked(shown.stdout, "predict", MODEL_PREDICTIONS.as_posix())
+    if kept == md5_of(Path(run.environment["FINSCALE_RESULT"]) / MODEL_PREDICTIONS):
+        return
+    subprocess.run(["dvc", "exp", "remove", run.name], capture_output=True, check=True)
+    entries = sorted(path for path in (cache_folder() / "runs").glob("*/*/*") if kept in path.read_text())
+    raise InputError(
+        f"{run.name}: DVC's run cache holds another training of the same settings and rows, and took that: the result "
+        f"is not recorded. To have it instead, remove {', '.join(map(str, entries))}, and take again"
+    )
