@@ -36,7 +36,7 @@ check: install-dev
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder # the pipeline's few long tests first
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder # the pipeline's few long tests first
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -m slow

@@ -33,6 +33,13 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With -n 2 --dist loadgroup a file stays with one worker, and so do files that share what is dear to prepare."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(autouse=True)
 def _no_store_but_the_test_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow leaves the store it was given in the environment, for processes it may start: not for the next test."""

@@ -8,6 +8,8 @@ import yaml
 
 from tests.pipeline.conftest import ROOT, Workspace
 
+pytestmark = pytest.mark.xdist_group("finished")
+
 SHORT = yaml.safe_load((ROOT / "params.yaml").read_text())["dataset"]["split"] | {
     "bundled": {
         "train_end": "2013-12-31",

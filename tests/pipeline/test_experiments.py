@@ -10,6 +10,8 @@ from finscale.scaling.daily import daily_path, read_daily
 from finscale.scaling.ledger import read_ledger
 from tests.pipeline.conftest import Workspace
 
+pytestmark = pytest.mark.xdist_group("finished")
+
 
 def test_a_ladder_of_the_queue_and_of_a_phase_becomes_one_curve(clone: Workspace) -> None:
     clone.run("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "budget=12K", "evaluate")

@@ -11,6 +11,8 @@ import yaml
 from finscale.sources.store import RawStore
 from tests.pipeline.conftest import Workspace
 
+pytestmark = pytest.mark.xdist_group("finished")
+
 
 @pytest.fixture
 def disk(clone: Workspace, tmp_path: Path) -> Path:

@@ -8,6 +8,8 @@ import yaml
 
 from tests.pipeline.conftest import Workspace
 
+pytestmark = pytest.mark.xdist_group("finished")
+
 # Wall time is measured, so it differs from run to run; nothing else may.
 MEASURED_TIME = {"models/runtime.json"}
 
