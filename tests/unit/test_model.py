@@ -1,6 +1,7 @@
 """The model against transformers' PatchTST, and the budget solver against exact counts."""
 
-import runpy
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -236,9 +237,6 @@ def test_patches_end_on_the_newest_day() -> None:
     assert patches_BCNP[0, 0, 0, 0] == 4
 
 
-def test_what_a_budget_costs_is_told_by_a_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["budget", "150K"])
-    runpy.run_module("finscale.model.budget", run_name="__main__", alter_sys=True)
-    assert "budget      150K, 20 channels" in capsys.readouterr().out
+def test_what_a_budget_costs_is_told_by_a_command() -> None:
+    command = [sys.executable, "-m", "finscale.model.budget", "150K"]
+    assert "budget      150K, 20 channels" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

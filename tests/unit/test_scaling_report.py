@@ -181,12 +181,12 @@ def test_every_figure_that_the_ledger_carries_is_drawn_and_stale_ones_go(pilot: 
         [pilot, *(planted(pilot, 0.02, tier=tier) for tier in ("a50", "a100"))]
     ).query("budget in ['10K', '100K', '1M']")  # fmt: skip
     (tmp_path / "old.png").write_text("from another ledger")
-    names = {path.stem for path in draw_gallery(tiers, PILOT, tmp_path)}
+    names = {path.stem for path in draw_gallery(tiers, PILOT, tmp_path, daily=tmp_path / "none")}
     assert {"tasks", "interaction-budget-tier-bundled-A-a-daily-threshold_1pct-5", f"extrapolation-{PILOT}"} <= names
     assert any(name.startswith("features-") for name in names)
     assert {path.stem for path in tmp_path.iterdir()} == names
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    draw_gallery(tiers, PILOT, tmp_path)
+    draw_gallery(tiers, PILOT, tmp_path, daily=tmp_path / "none")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 

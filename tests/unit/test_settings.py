@@ -202,7 +202,7 @@ def test_a_curve_is_of_the_newest_code_that_has_all_its_sizes() -> None:
     whole = rows(USUAL, code="newer", timestamp="2027-01-01T00:00:00+00:00", seed=0)
     assert set(named(whole, old)["code"]) == {"newer"}
     text = generate_experiment_summary_report(name_experiments(pd.concat([part, old]), KNOWN))
-    assert re.search(rf"\| {LADDER} +\| newer .*\| 9 +\| 3 .*code 1a5a541dbd9a, 15 runs", text)
+    assert re.search(rf"\| {LADDER} +\| newer .*\| 9 +\| 3 .*code [0-9a-f]{{12}}, 15 runs", text)
 
 
 def test_the_newest_run_of_a_point_counts_by_its_time_and_not_by_its_line() -> None:
