@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 from tests.pipeline.conftest import Workspace
 
+pytestmark = pytest.mark.slow  # two to four minutes: `make test-slow`
+
 LIST = {"settings": {"budget": "10K"}, "experiments": [{"seed": [0, 1]}]}
 # What such a machine has (docs/gpu.md), beside the packages of requirements-device.txt.
 THERE = ("torch", "pandas", "pyarrow", "safetensors", "psutil", "PyYAML", "tqdm")
