@@ -1,7 +1,7 @@
 """Every option of the model, read off ModelConfig: one that comes later is tested without a word here."""
 
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import torch
 from pydantic import ValidationError
@@ -22,6 +22,8 @@ def values(annotation: Any) -> list[Any]:
     origin = get_origin(annotation)
     if origin is Literal:
         return list(get_args(annotation))
+    if origin is Annotated:
+        return values(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
         return [value for part in get_args(annotation) for value in values(part)]
     if annotation is bool:
