@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from finscale.errors import InputError
 
@@ -37,6 +39,7 @@ Task = Literal[
 Horizon = Literal[1, 2, 3, 5, "weekly"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # PyYAML takes 1e-05, as DVC writes it, for text
+_NAME = re.compile(r"\w[\w.-]*")
 _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
 _BUDGET_RULE = "a parameter count from 5K to 2B, such as 150K, 20M or 2B"
 
@@ -60,6 +63,33 @@ def format_budget(count: int) -> str:
         if count >= size:
             return f"{count / size:.4g}{unit}"
     return str(count)
+
+
+SECRET = "secret"  # the type of an error whose value must not be told
+
+
+def name_only(value: str) -> str:
+    """A name that becomes part of a path: letters, digits, _, - and ., which it does not begin with.
+
+    Raises ValueError for anything else, such as a way out of the folder.
+    """
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name of letters, digits, _, - and . that begins with none of the last two; no path")
+    return value
+
+
+Name = Annotated[str, AfterValidator(name_only)]
+
+
+def without_password(url: str | None) -> str | None:
+    """A database's address. One with a password is refused: settings are kept in dvc.lock, in git and in pages."""
+    if url is not None and (urlsplit(url).password or "password=" in url.lower()):
+        raise PydanticCustomError(
+            SECRET,
+            "holds a password, which would end in dvc.lock and in every experiment; put the address into the "
+            "environment variable FINSCALE_STUDIES and leave this null",
+        )
+    return url
 
 
 Budget = Annotated[int, BeforeValidator(parse_budget)]
@@ -153,10 +183,10 @@ def _plain(value: Any) -> Any:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises InputError where there is none."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the repository's root") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
@@ -183,6 +213,8 @@ def _explain(model: type[Block], problem: dict[str, Any]) -> str:
         return f"{key} = {problem['input']!r} is not a known key; allowed here: {', '.join(known)}{hint}"
     if problem["type"] == "missing":
         return f"{key} is missing"
+    if problem["type"] == SECRET:  # the value is what must not be told
+        return f"{key} {problem['msg']}"
     return f"{key} = {problem['input']!r} is not allowed: {problem['msg'].removeprefix('Value error, ')}"
 
 

@@ -69,7 +69,7 @@ def meanings(params: Params) -> dict[str, Meaning]:
 def lineage() -> dict[str, Origin]:
     """Which stage makes what from what, as dvc.yaml has it; code left out."""
     origins = {}
-    for name, stage in yaml.safe_load(PIPELINE.read_text())["stages"].items():
+    for name, stage in yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"].items():
         inputs = [path for path in stage["deps"] if path.startswith("data/")]
         for out in stage.get("outs", []):
             path = out if isinstance(out, str) else next(iter(out))  # settings of an output make it a mapping

@@ -19,11 +19,11 @@ from finscale.cli import run
 from finscale.config import Block, Horizon, Source, Task, Timescale, is_binary, load_params
 from finscale.errors import InputError
 from finscale.evaluation.config import EvaluateConfig
-from finscale.meta.base_runs import BaseRun
+from finscale.meta.base_runs import BaseRun, read_stored
 from finscale.meta.config import MetaConfig
 from finscale.meta.inputs import Inputs, join
 from finscale.meta.made_on import check_made_on, made_on
-from finscale.storage import read_json, read_parquet, write_json, write_parquet
+from finscale.storage import read_parquet, write_json, write_parquet
 from stages.paths import FEATURES, LABELS
 
 BASE_RUNS = Path("results/base_runs")
@@ -50,7 +50,7 @@ def read_base_run(name: str, params: Params) -> BaseRun:
         raise InputError(
             f"{path}: no such file; `python -m study.base_runs {name}` makes it from a finished experiment"
         )
-    about, rows = read_json(path), read_parquet(BASE_RUNS / f"{name}.parquet")
+    about, rows = read_stored(BASE_RUNS, name)
     if "made_on" not in about:
         raise InputError(
             f"{BASE_RUNS / name}.json does not say what the run was made on; `python -m study.base_runs {name}` takes "

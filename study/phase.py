@@ -31,9 +31,8 @@ from finscale.errors import InputError
 from finscale.imports import read_sources
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, hypothesis, load_phase
-from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
+from finscale.scaling.refused import extend_refused, is_refusal, refusal
 from finscale.scaling.settings import digest_of, settings_of
-from finscale.storage import write_csv
 from study.collect import LEDGER, LOCK, collect
 from study.cost import Cost, estimate
 from study.experiments import code_hash, finished, params_with, planned_keys, read_workspace
@@ -119,7 +118,7 @@ def record_refusals(failed: list[tuple[Mapping[str, Any], str]]) -> None:
             rows.append(refusal(params, scheme, digest_of(settings_of(params)), words))
     if rows:
         with FileLock(LOCK):
-            write_csv(REFUSED, add_refused(read_refused(REFUSED), rows))
+            extend_refused(REFUSED, rows)
 
 
 def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:

@@ -64,8 +64,8 @@ def run_stages(folder: Path, settings: dict[str, Any]) -> None:
     """
     for name in _CODE:
         (folder / name).symlink_to(ROOT / name)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False), encoding="utf-8")
     with contextlib.chdir(folder), _silence():
         for stage in (f"stages.{name}" for name in RESULT_STAGES):
             if stage in (*OPEN_TEST_FEATURES, *OPEN_TEST_LABELS):
@@ -84,7 +84,7 @@ def _run_apart(stage: str) -> None:
 def _silence() -> Iterator[None]:
     """What stages print, progress bars too, is about one run; here there are many."""
     with (
-        Path(os.devnull).open("w") as nothing,
+        Path(os.devnull).open("w", encoding="utf-8") as nothing,
         contextlib.redirect_stdout(nothing),
         contextlib.redirect_stderr(nothing),
     ):
@@ -99,7 +99,9 @@ def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def measure(folder: Path) -> Found:
     """Score the test predictions in a finished workspace against the law that made the market."""
-    config = SimulatedConfig(**yaml.safe_load((folder / "params.yaml").read_text())["data"]["simulated"])
+    config = SimulatedConfig(
+        **yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["data"]["simulated"]
+    )
     predictions = read_parquet(folder / "data/processed/predictions.parquet")
     test = predictions[predictions["split"] == "test"]
     told = read_json(folder / "metrics/experiment.json")["run"]

@@ -8,7 +8,6 @@ Why    a row's key is a hash of all its settings, its code and its data. Its com
        the row stays on a curve of its own, which is named so.
 """
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,7 +30,7 @@ def settle(row: Mapping[str, Any], known: Mapping[str, Settings]) -> Settings | 
     """
     try:
         committed = committed_params(row["commit"])
-    except subprocess.CalledProcessError:  # a commit that this clone does not have
+    except InputError:  # a commit that this clone does not have
         return None
     for params in _candidates(committed, row, known):
         keyed = key_params(params, row, lambda path: read_file(row["commit"], path))

@@ -4,7 +4,6 @@ For long grids it is sturdier than DVC's queue: nothing is stashed beforehand, a
 behind, and what the ledger holds is never started.
 """
 
-import os
 import re
 import subprocess
 import threading
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+
+from study.programs import DVC, check_place, environment, reason_of
 
 LOGS = Path(".dvc/tmp/study")
 _PLAIN = re.compile(r"[\w$./:@%+-]+")  # text that stands for itself
@@ -33,6 +34,7 @@ class Run:
 
 def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[Run]:
     """Run all, `jobs` at a time; returns those that failed. on_done is called after each, one call at a time."""
+    check_place(Path.cwd())
     LOGS.mkdir(parents=True, exist_ok=True)
     failed: list[Run] = []
     lock = threading.Lock()
@@ -54,9 +56,7 @@ def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[
 
 def reason(run: Run) -> str:
     """Why a run failed, by what its log says last."""
-    lines = (LOGS / f"{run.name}.log").read_text().strip().splitlines() or ["its log is empty"]
-    said = [line for line in lines if line.startswith("error: ")]  # a stage's own words; DVC's repeat that it failed
-    return (said or lines)[-1].removeprefix("error: ")
+    return reason_of((LOGS / f"{run.name}.log").read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def reasons(failed: list[Run]) -> str:
@@ -82,8 +82,8 @@ def _run(run: Run) -> bool:
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={as_override(value)}")]
     # Forced, so that a name which an earlier run of other params.yaml has taken is no error: what the ledger holds of
     # that one stays.
-    command = ["dvc", "exp", "run", "--temp", "--force", "--name", run.name, *settings, run.last]
-    with (LOGS / f"{run.name}.log").open("w") as log:
-        environment = os.environ | run.environment
-        done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+    command = [*DVC, "exp", "run", "--temp", "--force", "--name", run.name, *settings, run.last]
+    with (LOGS / f"{run.name}.log").open("w", encoding="utf-8") as log:
+        its = environment(**run.environment)
+        done = subprocess.run(command, env=its, stdout=log, stderr=subprocess.STDOUT, check=False)
         return done.returncode == 0

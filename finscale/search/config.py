@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import Block, Budget, StudyAxes
+from finscale.config import Block, Budget, Name, StudyAxes, without_password
 from finscale.training.config import TrainConfig
 
 
@@ -17,13 +17,13 @@ class PruningConfig(Block):
 
 class TuneConfig(Block):
     trials: NonNegativeInt = 0
-    space: Annotated[str, Field(pattern=r"^[\w-]+$")] = "default"
+    space: Name = "default"
     seed: NonNegativeInt = 0
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
     workers: PositiveInt = 1
     time_limit_hours: PositiveFloat = 4.0
     pruning: PruningConfig = PruningConfig()
-    storage: str | None = None
+    storage: Annotated[str | None, AfterValidator(without_password)] = None
     heartbeat_seconds: PositiveInt = 30
 
 

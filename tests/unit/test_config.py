@@ -57,6 +57,21 @@ def test_a_mistake_names_the_key_the_value_and_what_is_allowed(change: dict, wor
         assert word in message
 
 
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@host/studies", "mysql://host/x?user=me&password=hunter2"])
+def test_a_password_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(InputError, match=r"tune\.storage holds a password, .*FINSCALE_STUDIES") as refused:
+        check_params(Params, changed(tune__storage=url), PARAMS)
+    assert "hunter2" not in str(refused.value)
+    check_params(Params, changed(tune__storage="postgresql://me@host/studies"), PARAMS)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "", ".x", "-x", "a b"])
+def test_names_are_no_paths(name: str) -> None:
+    for change in ({"meta__runs": [name]}, {"tune__space": name}):
+        with pytest.raises(InputError, match="no path"):
+            check_params(Params, changed(**change), PARAMS)
+
+
 def test_a_missing_key_is_named() -> None:
     values = changed()
     del values["train"]["epochs"]

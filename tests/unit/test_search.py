@@ -46,6 +46,24 @@ def test_a_study_repeats_and_goes_on_as_if_it_had_never_stopped(tmp_path: Path) 
     assert told(searched(tmp_path / "other", 2, seed=1)) != told(whole)[:2]
 
 
+def test_a_journal_that_ends_in_half_a_line_is_mended_and_one_with_garbage_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = told(searched(tmp_path, 2))
+    journal = tmp_path / "journal.log"
+    whole = journal.read_text()
+    journal.write_text(whole + '{"op_code": 4, "worker_id": "x", "stu')  # a power cut
+    assert told(searched(tmp_path, 3))[:2] == before
+    assert "ended in half a line" in capsys.readouterr().out
+    journal.write_text(f"{whole}garbage\n{whole}")
+    lines = len(whole.splitlines())
+    with pytest.raises(InputError, match=rf"line {lines + 1}: no entry of a study; `sed .*`rm -r {tmp_path}` begins"):
+        searched(tmp_path, 3)
+    journal.write_text('{"op_code": 4}\n')
+    with pytest.raises(InputError, match=rf"cannot be read .*`rm -r {tmp_path}` begins the search anew"):
+        searched(tmp_path, 3)
+
+
 def test_a_finished_study_starts_no_trial(tmp_path: Path) -> None:
     searched(tmp_path, 2)
     assert len(searched(tmp_path, 2).trials) == 2
