@@ -18,6 +18,11 @@ class SimulatedConfig(Block):
     complexity: Annotated[PositiveInt, Field(le=10)] = 1
     seed: NonNegativeInt = 0  # of the market; the experiment's seed is another
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The symbols of the market."""
+        return ("SIM",)
+
 
 class DataConfig(Block):
     """Which days are wanted; `end` is a date and never `today`, so that a run can be repeated."""

@@ -22,7 +22,6 @@ from scipy.integrate import quad
 from scipy.special import entr, eval_hermitenorm, gammaln, ndtr
 
 from finscale.calendar import exchange, sessions
-from finscale.config import AssetTier, Quality
 from finscale.errors import InputError
 from finscale.sources.config import SimulatedConfig
 
@@ -31,16 +30,6 @@ _PERSISTENCE, _VOLATILITY_OF_VOLATILITY = 0.98, 0.1  # of log s, per day
 _FIRST_PRICE = 100.0
 _MEDIAN_VOLUME = 1e6
 _DECIMALS = 8  # of prices
-
-
-def symbols(assets: AssetTier, quality: Quality) -> tuple[str, ...]:
-    """One asset, prices alone. Raises InputError for any other tier or quality."""
-    if (assets, quality) != ("A", "a"):
-        raise InputError(
-            f"params.yaml: assets = {assets}, quality = {quality} is not offered by source simulated, which is one "
-            "market without other series; set assets: A and quality: a"
-        )
-    return ("SIM",)
 
 
 def origin(config: SimulatedConfig) -> str:
