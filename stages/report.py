@@ -1,7 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, pictures, and one screen of result
 
 Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, dvclive/, data/processed/dataset.json
-       data/processed/{predictions,conformal}.parquet, data/processed/rankings.json,
+       data/processed/{predictions,conformal,cross_section}.parquet, data/processed/rankings.json,
        plots/{reliability,equity,by_year}.csv   the tables and curves of this run
        models/tune/   what the search has drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
@@ -34,9 +34,11 @@ from finscale.pages.data_figures import plot_coverage
 from finscale.pages.page import Results, page_text
 from finscale.pages.run_tables import (
     coverage_table,
+    cross_section_table,
     equity_table,
     headline,
     report_text,
+    rolling_ic,
     scaling_sentence,
     score_rows,
     score_table,
@@ -50,6 +52,7 @@ from stages.paths import (
     BY_YEAR_TABLE,
     COMPARED,
     CONFORMAL,
+    CROSS_SECTION,
     EQUITY_TABLE,
     EXPERIMENT,
     LOG,
@@ -114,10 +117,16 @@ def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
         "Walk-forward: windows are counted once per fold; loss curves are the first fold's, epochs means over folds.",
         "Each fold has its own base rate, baselines and calibration, from its own days.",
     ]
+    of_symbols = [
+        "IC, rank IC: mean over days of the correlation, Pearson's and Spearman's, over the symbols of a day, of what "
+        "was predicted with the return that followed (volatility, surprise: with the label); days are redrawn.",
+        "Deciles: a tenth of the symbols long, a tenth short, 1 of the capital on each side, after costs.",
+    ]
     return [
         *([f"The curve's settings that are not the plain ones: {scaling['settings']}."] if scaling["settings"] else []),
         *(f"Set aside: {fault}" for fault in scaling["set_aside"]),
         *(walked if experiment["folds"] else []),
+        *(of_symbols if "cross_section" in experiment else []),
         f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
         "the fewer blocks there are (docs/intervals.md).",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
@@ -161,6 +170,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         share=ranked["share"],
         equity=equity_table(pd.read_csv(EQUITY_TABLE)),
         coverage=coverage_table(read_parquet(CONFORMAL)),
+        rank_ic=rolling_ic(read_parquet(CROSS_SECTION)),
         figures=pictures(several=len(reports) > 1),
         own_figures=figures(binary=len(reliability) > 0),
         by_compute=[scaling["isoflop"], scaling["frontier"]],
@@ -204,7 +214,8 @@ def write_texts(experiment: dict[str, Any]) -> None:
     """report.md and the screen, which is printed as well."""
     lines = headline(experiment, read_json(METRICS))
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
-    by_year = [*tables, year_table(experiment)]
+    across = cross_section_table(experiment)
+    by_year = [*tables, *([across] if across else []), year_table(experiment)]
     scaling, figures = read_json(SCALING_METRICS), [RUN_FIGURE, SCALING_FIGURE]
     sentence = scaling_sentence(scaling)
     write_text(REPORT, report_text(lines, by_year, sentence, figures, notes(experiment, scaling)))
