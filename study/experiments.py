@@ -32,7 +32,7 @@ from study.provenance import DRAWING, Read, why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
-                 "baselines", "tune", "train", "predict", "calibrate", "evaluate")  # fmt: skip
+                 "baselines", "tune", "train", "predict", "evaluate")  # fmt: skip
 
 RUNTIME = "models/runtime.json"
 

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finscale.identity import SINGLE
@@ -130,3 +131,20 @@ def market_of(source: str, data: str) -> str:
     data: the ledger's column, DVC's hash of data/raw.
     """
     return f"data{data[:_MARKET]}" if source in _FROM_OUTSIDE else ""
+
+
+def configurations_tried(ledger: pd.DataFrame, axes: dict[str, Any], same_settings: Sequence[bool]) -> dict[str, int]:
+    """How often the study has looked: all runs, and those that were judged by the same test labels.
+
+    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it.
+    same_settings: per row whether its settings are this run's: one with other epochs is another try. Runs of all
+    settings and every evaluation scheme count: their test days overlap.
+    """
+    same = pd.Series(True, index=ledger.index)
+    for axis in ("source", "assets", "timescale", "task", "horizon"):
+        same &= ledger[axis].astype(str) == str(axes[axis])
+    mine = same & np.array(same_settings, bool)
+    for axis in ("quality", "tier", "budget", "seed", "scheme"):
+        mine &= ledger[axis].astype(str) == str(axes[axis])
+    missing = 0 if mine.any() else 1
+    return {"in_ledger": len(ledger) + missing, "on_these_labels": int(same.sum()) + missing}
