@@ -21,6 +21,7 @@ def split_table(splits: dict[str, dict[str, Any]]) -> Table:
     """Windows, days and positives per split (data/processed/dataset.json)."""
     return [
         {"split": name, "windows": told["rows"], "from": told["first"], "to": told["last"]}
+        | ({"symbols": told["symbols"]} if told.get("symbols", 1) > 1 else {})
         | ({"positives": told["positives"], "rate": f"{told['rate']:.3f}"} if "positives" in told else {})
         for name, told in splits.items()
     ]
