@@ -15,14 +15,14 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
 from pydantic_core import PydanticCustomError
 
+from finscale.assets import Assets
 from finscale.errors import InputError
 
 # The axes: what an experiment varies (SPEC 1 and 5). Only what is built today is allowed.
 Source = Literal["bundled", "live", "directory", "simulated"]
-AssetTier = Literal["A", "B", "C", "D", "E"]
 Quality = Literal["a", "b", "c", "d"]
 Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2week", "monthly", "daily_multi"]
 FeatureTier = Literal["a20", "a50", "a100", "a200", "a500", "a1000", "a2000"]
@@ -92,6 +92,16 @@ def without_password(url: str | None) -> str | None:
     return url
 
 
+ALL = "all"  # of symbols, and of history: null in params.yaml, a word in the ledger
+
+
+def parse_share(value: object) -> object:
+    """'all' -> None, anything else as it is."""
+    return None if value == ALL else value
+
+
+Share = Annotated[PositiveInt | None, BeforeValidator(parse_share)]  # of what there is: a number, or all
+
 Budget = Annotated[int, BeforeValidator(parse_budget)]
 
 
@@ -102,9 +112,8 @@ class Block(BaseModel):
 
 
 class FeatureAxes(Block):
-    """What decides the features."""
+    """What decides the features of an asset."""
 
-    assets: AssetTier
     quality: Quality
     timescale: Timescale
     tier: FeatureTier
@@ -114,6 +123,9 @@ class StudyAxes(FeatureAxes):
     """What is fixed along a curve over budgets."""
 
     source: Source
+    assets: Assets
+    symbols: Share
+    history: Share
     task: Task
     horizon: Horizon
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from finscale.config import parse_budget
+from finscale.config import ALL, parse_budget
+from finscale.identity import SHARES, axis_word
 from finscale.scaling.ledger import AXES
 from finscale.scaling.lines import read_lines, read_to_extend
 from finscale.storage import write_csv
@@ -28,13 +29,19 @@ def read_refused(path: Path) -> pd.DataFrame:
     lines = read_lines(path, _COLUMNS, _check)
     for fault in lines.faults:
         print(f"warning: {fault}", file=sys.stderr)
-    return pd.DataFrame(lines.rows, columns=list(_COLUMNS))
+    return _table(lines.rows)
 
 
 def extend_refused(path: Path, rows: list[dict[str, str]]) -> None:
     """Write the table with these rows. Raises InputError where it holds a line that is no row."""
-    known = pd.DataFrame(read_to_extend(path, _COLUMNS, _check).rows, columns=list(_COLUMNS))
+    known = _table(read_to_extend(path, _COLUMNS, _check).rows)
     write_csv(path, add_refused(known, rows))
+
+
+def _table(rows: list[dict[str, str]]) -> pd.DataFrame:
+    """Older files lack the shares of symbols and history: what was refused then was refused of all."""
+    told = pd.DataFrame(rows, columns=list(_COLUMNS))
+    return told.assign(**{axis: told[axis].replace("", ALL) for axis in SHARES})
 
 
 def add_refused(known: pd.DataFrame, rows: list[dict[str, str]]) -> pd.DataFrame:
@@ -60,7 +67,7 @@ def is_refusal(reason: str) -> bool:
 
 def refusal(axes: Mapping[str, Any], scheme: str, settings: str, reason: str) -> dict[str, str]:
     """A row for add_refused."""
-    return {axis: str(axes[axis]) for axis in AXES} | {"scheme": scheme, "settings": settings, "reason": reason}
+    return {axis: axis_word(axes[axis]) for axis in AXES} | {"scheme": scheme, "settings": settings, "reason": reason}
 
 
 def in_short(reason: str) -> str:

@@ -157,9 +157,7 @@ class Hand:
                 result = act()
             except Exception as raised:
                 error = raised
-            if self._left and isinstance(
-                result, MlflowMirror | WandbMirror
-            ):  # too late: another is begun
+            if self._left and isinstance(result, MlflowMirror | WandbMirror):  # too late: another is begun
                 with suppress(Exception):
                     result.stop(failed=True)
             outcome.put((result, error))
