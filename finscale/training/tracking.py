@@ -90,8 +90,8 @@ class Tracker:
         """Mirrors that were left out on the way get the whole run now, if they answer again."""
         for kind in (kind for kind in self._kinds if kind not in self._mirrors):
             self._start(kind)
-            for step, values in self._told if kind in self._mirrors else ():
-                self._tell(kind, lambda mirror, step=step, values=values: mirror.log(step, values))
+            for step, values in self._told:
+                self._tell(kind, partial(_log, step=step, values=values))
 
     def _tell_all(self, act: Callable[[Mirror], None]) -> None:
         for kind in list(self._mirrors):
@@ -102,8 +102,17 @@ class Tracker:
         if kind not in self._mirrors:
             return
         mirror = self._mirrors[kind]
-        if not mirrors.attempt(kind, lambda: act(mirror) is None, self._hands[kind]):
+
+        def done() -> bool:
+            act(mirror)
+            return True
+
+        if not mirrors.attempt(kind, done, self._hands[kind]):
             del self._mirrors[kind]
+
+
+def _log(mirror: Mirror, step: int, values: dict[str, float]) -> None:
+    mirror.log(step, values)
 
 
 @torch.no_grad()
