@@ -46,6 +46,7 @@ def _promise(first: date, last: date, listed: date | None, frame: pd.DataFrame) 
 def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date | None]:
     """Bars, and the first day on which Yahoo says that the symbol was traded."""
     import yfinance
+    from peewee import PeeweeException
     from yfinance.exceptions import YFException, YFRateLimitError
 
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # errors are raised, and told once
@@ -71,6 +72,11 @@ def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date 
     ) as error:  # yfinance reads the answer without looking first
         raise asked.refused(
             f"the answer has another shape than it used to ({told(error)})", "a newer yfinance may know it"
+        ) from None
+    except PeeweeException as error:  # yfinance keeps cookies and time zones in a database of its own
+        raise asked.refused(
+            f"yfinance cannot use its cache ({error})",
+            "make the user's cache folder writable, or remove py-yfinance in it",
         ) from None
     except (OSError, ValueError) as error:  # connection, time-out, an error page instead of JSON
         raise TemporaryError(told(error)) from None
