@@ -8,21 +8,28 @@ import os
 import signal
 import threading
 import time
+from itertools import pairwise
+from pathlib import PurePath
 
 import psutil  # type: ignore[import-untyped]
 
 PAUSE = 0.5  # seconds between two looks
 _SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
-_ASKING = ("dvc", "study.")  # in the command line of whoever asks for stages
+
+Link = tuple[int, int]  # a process and its parent
 
 
-def asking() -> list[psutil.Process]:
-    """Whoever this process works for: its parent, where that is a shell the shell's, and all of DVC and study above."""
+def asking() -> list[Link]:
+    """From this process up to the last that asked for its work: its parent, where that is a shell the shell's, and what
+    of DVC and study stands above without a gap. Empty where nobody did any more when this process began."""
     above = psutil.Process().parents()
     if not above or (above[0].pid == 1 and not _asks(above[0])):
         return []
-    direct = 1 + (_name(above[0]) in _SHELLS and len(above) > 1)
-    return [one for at, one in enumerate(above) if at < direct or _asks(one)]
+    last = 1 + (_name(above[0]) in _SHELLS and len(above) > 1)
+    while last < len(above) and _asks(above[last]):
+        last += 1
+    pids = [os.getpid(), *(one.pid for one in above[:last])]
+    return list(pairwise(pids))
 
 
 def stop_when_left(stage: str, pause: float = PAUSE) -> None:
@@ -30,7 +37,7 @@ def stop_when_left(stage: str, pause: float = PAUSE) -> None:
     known = asking()
 
     def watch() -> None:
-        while known and all(_lives(one) for one in known):
+        while known and all(_parent(child) == parent for child, parent in known):
             time.sleep(pause)
         print(f"{stage}: the process that ran this stage is gone; it stops", flush=True)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -38,16 +45,20 @@ def stop_when_left(stage: str, pause: float = PAUSE) -> None:
     threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
-def _lives(process: psutil.Process) -> bool:
+def _parent(process: int) -> int | None:
+    """A child of a process that ends gets another parent: that tells it whatever the clock does and pids are reused."""
+    if process == os.getpid():
+        return os.getppid()
     try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        return int(psutil.Process(process).ppid())
     except psutil.Error:
-        return False
+        return None
 
 
 def _asks(process: psutil.Process) -> bool:
+    """`dvc ...`, `python -m dvc ...`, `python -m study.<name>`; a shell that was given such a line asks for nothing."""
     try:
-        return any(word in argument for argument in process.cmdline() for word in _ASKING)
+        return any(PurePath(word).name == "dvc" or word.startswith("study.") for word in process.cmdline())
     except psutil.Error:
         return False
 

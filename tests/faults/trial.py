@@ -33,8 +33,8 @@ def prepared(folder: Path) -> Workspace:
     """The finished workspace in `folder`, made where it is not there yet: a minute on an idle machine."""
     if (folder / "finscale/.finished").exists():
         return Workspace(folder / "finscale")
-    workspace = small_clone(folder / "finscale")
-    workspace.run("dvc", "repro")
+    workspace = Workspace(folder / "finscale") if (folder / "finscale").exists() else small_clone(folder / "finscale")
+    subprocess.run(["dvc", "repro"], cwd=workspace.path, env=environment(), check=True)  # as long as it takes
     workspace.commit("small configuration")
     (workspace.path / ".git/info/exclude").write_text(".finished\n")
     (workspace.path / ".finished").touch()
@@ -80,8 +80,8 @@ def last_words(told: str) -> str:
     return (said or lines or [""])[-1]
 
 
-def read_rows(table: Path = TABLE) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
+def read_rows() -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(TABLE.read_text(encoding="utf-8")))) if TABLE.exists() else []
 
 
 def rows_of(part: str, trials: list[Trial]) -> list[dict[str, str]]:
