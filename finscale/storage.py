@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -137,15 +138,29 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, lambda temporary: frame.to_csv(temporary, index=False))
 
 
-def read_csv(path: Path, text: Sequence[str], dates: Sequence[str]) -> pd.DataFrame:
-    """A small table; `text` columns stay as written, `dates` become datetimes."""
+def read_csv(path: Path, text: Sequence[str] = (), dates: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """A small table; `text` columns stay as written, `dates` become datetimes. options: of pandas.read_csv."""
     import pandas as pd
 
     _require(path)
     try:
-        return pd.read_csv(path, dtype=dict.fromkeys(text, str), parse_dates=list(dates))
+        if (content := path.read_bytes()) and not content.endswith(b"\n"):  # as every writer here ends a file
+            raise ValueError("its last line was cut")
+        return pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(text, str), parse_dates=list(dates), **options)
     except (ValueError, OSError) as error:  # pandas' own errors of parsing are ValueErrors
         raise _damaged(path, "table", error) from None
+
+
+def read_footer(path: Path) -> pq.FileMetaData:
+    """What a parquet file says of its rows and columns, without reading them."""
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowInvalid
+
+    _require(path)
+    try:
+        return pq.read_metadata(path)
+    except (ArrowInvalid, OSError) as error:
+        raise _damaged(path, "parquet file", error) from None
 
 
 def md5_of(path: Path) -> str:

@@ -9,7 +9,6 @@ Why    a column that nobody can explain should not be in a study.
 from pathlib import Path
 
 import yaml
-from pyarrow.parquet import read_schema
 
 from finscale.cli import run
 from finscale.config import FeatureAxes, load_params
@@ -18,7 +17,7 @@ from finscale.indicators.catalogue import features_of
 from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
 from finscale.pages.dictionary import Meaning, Origin, generate_data_dictionary
-from finscale.storage import read_parquet, write_csv, write_text
+from finscale.storage import read_footer, read_parquet, write_csv, write_text
 from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 
 PIPELINE = Path("dvc.yaml")
@@ -61,7 +60,7 @@ def meanings(params: Params) -> dict[str, Meaning]:
         feature.name: Meaning(feature.category, feature.description)
         for feature in (
             *features_of(params.tier, params.timescale, params.features.levels),
-            *features_of_series(read_schema(FEATURES).names, params.quality),
+            *features_of_series(read_footer(FEATURES).schema.to_arrow_schema().names, params.quality),
         )
     }
     return series | features | _COLUMNS
