@@ -12,7 +12,7 @@ from finscale.config import read_yaml
 from finscale.errors import InputError
 from finscale.scaling.ledger import AXES
 
-_PARTS = {"expects", "fixed", "rows", "grid"}
+_PARTS = {"expects", "fixed", "settings", "seeds", "rows", "grid"}
 _VARIED = ("source", "budget", "seed")  # by one who runs a phase on files of his own, or at sizes that he can afford
 
 
@@ -70,6 +70,11 @@ def load_phase(
     return _rows(path, read_yaml(path), phase, budgets, seeds)
 
 
+def phase_settings(path: Path, phase: str) -> dict[str, Any]:
+    """What all runs of a phase set beside their axes, by dotted keys; nothing where it says nothing."""
+    return dict(_phase(path, read_yaml(path), phase).get("settings", {}))
+
+
 def _expects(path: Path, told: Mapping[str, Any], phase: str) -> str:
     words = _phase(path, told, phase).get("expects", "")
     if not isinstance(words, str):
@@ -82,8 +87,9 @@ def _rows(
     budgets: Sequence[str] | None = None, seeds: Sequence[int] | None = None,
 ) -> list[Row]:  # fmt: skip
     common = dict(told.get("all", {}))
-    own_seeds = common.pop("seeds", [0])
-    named = _with_budgets(_experiments(phase, _phase(path, told, phase)), budgets)
+    of_phase = _phase(path, told, phase)
+    own_seeds = of_phase.get("seeds", common.pop("seeds", [0]))
+    named = _with_budgets(_experiments(phase, of_phase), budgets)
     rows = []
     for (name, axes), seed in product(named, seeds if seeds is not None else own_seeds):
         whole = common | axes | {"seed": seed}
