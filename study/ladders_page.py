@@ -37,7 +37,7 @@ def told_of_ladders(figure: Path) -> dict[str, Any]:
         "data": {
             "expects": data.expects,
             "rows": by_windows(data.runs),
-            "laws": [law_words(one) for one in law_of_data()],
+            "laws": laws,
         },
         "bound": None if bound is None else f"{bound:.4f}",
     }
