@@ -50,9 +50,12 @@ def _work(runs: list[Run], jobs: int) -> list[Run]:
 
 def ladder(phase: str) -> pd.DataFrame:
     """The ledger's rows of a phase with their curves named: of the newest complete version of code and data."""
-    runs = name_experiments(read_ledger(LEDGER), read_settings(SETTINGS))
+    rows = read_ledger(LEDGER)
+    if "name" not in rows:  # an empty one
+        return name_experiments(rows, {})
     names = tuple(f"{row.run_name}-" for row in load_phase(LADDERS, phase))
-    return shown(runs[(runs["source"] == "simulated") & runs["name"].str.startswith(names)])
+    own = rows[(rows["source"] == "simulated") & rows["name"].str.startswith(names)]
+    return shown(name_experiments(own, read_settings(SETTINGS)))
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ def judged(phases: Sequence[str]) -> list[Judged]:
 def along_windows(budget: str) -> Judged:
     """The teacher's loss against training windows at one size: the ladders `data` and `teacher` as a curve of data."""
     runs = pd.concat([ladder("data"), ladder("teacher")])
-    runs = runs[runs["budget"] == budget].assign(experiment="data")
-    runs = runs.assign(params=runs["train_windows"], params_total=runs["train_windows"])
+    if len(runs):
+        runs = runs[runs["budget"] == budget].assign(experiment="data")
+        runs = runs.assign(params=runs["train_windows"], params_total=runs["train_windows"])
     return Judged("data", hypothesis(LADDERS, "data"), runs, fits_of(runs, FOLDER).get("data"))
 
 

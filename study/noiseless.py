@@ -45,8 +45,13 @@ def _measure(row: dict[str, object]) -> dict[str, object]:
     predictions = pd.read_parquet(io.BytesIO(read_predictions(commit, name)))
     test = predictions[predictions["split"] == "test"]
     chance = chance_on(check_params(DataConfig, params["data"], Path("params.yaml")), test)
-    expected = log_loss_rows(chance, test["model"].to_numpy()).mean()
-    return {"name": name, "expected_loss": float(expected), "bound": float(entropy(chance).mean())}
+    loss, bound = expected(chance, test["model"].to_numpy())
+    return {"name": name, "expected_loss": loss, "bound": bound}
+
+
+def expected(chance: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+    """The mean log-loss of these probabilities over the draw of the label, and of the best there could be."""
+    return float(log_loss_rows(chance, predicted).mean()), float(entropy(chance).mean())
 
 
 def chance_on(data: DataConfig, rows: pd.DataFrame) -> np.ndarray:
