@@ -172,10 +172,15 @@ def test_a_column_that_is_absent_or_no_number_is_an_error(raw: pd.DataFrame) -> 
 
 def test_holes_are_listed_up_to_the_limit_and_refused_beyond_it(raw: pd.DataFrame) -> None:
     few = validate("X", "prices", raw.drop(index=[100, 2000]), holes=2)
-    assert [(one.rule.name, one.rule.severity, len(one.where)) for one in few] == [("hole", "warning", 2)]
-    many = validate("X", "prices", raw.drop(index=[100, 2000, 2001]), holes=2)
-    assert many[0].rule.severity == "error"
-    assert str(many[0]).startswith("X: missing session (1999-05-27, ")
+    (hole,) = (one for one in few if one.rule.name == "hole")
+    assert {one.rule.severity for one in few} == {"warning"}
+    assert len(hole.where) == 2
+    (many,) = (
+        one
+        for one in validate("X", "prices", raw.drop(index=[100, 2000, 2001]), holes=2)
+        if one.rule.severity == "error"
+    )
+    assert str(many).startswith("X: missing session (1999-05-27, ")
 
 
 @needs_market
