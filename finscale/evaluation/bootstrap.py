@@ -18,10 +18,11 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from finscale.config import Horizon
 
-# arch and scipy.stats take a second to import: they are, where something is drawn.
+# arch and scipy.stats take a second or two to import: arch is, where something is drawn.
 
 MIN_BLOCKS = 3  # fewer tell nothing of their own scatter
 _WEEK = 5  # sessions: the longest exit of the weekly horizon
@@ -61,10 +62,8 @@ def enclosed_share(confidence: float, block_length: int, days: int) -> float:
     b = block_length / days
     if b >= 1:
         return 1.0
-    from scipy import stats
-
-    quantile = stats.t.ppf((1 + confidence) / 2, 1.5 / b) / math.sqrt(1 - b)
-    return float(1 - 2 * stats.norm.sf(quantile))
+    quantile = special.stdtrit(1.5 / b, (1 + confidence) / 2) / math.sqrt(1 - b)
+    return float(1 - 2 * special.ndtr(-quantile))
 
 
 def resample(
