@@ -30,12 +30,12 @@ def noiseless(runs: pd.DataFrame) -> pd.DataFrame:
 
     A run is measured once, on its predictions in DVC's cache; results/noiseless.csv keeps what was found.
     """
-    known = pd.read_csv(TABLE).set_index("key") if TABLE.exists() else pd.DataFrame()
+    known = pd.read_csv(TABLE).set_index("key") if TABLE.exists() else pd.DataFrame(columns=["expected_loss", "bound"])
     found = {row["key"]: _measure(row) for row in runs.to_dict("records") if row["key"] not in known.index}
     if found:
         known = pd.concat([known, pd.DataFrame.from_dict(found, orient="index").rename_axis("key")])
         write_csv(TABLE, known.reset_index())
-    return runs.join(known[["expected_loss", "bound"]], on="key")
+    return runs.join(known[["expected_loss", "bound"]].astype(float), on="key")
 
 
 def _measure(row: dict[str, object]) -> dict[str, object]:

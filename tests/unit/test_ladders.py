@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import study.ladders
-import study.ladders_page
 from finscale.config import check_params, parse_budget
 from finscale.data.config import SplitDates
 from finscale.indicators.catalogue import features_of
 from finscale.model.shape import solve
+from finscale.pages.render import render
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import load_phase, phase_settings
 from finscale.sources.config import DataConfig
@@ -19,9 +19,9 @@ from finscale.sources.simulated import last_sessions
 from finscale.sources.simulated_panel import simulate_panel
 from finscale.storage import write_csv
 from finscale.training.config import TrainConfig
-from study.controls import page
 from study.experiments import params_with
 from study.ladders import LADDERS, judged, ladder
+from study.ladders_page import told_of_ladders
 from study.noiseless import chance_on, expected
 from tests.planted_days import write_days
 
@@ -87,8 +87,8 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
             }
             rows.append(template.to_dict() | own)
     noise = np.random.default_rng(0).normal(scale=2e-4, size=len(rows))
-    table = pd.DataFrame(rows).assign(test_loss=lambda one: one["test_loss"] * np.exp(noise), market="")
-    table = table.drop(columns="market")
+    table = pd.DataFrame(rows).assign(test_loss=lambda one: one["test_loss"] * np.exp(noise))
+    table = table.assign(test_loss_low=table["test_loss"] - 0.01, test_loss_high=table["test_loss"] + 0.01)
     write_csv(tmp_path / "ledger.csv", table[[name for name in template.index if name in table]])
     (tmp_path / "settings.json").write_text("{}")
     write_days(tmp_path, table, day_slope=0.0005)
@@ -110,25 +110,28 @@ def test_each_ladder_has_its_own_runs_and_the_ordinary_verdict(ledger: pd.DataFr
     assert teacher.fit.exponent.alpha.low > 0 > walk.fit.exponent.alpha.low
 
 
-def test_the_page_tells_verdicts_the_noiseless_exponent_and_the_law_of_data(
-    ledger: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("study.controls.FIGURE", tmp_path / "controls.png")
-    told = page()
+def test_the_page_has_verdicts_the_noiseless_exponent_and_the_law_of_data(ledger: pd.DataFrame, tmp_path: Path) -> None:
+    told = told_of_ladders(tmp_path / "controls.png")
     assert (tmp_path / "controls.png").stat().st_size > 20_000
-    assert "**scaling: error falls with size" in told
-    assert "**flat: any change is smaller" in told
-    assert "the exponent is 0.0" in told
-    assert "holds it" in told
-    assert "| 141,000 " in told.replace("  ", " ") or "141,000" in told
-    assert "L(N, D) over 20 runs" in told
+    assert [one["verdict"].split(":")[0] for one in told["ladders"]] == ["scaling", "flat"]
+    assert told["dense"]["sizes"] == "7"
+    assert told["dense"]["holds"] == "holds it"
+    assert [row["training windows"] for row in told["data"]["rows"]] == ["141,000", "470,000", "1,410,000"]
+    assert [row["seeds"] for row in told["data"]["rows"]] == ["2", "2", "2"]
+    [words] = told["data"]["laws"]
+    assert "L(N, D) over 20 runs" in words
+    assert told["bound"] == "0.3000"
 
 
 def test_before_anything_has_run_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study.ladders, "LEDGER", tmp_path / "none.csv")
     monkeypatch.setattr("study.noiseless.TABLE", tmp_path / "none-either.csv")
-    monkeypatch.setattr("study.controls.FIGURE", tmp_path / "controls.png")
-    assert "**not run yet**" in page()
+    told = told_of_ladders(tmp_path / "controls.png")
+    assert [one["verdict"] for one in told["ladders"]] == ["not run yet"] * 2
+    assert told["dense"] is None
+    assert told["data"]["laws"] == []
+    text = render("controls.md.j2", signal="1", runs=[{"tier": "a20"}], norm=[{"complexity": "1"}], **told)
+    assert text.count("**not run yet**") == 2
 
 
 def test_a_forecast_of_the_law_itself_loses_the_bound_and_any_other_more() -> None:
