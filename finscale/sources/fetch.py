@@ -44,11 +44,12 @@ def _bundled(symbol: str, config: DataConfig) -> Fetched:
 
 
 def _simulated(assets: AssetTier, quality: Quality, config: DataConfig) -> list[Fetched]:
-    from finscale.sources import simulated  # its laws need SciPy, which takes half a second
+    from finscale.sources import simulated, simulated_panel  # their laws need SciPy, which takes half a second
 
+    simulated.symbols(assets, quality)
     days = simulated.last_sessions(config.start, config.end, config.simulated.sessions)
-    frame, origin = simulated.simulate(config.simulated, days), simulated.origin(config.simulated)
-    return [Fetched(Wanted(symbol, "prices"), frame, origin) for symbol in simulated.symbols(assets, quality)]
+    frames, origin = simulated_panel.simulate_symbols(config.simulated, days), simulated.origin(config.simulated)
+    return [Fetched(Wanted(symbol, "prices"), frame, origin) for symbol, frame in frames.items()]
 
 
 def _directory(series: Wanted, config: DataConfig) -> Fetched:

@@ -21,7 +21,8 @@ from finscale.data.validation import validate
 from finscale.errors import InputError
 from finscale.evaluation import metrics
 from finscale.sources.config import SimulatedConfig
-from finscale.sources.simulated import best_log_loss, last_sessions, law, simulate, symbols
+from finscale.sources.simulated import last_sessions, law, simulate, symbols
+from finscale.sources.simulated_bound import best_log_loss
 from tests.random_walks import END, verdicts
 
 RUNS, TEST_DAYS = 200, 600
