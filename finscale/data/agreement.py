@@ -47,7 +47,7 @@ def validate_together(series: dict[str, tuple[Kind, pd.DataFrame]]) -> list[Find
 
 
 def _suspects(prices: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
-    """Pairs of names with a bar in common; of several that share one, each with the next: 500 names make 125,000 pairs."""
+    """Pairs of names with a bar in common, of several each with the next: 500 names would make 125,000 pairs."""
     names = list(prices)
     bars = [frame[PRICES].astype(float).assign(date=frame["date"]) for frame in prices.values()]
     digest = np.concatenate([pd.util.hash_pandas_object(rows, index=False).to_numpy() for rows in bars])

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from finscale.errors import InputError
 from finscale.evaluation.base_rate import base_rate
-from finscale.evaluation.bootstrap import row_weights
+from finscale.evaluation.bootstrap import draw_days
 from finscale.evaluation.calibration import (
     METHODS,
     calibrated,
@@ -26,7 +26,7 @@ RNG = np.random.default_rng(0)
 LOGIT = RNG.normal(size=4000)
 LABEL = (RNG.random(4000) < expit(LOGIT)).astype(float)
 RATE = 0.5  # of the training rows, which these logits and labels are symmetric about
-WEIGHTS = row_weights(np.arange(4000), 5, 200, seed=0)
+WEIGHTS = draw_days(np.arange(4000), 5, 200, seed=0)
 
 
 def loss(probability: np.ndarray) -> float:
