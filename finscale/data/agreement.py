@@ -1,5 +1,7 @@
 """What the series of a data set must satisfy together, each being right by itself (validation.py)."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -34,7 +36,7 @@ def validate_together(series: dict[str, tuple[Kind, pd.DataFrame]]) -> list[Find
     if not prices:
         return []
     first, last = min(f["date"].min() for f in prices.values()), max(f["date"].max() for f in prices.values())
-    found = [Finding(name, _SAME, [other]) for other, name in _suspects(prices) if _same(prices[other], prices[name])]
+    found = [Finding(name, _SAME, [other]) for other, name in _alike(prices) if _same(prices[other], prices[name])]
     for name, (kind, frame) in series.items():
         known = frame.dropna()["date"]
         begins, ends = known.min(), known.max()
@@ -46,17 +48,16 @@ def validate_together(series: dict[str, tuple[Kind, pd.DataFrame]]) -> list[Find
     return found
 
 
-def _suspects(prices: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
-    """Pairs of names with a bar in common, of several each with the next: 500 names would make 125,000 pairs."""
-    names = list(prices)
-    bars = [frame[PRICES].astype(float).assign(date=frame["date"]) for frame in prices.values()]
-    digest = np.concatenate([pd.util.hash_pandas_object(rows, index=False).to_numpy() for rows in bars])
-    place = np.repeat(np.arange(len(names)), [len(rows) for rows in bars])
-    order = np.lexsort((place, digest))
-    digest, place = digest[order], place[order]
-    alike = (digest[1:] == digest[:-1]) & (place[1:] != place[:-1])
-    pairs = np.unique(np.column_stack([place[:-1][alike], place[1:][alike]]), axis=0)
-    return [(names[one], names[other]) for one, other in pairs]
+def _alike(prices: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str]]:
+    """Pairs whose closes are often the same: few, and only these are compared whole."""
+    closes = pd.DataFrame(
+        {name: frame.drop_duplicates("date").set_index("date")["close"] for name, frame in prices.items()}
+    )
+    names, values = list(closes), closes.to_numpy()
+    for at, name in enumerate(names):
+        shared = (values[:, at : at + 1] == values[:, at + 1 :]).sum(axis=0)
+        fewest = np.minimum(len(prices[name]), [len(prices[other]) for other in names[at + 1 :]])
+        yield from ((name, names[at + 1 + other]) for other in np.flatnonzero(shared > fewest / 4))
 
 
 def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:

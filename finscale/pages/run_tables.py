@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
+from finscale.assets import data_set
 from finscale.evaluation.trading import drawdown
 from finscale.pages.render import render
 from finscale.pages.style import MODEL, loss_unit, percent, shown
@@ -133,7 +134,7 @@ def headline(experiment: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
     walked = [f"walk-forward, {len(folds)} folds: {axes['scheme']}; losses are of all their test days"] if folds else []
     return [
         f"{axes['task']}, horizon {axes['horizon']}, {axes['timescale']}, tier {axes['tier']}, "
-        f"{axes['source']} {axes['assets']}{axes['quality']}, seed {axes['seed']}",
+        f"{axes['source']} {data_set(axes['assets'], axes['quality'])}, seed {axes['seed']}",
         *walked,
         f"{training['params_total']:,} parameters counted for a budget of {axes['budget']}: embedding "
         f"{training['params_embedding']:,}, body {training['params_body']:,}, head {training['params_head']:,}",
