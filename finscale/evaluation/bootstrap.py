@@ -16,14 +16,15 @@ docs/intervals.md has what remains, measured on random walks.
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from finscale.config import Horizon
 
-# arch and scipy.stats take a second to import: they are, where something is drawn.
+# arch and scipy.stats take a second or two to import: arch is, where something is drawn.
 
 MIN_BLOCKS = 3  # fewer tell nothing of their own scatter
 _WEEK = 5  # sessions: the longest exit of the weekly horizon
@@ -100,10 +101,8 @@ def enclosed_share(confidence: float, block_length: int, days: int) -> float:
     b = block_length / days
     if b >= 1:
         return 1.0
-    from scipy import stats
-
-    quantile = stats.t.ppf((1 + confidence) / 2, 1.5 / b) / math.sqrt(1 - b)
-    return float(1 - 2 * stats.norm.sf(quantile))
+    quantile = special.stdtrit(1.5 / b, (1 + confidence) / 2) / math.sqrt(1 - b)
+    return float(1 - 2 * special.ndtr(-quantile))
 
 
 def resample(days: np.ndarray, block_length: int, resamples: int, confidence: float, seed: int) -> tuple[Draws, float]:
@@ -118,13 +117,20 @@ def draw_days(days: np.ndarray, block_length: int, resamples: int, seed: int) ->
 
     The last day is followed by the first, so that days at the ends are drawn as often as those between.
     """
+    unique, day_of_row = np.unique(days, return_inverse=True)
+    return Draws(_counts(len(unique), min(block_length, len(unique)), resamples, seed), day_of_row)
+
+
+@lru_cache(8)  # 11 MB each for 2,000 resamples of 700 days; several predictions share one
+def _counts(days: int, block_length: int, resamples: int, seed: int) -> np.ndarray:
+    """(R, T) how often each day is drawn."""
     from arch.bootstrap import CircularBlockBootstrap
 
-    unique, day_of_row = np.unique(days, return_inverse=True)
-    positions = np.arange(len(unique))
-    bootstrap = CircularBlockBootstrap(min(block_length, len(unique)), positions, seed=seed)
-    counts = [np.bincount(drawn[0][0], minlength=len(unique)) for drawn in bootstrap.bootstrap(resamples)]
-    return Draws(np.asfortranarray(counts, dtype=float), day_of_row)  # the layout decides a sum's last bit
+    bootstrap = CircularBlockBootstrap(block_length, np.arange(days), seed=seed)
+    counts = [np.bincount(drawn[0][0], minlength=days) for drawn in bootstrap.bootstrap(resamples)]
+    drawn_RT = np.asfortranarray(counts, dtype=float)  # the layout decides a sum's last bit
+    drawn_RT.setflags(write=False)
+    return drawn_RT
 
 
 def daily_means(values: np.ndarray, days: pd.Series) -> pd.Series:

@@ -75,6 +75,13 @@ def fit_all(logits: np.ndarray, label: np.ndarray, base_rate: float) -> dict[str
     }
 
 
+def calibration_of(logits: np.ndarray, label: np.ndarray, base_rate: float, method: Method) -> dict[str, Any]:
+    """models/calibration.json: the chosen method, every method's numbers, and the rows' loss with each."""
+    fitted = fit_all(logits, label, base_rate)
+    loss = {name: float(log_loss_rows(label, calibrated(logits, fitted, name)).mean()) for name in METHODS}
+    return {"method": method, "rows": len(label), "loss": loss, "fitted": fitted}
+
+
 def calibrated(logits: np.ndarray, fitted: dict[str, Any], method: Method) -> np.ndarray:
     """Probabilities by one method of `fit_all`."""
     numbers = fitted[method]

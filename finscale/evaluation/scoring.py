@@ -148,6 +148,18 @@ def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, bi
     }
 
 
+def second_headline(unseen: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of the test on symbols that never trained. unseen: symbols, rows and their `score`."""
+    models = unseen["scores"]["models"]
+    bounds = {
+        f"{kind}{suffix}": models["model"][kind][part]
+        for kind in ("loss", "skill")
+        for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+    baselines = {f"{name}_loss": score["loss"]["value"] for name, score in models.items() if name != "model"}
+    return {"symbols": unseen["symbols"], "rows": unseen["rows"]} | bounds | baselines
+
+
 def columns(found: dict[str, Any]) -> dict[str, Any]:
     """The part of a headline that `dvc exp show` has columns for: short names that are no setting's, rounded values."""
     names = {

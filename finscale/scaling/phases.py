@@ -10,6 +10,7 @@ import pandas as pd
 
 from finscale.config import read_yaml
 from finscale.errors import InputError
+from finscale.identity import SHARES, axis_word
 from finscale.scaling.ledger import AXES
 
 _PARTS = {"expects", "fixed", "rows", "grid"}
@@ -42,7 +43,7 @@ class Hypothesis:
         runs: of curves.name_runs.
         """
         fixed = [axis for axis in AXES if axis not in _VARIED]
-        own = {tuple(str(row.axes[axis]) for axis in fixed) for row in self.rows}
+        own = {tuple(axis_word(row.axes[axis]) for axis in fixed) for row in self.rows}
         real = runs[runs["source"] != "simulated"].drop_duplicates("experiment")
         return [row["experiment"] for row in real.to_dict("records") if tuple(str(row[one]) for one in fixed) in own]
 
@@ -86,7 +87,7 @@ def _rows(
     named = _with_budgets(_experiments(phase, _phase(path, told, phase)), budgets)
     rows = []
     for (name, axes), seed in product(named, seeds if seeds is not None else own_seeds):
-        whole = common | axes | {"seed": seed}
+        whole = dict.fromkeys(SHARES) | common | axes | {"seed": seed}
         if wrong := set(whole) ^ set(AXES):
             raise InputError(f"{path}: phase {phase}, {name}: {', '.join(sorted(wrong))} missing or no axis ({AXES})")
         rows.append(Row(name, whole))
