@@ -15,7 +15,7 @@ from finscale.evaluation.bootstrap import Draws
 
 # scikit-learn takes a second to import: it is where a curve is computed, `report` only reads them.
 
-POINTS = 1000  # of a curve, where it has more than twice as many
+POINTS = 2000  # of a curve, where it has more than twice as many
 _CHUNK = 256  # resamples held in memory at a time
 
 
