@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
 
+from finscale.assets import Assets
 from finscale.errors import InputError
 
 # The axes: what an experiment varies (SPEC 1 and 5). Only what is built today is allowed.
 Source = Literal["bundled", "live", "directory", "simulated"]
-AssetTier = Literal["A", "B", "C", "D", "E"]
 Quality = Literal["a", "b", "c", "d"]
 Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2week", "monthly", "daily_multi"]
 FeatureTier = Literal["a20", "a50", "a100", "a200", "a500", "a1000", "a2000"]
@@ -62,6 +62,16 @@ def format_budget(count: int) -> str:
     return str(count)
 
 
+ALL = "all"  # of symbols, and of history: null in params.yaml, a word in the ledger
+
+
+def parse_share(value: object) -> object:
+    """'all' -> None, anything else as it is."""
+    return None if value == ALL else value
+
+
+Share = Annotated[PositiveInt | None, BeforeValidator(parse_share)]  # of what there is: a number, or all
+
 Budget = Annotated[int, BeforeValidator(parse_budget)]
 
 
@@ -72,9 +82,8 @@ class Block(BaseModel):
 
 
 class FeatureAxes(Block):
-    """What decides the features."""
+    """What decides the features of an asset."""
 
-    assets: AssetTier
     quality: Quality
     timescale: Timescale
     tier: FeatureTier
@@ -84,6 +93,9 @@ class StudyAxes(FeatureAxes):
     """What is fixed along a curve over budgets."""
 
     source: Source
+    assets: Assets
+    symbols: Share
+    history: Share
     task: Task
     horizon: Horizon
 

@@ -20,6 +20,7 @@ Writes models/calibration.json             the chosen method, every method's num
        data/processed/rankings.json  ROC and precision-recall curves of the model and the baselines
        metrics/experiment.json    all that the ledger keeps of this run
        metrics/daily_losses.parquet  per test day: rows and mean losses, of the model calibrated and not, and baselines
+       metrics/daily_losses_unseen.parquet  the same of the second test, on symbols that never trained; no row without
        plots/reliability.csv      predicted against observed rates on the test split
        plots/by_year.csv          loss, skill and AUC of the model in each year of the test
        plots/scaling_point.csv    this run as one point: `dvc plots diff` draws the curve over runs
@@ -42,6 +43,7 @@ from finscale.data.config import EvaluationConfig
 from finscale.data.dataset import SCORED, read_development, read_test_labels
 from finscale.data.folds import StoredFold, read_folds, remove_others
 from finscale.data.labels import horizon_on
+from finscale.data.splits import UNSEEN
 from finscale.evaluation import cross_section, scoring
 from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.baseline_names import names_in
@@ -82,6 +84,7 @@ from stages.paths import (
 HEADLINE = Path("metrics/headline.json")
 METRICS = Path("metrics/evaluate.json")
 DAILY_LOSSES = Path("metrics/daily_losses.parquet")
+DAILY_UNSEEN = Path("metrics/daily_losses_unseen.parquet")
 SCALING_POINT = Path("plots/scaling_point.csv")
 
 
@@ -140,7 +143,26 @@ def conform_fold(predictions: pd.DataFrame, params: Params) -> pd.DataFrame:
     return conform(calibration, test, params.binary, params.evaluate.conformal_level, params.evaluate.conformal_step)
 
 
-def experiment(params: Params, models: dict[str, Any], scores: dict, test: pd.DataFrame) -> dict[str, Any]:
+def train_symbols(folds: list[StoredFold]) -> int:
+    """How many symbols trained, in any fold."""
+    rows = pd.concat([read_development(fold.of(DEVELOPMENT), ["asset", "split"]) for fold in folds])
+    return int(rows.loc[rows["split"] == "train", "asset"].nunique())
+
+
+def second_test(predictions: pd.DataFrame, params: Params) -> dict[str, Any]:
+    """Scores on symbols that never trained, {} where there are none; writes their losses per day."""
+    unseen = predictions[predictions["split"] == UNSEEN]
+    write_day_file(DAILY_UNSEEN, losses_per_day(unseen, params.binary))
+    if unseen.empty:
+        return {}
+    drawn = scoring.resampling(unseen, params.horizon_bars, params.binary, params.evaluate)
+    scores = scoring.score(unseen, params.task, drawn)
+    return {"symbols": int(unseen["asset"].nunique()), "rows": len(unseen), "scores": scores}
+
+
+def experiment(
+    params: Params, models: dict[str, Any], scores: dict, test: pd.DataFrame, folds: list[StoredFold]
+) -> dict[str, Any]:
     """All that the ledger keeps of this run, measured and not labelled. models: fold -> its models/model.json."""
     of_folds = {name: model["run"] for name, model in models.items()}
     return {
@@ -149,6 +171,7 @@ def experiment(params: Params, models: dict[str, Any], scores: dict, test: pd.Da
         "run": pool_runs(list(of_folds.values())),
         "compute": next(iter(models.values()))["compute"],
         "test_rows": len(test),
+        "train_symbols": train_symbols(folds),
         "scores": scores,
         **scoring.spread(test, params.binary),
         "folds": describe_folds(test, of_folds, params.binary) if len(models) > 1 else [],
@@ -168,7 +191,7 @@ def correlate(test: pd.DataFrame, years: pd.DataFrame, params: Params) -> tuple[
 
 def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resampling, params: Params) -> None:
     if params.binary:
-        curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.enclosed)
+        curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.draws, drawn.enclosed)
     else:  # a regression has no probabilities: its table is empty, but the output exists
         curve = pd.DataFrame(columns=["predicted", "observed", "rows", "low", "high"])
     write_csv(RELIABILITY_TABLE, curve)
@@ -201,8 +224,10 @@ def main() -> None:
     drawn = scoring.resampling(test, params.horizon_bars, params.binary, config)
     scores = scoring.score(test, params.task, drawn)
     scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
-    told = experiment(params, models, scores, test)
+    told = experiment(params, models, scores, test, folds)
     found = scoring.headline(scores, told["run"], test, params.binary)
+    if unseen := second_test(predictions, params):
+        told["unseen"], found["unseen"] = unseen, scoring.second_headline(unseen)
     years = by_year(test, params.binary, drawn.block_length, config.resamples, config.confidence)
     across, years = correlate(test, years, params)
     write_parquet(PREDICTIONS, predictions)
@@ -219,6 +244,12 @@ def main() -> None:
     of_folds = f"{len(folds)} folds, {len(test)} test days together: " if len(folds) > 1 else ""
     interval = "{test_loss:.5f} ({test_loss_low:.5f} to {test_loss_high:.5f})".format(**found)
     print(f"evaluate: {of_folds}test loss {interval}")
+    if unseen:
+        print(
+            "evaluate: on {symbols} symbols never seen: loss {loss:.5f} ({loss_low:.5f} to {loss_high:.5f})".format(
+                **found["unseen"]
+            )
+        )
 
 
 if __name__ == "__main__":

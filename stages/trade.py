@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Horizon, Source, Task, Timescale, load_params
+from finscale.config import Horizon, Share, Source, Task, Timescale, load_params
 from finscale.data.labels import horizon_on
 from finscale.evaluation import cross_section, trading
 from finscale.evaluation.bootstrap import horizon_sessions
@@ -37,6 +37,7 @@ METRICS = Path("metrics/trade.json")
 
 class Params(SettingsBlocks):
     source: Source
+    symbols: Share
     timescale: Timescale
     task: Task
     horizon: Horizon

@@ -1,5 +1,7 @@
 """Bars: adjusted prices, and bars of 8 timescales that are known when closed."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,7 @@ BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 
 _FIRST_FRIDAY = pd.Timestamp("1900-01-05")
 _LONGEST_CLOSURE = 14  # calendar days, more than any that the exchange has had since 1933
+_LONGEST_BAR = 62  # calendar days before a bar closes to which no day of it goes back
 _FREQUENCIES: dict[Timescale, str] = {
     "daily": "D", "2d": "2D", "3d": "3D", "5d": "5D", "weekly": "W-FRI", "2week": "2W-FRI", "monthly": "ME",
     "daily_multi": "D",
@@ -66,6 +69,19 @@ def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = Non
     return bars[(bars.index <= days[-1])]
 
 
+def bar_days(timescale: Timescale, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The days on which the exchange closed a bar, from the first to the last of `dates`.
+
+    dates: those of some asset's bars, of resample_ohlcv; it may lack some of these days, and has no other.
+    """
+    freq, first, last = get_freq_string(timescale), dates[0], dates[-1]
+    if freq.endswith("D"):
+        return sessions(first, last)[:: int(freq[:-1] or 1)]
+    trading = sessions(first - pd.Timedelta(days=_LONGEST_BAR), last)
+    bars = pd.DatetimeIndex(resample_ohlcv(pd.DataFrame(1.0, trading, list(BAR_COLUMNS)), freq).index)
+    return bars[bars >= first]
+
+
 def _period_end(dates: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
     """The last calendar day of each date's week, pair of weeks or month."""
     if freq == "ME":
@@ -91,10 +107,18 @@ def _known_on(ends: pd.DatetimeIndex, days: pd.DatetimeIndex, freq: str) -> pd.D
     # 14 September 2001) is not known at the close before it: such a period is known to be over
     # only at the next session.
     first, last = days[0] - pd.Timedelta(days=31), ends[-1]
-    scheduled = pd.bdate_range(first, last).difference(exchange().regular_holidays.holidays(first, last))
+    scheduled = _scheduled(first.year, last.year)
+    scheduled = scheduled[scheduled.searchsorted(first) : scheduled.searchsorted(last, side="right")]
     last_scheduled = pd.Series(scheduled, _period_end(scheduled, freq)).groupby(level=0).last()
     trading = sessions(first, last + pd.Timedelta(days=_LONGEST_CLOSURE))
     return trading[trading.searchsorted(last_scheduled[ends])]
+
+
+@cache
+def _scheduled(first_year: int, last_year: int) -> pd.DatetimeIndex:
+    """The days of whole years on which the exchange was to trade. Many symbols share the years, and rules are slow."""
+    first, last = pd.Timestamp(first_year, 1, 1), pd.Timestamp(last_year, 12, 31)
+    return pd.bdate_range(first, last).difference(exchange().regular_holidays.holidays(first, last))
 
 
 def on_daily_rows(values: np.ndarray, known: pd.DatetimeIndex, days: pd.DatetimeIndex) -> np.ndarray:

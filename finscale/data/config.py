@@ -2,9 +2,9 @@
 
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from finscale.config import Block, Source, Timescale
 
@@ -15,6 +15,18 @@ Scheme = Literal["single", "walk_forward"]
 
 class LabelConfig(Block):
     price: Literal["close", "high"] = "close"
+
+
+class UniverseConfig(Block):
+    """Which symbols of the universe train (finscale/data/selection.py).
+
+    draw: seed of their order. unseen: the share of them that never trains, a second test. holes: the sessions that a
+    series of prices may lack between its first and its last.
+    """
+
+    draw: NonNegativeInt = 0
+    unseen: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    holes: NonNegativeInt = 5
 
 
 class SplitDates(Block):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finscale.assets import data_set
 from finscale.evaluation.ranking import Ranking
 from finscale.evaluation.trading import drawdown
 from finscale.pages.render import render
@@ -20,6 +21,7 @@ def split_table(splits: dict[str, dict[str, Any]]) -> Table:
     """Windows, days and positives per split (data/processed/dataset.json)."""
     return [
         {"split": name, "windows": told["rows"], "from": told["first"], "to": told["last"]}
+        | ({"symbols": told["symbols"]} if told.get("symbols", 1) > 1 else {})
         | ({"positives": told["positives"], "rate": f"{told['rate']:.3f}"} if "positives" in told else {})
         for name, told in splits.items()
     ]
@@ -131,7 +133,7 @@ def headline(experiment: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
     walked = [f"walk-forward, {len(folds)} folds: {axes['scheme']}; losses are of all their test days"] if folds else []
     return [
         f"{axes['task']}, horizon {axes['horizon']}, {axes['timescale']}, tier {axes['tier']}, "
-        f"{axes['source']} {axes['assets']}{axes['quality']}, seed {axes['seed']}",
+        f"{axes['source']} {data_set(axes['assets'], axes['quality'])}, seed {axes['seed']}",
         *walked,
         f"{training['params_total']:,} parameters counted for a budget of {axes['budget']}: embedding "
         f"{training['params_embedding']:,}, body {training['params_body']:,}, head {training['params_head']:,}",

@@ -21,6 +21,11 @@ class SimulatedConfig(Block):
     complexity: Annotated[PositiveInt, Field(le=10)] = 1
     seed: NonNegativeInt = 0  # of the market; the experiment's seed is another
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The symbols of the market: SIM, or SIM001 and so on."""
+        return ("SIM",) if self.symbols == 1 else tuple(f"SIM{at:03d}" for at in range(1, self.symbols + 1))
+
 
 class DataConfig(Block):
     """Which days are wanted; `end` is a date and never `today`, so that a run can be repeated."""

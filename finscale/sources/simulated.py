@@ -21,7 +21,6 @@ import pandas as pd
 from scipy.special import eval_hermitenorm, gammaln, ndtr
 
 from finscale.calendar import exchange, sessions
-from finscale.config import AssetTier, Quality
 from finscale.errors import InputError
 from finscale.sources.config import SimulatedConfig
 
@@ -30,16 +29,6 @@ PERSISTENCE, VOLATILITY_OF_VOLATILITY = 0.98, 0.1  # of log s, per day
 FIRST_PRICE = 100.0
 MEDIAN_VOLUME = 1e6
 DECIMALS = 8  # of prices
-
-
-def symbols(assets: AssetTier, quality: Quality) -> tuple[str, ...]:
-    """One asset, prices alone. Raises InputError for any other tier or quality."""
-    if (assets, quality) != ("A", "a"):
-        raise InputError(
-            f"params.yaml: assets = {assets}, quality = {quality} is not offered by source simulated, which is one "
-            "market without other series; set assets: A and quality: a"
-        )
-    return ("SIM",)
 
 
 def origin(config: SimulatedConfig) -> str:

@@ -73,11 +73,6 @@ class Panel:
         }
 
 
-def symbol_names(config: SimulatedConfig) -> tuple[str, ...]:
-    """SIM, or SIM001 and so on."""
-    return ("SIM",) if config.symbols == 1 else tuple(f"SIM{at + 1:03d}" for at in range(config.symbols))
-
-
 def simulate_symbols(config: SimulatedConfig, days: pd.DatetimeIndex) -> dict[str, pd.DataFrame]:
     """Bars of every symbol of a market, by name."""
     if config.symbols == 1 and config.market != "teacher":
@@ -91,7 +86,7 @@ def simulate_panel(config: SimulatedConfig, days: pd.DatetimeIndex, draw: int = 
     with threadpool_limits(limits=1):  # its matrices are small
         bars, chance = _walk(config, draws)
     told = {name: np.round(values, DECIMALS) for name, values in bars.items()}
-    return Panel(symbol_names(config), days, told | {"adj_close": told["close"], "volume": draws.volume}, chance)
+    return Panel(config.names, days, told | {"adj_close": told["close"], "volume": draws.volume}, chance)
 
 
 def _walk(config: SimulatedConfig, draws: Draws) -> tuple[dict[str, np.ndarray], np.ndarray]:
