@@ -11,7 +11,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -57,8 +57,8 @@ class Found:
     seconds: float
 
 
-def run_stages(folder: Path, settings: dict[str, Any]) -> None:
-    """Run all stages up to `evaluate` in a fresh workspace. settings: axes, and blocks of keys that replace theirs.
+def run_stages(folder: Path, settings: dict[str, Any], stages: Sequence[str] = RESULT_STAGES) -> None:
+    """Run stages, all up to `evaluate`, in a fresh workspace. settings: axes, and blocks of keys that replace theirs.
 
     Raises InputError where a stage does.
     """
@@ -67,7 +67,7 @@ def run_stages(folder: Path, settings: dict[str, Any]) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False))
     with contextlib.chdir(folder), _silence():
-        for stage in (f"stages.{name}" for name in RESULT_STAGES):
+        for stage in (f"stages.{name}" for name in stages):
             if stage in (*OPEN_TEST_FEATURES, *OPEN_TEST_LABELS):
                 _run_apart(stage)
             else:
