@@ -3,6 +3,7 @@
 Reads  study/recipe/protocol.yaml, recipes/author.yaml, params.yaml, results/recipe.csv
        development rows that the stages make for it, in workspaces that end with the last day that may be seen
 Writes results/recipe.csv   one row per run, added as it ends; a row that is there is not measured again
+       docs/recipe.{md,png}  what came out, and the decision by the rule in LOG.md
        results/recipe/      losses per day of the runs on real days
 Why    the default is chosen by what was written down before, on days that are no test's, by a command.
 
@@ -22,6 +23,7 @@ from finscale.model.shape import flops_per_window, solve
 from finscale.training.config import TrainConfig
 from study.experiments import code_hash
 from study.recipe.measure import measure
+from study.recipe.page import PAGE, write
 from study.recipe.protocol import BASELINES, Planned, Protocol, load_protocol, planned
 from study.recipe.table import add, is_done, read_rows
 from study.recipe.workspaces import scratch
@@ -82,7 +84,9 @@ def main() -> None:
     print(f"recipe: {len(left)} runs of rounds {', '.join(rounds)}, about {minutes:.0f} processor minutes", flush=True)
     if asked.dry:
         return
-    if failed := work_off(left, protocol):
+    failed = work_off(left, protocol)
+    print(f"recipe: {write(read_rows(), protocol)}; {PAGE} has all runs")
+    if failed:
         raise InputError("\n".join(failed))
 
 

@@ -13,10 +13,11 @@ from pydantic import Field
 
 from finscale.config import Block, check_params, flat, read_yaml
 from finscale.errors import InputError
+from finscale.recipes import recipe_settings
 from study.experiments import overlaid
 
 PROTOCOL = Path(__file__).with_name("protocol.yaml")
-AUTHOR = Path("recipes/author.yaml")
+AUTHOR = "author"  # every candidate is this recipe with changes
 BASELINES = "baselines"  # in place of a candidate: what has to be beaten, on the same rows
 
 Measure = Literal["share", "skill", "noise"]
@@ -29,20 +30,24 @@ class Round(Block):
     data: list[str]
     seeds: list[int]
     budgets: list[str] = Field(default=["10K"])
+    against: str = ""  # the candidate that the others vary, one factor at a time
+    final: bool = False  # whether finalists meet here: what the decision is over
 
 
 class Protocol(Block):
     candidates: dict[str, Settings]
     data: dict[str, Settings]
     rounds: dict[str, Round]
+    finalists: list[str] = Field(default=["author", "author-fast", "base"])
+    told_only: list[str] = Field(default=[])  # data sets that decide nothing
 
     def recipe(self, candidate: str) -> Settings:
         """A candidate's settings in full, by dotted key."""
-        return flat(read_yaml(AUTHOR)) | inherited(self.candidates, candidate)
+        return recipe_settings(AUTHOR) | inherited(self.candidates, candidate)
 
     def changes(self, candidate: str) -> Settings:
         """What a candidate sets otherwise than the author's recipe."""
-        author = self.recipe("author")
+        author = recipe_settings(AUTHOR)
         return {key: value for key, value in flat(self.recipe(candidate)).items() if author.get(key) != value}
 
 
@@ -103,6 +108,10 @@ def inherited(table: Mapping[str, Settings], name: str) -> Settings:
     return before | own
 
 
+def horizon_of(protocol: Protocol, data: str) -> int:
+    return int(inherited(protocol.data, data)["horizon"])
+
+
 def planned(protocol: Protocol, rounds: list[str]) -> Iterator[Planned]:
     """The runs of these rounds in order: seed after seed, so that what is stopped early is balanced."""
     params = yaml.safe_load(Path("params.yaml").read_text())
@@ -120,7 +129,7 @@ def plan(protocol: Protocol, params: Mapping[str, Any], run: Run) -> Planned:
     """One run with its settings: params.yaml, the data set's, the recipe's, budget and seed, in this order."""
     rows = inherited(protocol.data, run.data)
     measure, windows = rows.pop("measure"), rows.pop("windows")
-    recipe = protocol.recipe("author" if run.candidate == BASELINES else run.candidate)
+    recipe = protocol.recipe(AUTHOR if run.candidate == BASELINES else run.candidate)
     settings = rows | recipe | {"budget": run.budget, "seed": run.seed}
     if rows.get("source") == "simulated":
         settings["data.simulated.seed"] = run.seed
