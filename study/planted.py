@@ -34,7 +34,7 @@ from finscale.storage import read_json, read_parquet
 from study.experiments import RESULT_STAGES
 
 ROOT = Path(__file__).parents[1]
-_CODE = ("stages", "finscale", "search_spaces")
+_CODE = ("stages", "finscale", "search_spaces", "universes")
 _DEVIATION = 0.01  # of the simulated daily log-returns
 _RESAMPLES, _CONFIDENCE = 2000, 0.95
 
