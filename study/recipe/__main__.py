@@ -9,6 +9,7 @@ Why    the default is chosen by what was written down before, on days that are n
 
     python -m study.recipe --stage A --dry      what is left to run, and what it costs here
     python -m study.recipe --round 1 2          these rounds; a second process beside it takes the runs that are free
+    dvc exp run $(python -m study.recipe --settings author) -S budget=300K    an experiment with another recipe
 """
 
 import argparse
@@ -20,6 +21,7 @@ from finscale.config import parse_budget
 from finscale.errors import InputError
 from finscale.imports import read_sources
 from finscale.model.shape import flops_per_window, solve
+from finscale.recipes import recipe_settings
 from finscale.training.config import TrainConfig
 from study.experiments import code_hash
 from study.recipe.measure import measure
@@ -27,6 +29,7 @@ from study.recipe.page import PAGE, write
 from study.recipe.protocol import BASELINES, Planned, Protocol, load_protocol, planned
 from study.recipe.table import add, is_done, read_rows
 from study.recipe.workspaces import scratch
+from study.workers import as_override
 
 _CHANNELS = 20  # of tier a20, on which all rounds run
 _FLOPS_PER_SECOND = 18e9  # of small models on one core, where no row tells better
@@ -72,8 +75,12 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--stage", choices=["A", "B"], help="A: planted markets and noise; B: development days")
     parser.add_argument("--round", nargs="+", help="rounds of the protocol; none: all of the stage")
+    parser.add_argument("--settings", metavar="RECIPE", help="recipes/RECIPE.yaml as `-S key=value`, and nothing else")
     parser.add_argument("--dry", action="store_true", help="what is left to run, and what it costs")
     asked = parser.parse_args()
+    if asked.settings:
+        print(" ".join(f"-S {key}={as_override(value)}" for key, value in recipe_settings(asked.settings).items()))
+        return
     protocol = load_protocol()
     rounds = asked.round or [name for name, one in protocol.rounds.items() if asked.stage in (None, one.stage)]
     if unknown := [name for name in rounds if name not in protocol.rounds]:

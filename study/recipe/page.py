@@ -39,9 +39,9 @@ def write(rows: pd.DataFrame, protocol: Protocol, page: Path = PAGE, figure: Pat
     return f"the recipe is {chosen.candidate}" if chosen else "nothing to decide yet"
 
 
-def in_words(protocol: Protocol, candidate: str) -> str:
-    """'train.model.pooling=last, ...': what it sets otherwise than the author's recipe."""
-    changes = protocol.changes(candidate) if candidate in protocol.candidates else {}
+def in_words(protocol: Protocol, candidate: str, other: str = AUTHOR) -> str:
+    """'train.model.pooling=last, ...': what it sets otherwise than another, the author's recipe by default."""
+    changes = protocol.changes(candidate, other) if candidate in protocol.candidates else {}
     return ", ".join(f"{key}={value}" for key, value in sorted(changes.items())) or "-"
 
 
@@ -162,17 +162,22 @@ def factor_rows(rows: pd.DataFrame, one: Round, protocol: Protocol) -> Rows:
         mine = own[own["candidate"] == name]
         if not len(mine):
             continue
-        means = {data: f"{mine.loc[mine['data'] == data, 'value'].mean():.2f}" for data in one.data}
+        means = {data: _mean(mine.loc[mine["data"] == data, "value"]) for data in one.data}
         found = paired(own, name, one.against)
         same = name == one.against
         table.append(
             {"recipe": name} | means | {
                 f"less {one.against}": "-" if same else spread(found), "pairs": found.pairs,
                 "carried on": "-" if same else "yes" if found.carried_on else "no",
-                "seconds": f"{mine['seconds'].mean():.0f}", "what it sets": in_words(protocol, name),
+                "seconds": f"{mine['seconds'].mean():.0f}",
+                f"sets otherwise than {one.against}": in_words(protocol, name, one.against),
             }
         )  # fmt: skip
     return table
+
+
+def _mean(values: pd.Series) -> str:
+    return f"{values.mean():.2f}" if len(values) else "-"
 
 
 def rate_rows(rows: pd.DataFrame) -> Rows:
@@ -202,7 +207,8 @@ def draw(rows: pd.DataFrame, protocol: Protocol, path: Path) -> None:
     for axes, law in zip(right, ("straight", "turning"), strict=True):
         draw_shares(axes, own[own["data"].str.startswith(law)], protocol.finalists)
         axes.set_title(f"{law} law, 10K")
-    right[0].legend()
+    if len(own):
+        right[0].legend()
     save(figure, path)
 
 

@@ -45,9 +45,9 @@ class Protocol(Block):
         """A candidate's settings in full, by dotted key."""
         return recipe_settings(AUTHOR) | inherited(self.candidates, candidate)
 
-    def changes(self, candidate: str) -> Settings:
-        """What a candidate sets otherwise than the author's recipe."""
-        author = recipe_settings(AUTHOR)
+    def changes(self, candidate: str, other: str = AUTHOR) -> Settings:
+        """What a candidate sets otherwise than another, the author's recipe by default."""
+        author = flat(self.recipe(other))
         return {key: value for key, value in flat(self.recipe(candidate)).items() if author.get(key) != value}
 
 
@@ -126,11 +126,11 @@ def planned(protocol: Protocol, rounds: list[str]) -> Iterator[Planned]:
 
 
 def plan(protocol: Protocol, params: Mapping[str, Any], run: Run) -> Planned:
-    """One run with its settings: params.yaml, the data set's, the recipe's, budget and seed, in this order."""
+    """One run with its settings: params.yaml, the recipe's, the data set's, budget and seed, in this order."""
     rows = inherited(protocol.data, run.data)
     measure, windows = rows.pop("measure"), rows.pop("windows")
     recipe = protocol.recipe(AUTHOR if run.candidate == BASELINES else run.candidate)
-    settings = rows | recipe | {"budget": run.budget, "seed": run.seed}
+    settings = recipe | rows | {"budget": run.budget, "seed": run.seed}
     if rows.get("source") == "simulated":
         settings["data.simulated.seed"] = run.seed
     return Planned(run, measure, settings, overlaid(params, settings), windows)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from finscale.config import check_params, flat
 from finscale.data.dataset import OPEN_TEST_FEATURES, OPEN_TEST_LABELS
@@ -19,6 +20,7 @@ from stages.configure import Params
 from stages.paths import TEST, TEST_LABELS
 from study.experiments import overlaid
 from study.recipe import page, workspaces
+from study.recipe.__main__ import main
 from study.recipe.choice import Standing, decide, loss_against, mean_ranks, paired, standings
 from study.recipe.measure import measure
 from study.recipe.protocol import PROTOCOL as PATH
@@ -44,6 +46,21 @@ def test_every_recipe_is_settings_that_params_yaml_has_and_the_stages_take(name:
     assert settings.keys() <= flat(PARAMS).keys()
     assert settings.keys() == recipe_settings("author").keys()  # so that one in place of another leaves nothing behind
     check_params(Params, overlaid(PARAMS, settings), Path("params.yaml"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.yaml")))
+def test_a_recipe_is_read_by_dvc_as_it_is_printed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["recipe", "--settings", name])
+    main()
+    words = capsys.readouterr().out.split()
+    assert words[::2] == ["-S"] * len(recipe_settings(name))
+    (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text())
+    apply_overrides(tmp_path / "params.yaml", [*words[1::2], "train.model.pooling=attention"])
+    read = flat(yaml.safe_load((tmp_path / "params.yaml").read_text()))
+    assert read["train.model.pooling"] == "attention"
+    assert (recipe_settings(name) | {"train.model.pooling": "attention"}).items() <= read.items()
 
 
 def test_params_yaml_holds_a_recipe_whole() -> None:
