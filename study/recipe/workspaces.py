@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,7 @@ def scratch() -> Path:
 def workspace(params: Mapping[str, Any]) -> Path:
     """The folder with these settings' rows, made where it is not there yet. Raises InputError as the stages do."""
     deciding = {key: value for key, value in params.items() if key not in _DECIDE_NO_ROW}
-    sources = read_sources()
-    code = {path: text for stage in STAGES for path, text in import_closure(f"stages.{stage}", sources).items()}
-    told = json.dumps([flat(deciding), code], sort_keys=True)
+    told = json.dumps([flat(deciding), _code()], sort_keys=True)
     with claim(scratch(), hashlib.sha256(told.encode()).hexdigest()[:16]) as folder:
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -45,6 +44,13 @@ def workspace(params: Mapping[str, Any]) -> Path:
             run_stages(folder, deciding, STAGES)
             (folder / "complete").touch()
     return folder
+
+
+@cache
+def _code() -> dict[str, str]:
+    """Texts of all that the stages up to `dataset` execute."""
+    sources = read_sources()
+    return {path: text for stage in STAGES for path, text in import_closure(f"stages.{stage}", sources).items()}
 
 
 def development_rows(folder: Path) -> list[pd.DataFrame]:
