@@ -28,7 +28,7 @@ def predict_fold(fold: StoredFold) -> pd.DataFrame:
     rows = rows.sort_values(["asset", "date"], ignore_index=True)
     trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
     made = []
-    for split in EVALUATED:
+    for split in (split for split in EVALUATED if split in set(rows["split"])):
         windows = Windows(rows, split, trained.model.context_length, trained.compute.device)
         output = outputs_in_units(trained.network, windows, trained.target, trained.compute)
         made.append(windows.keys.assign(split=split, output=output))

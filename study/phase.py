@@ -31,7 +31,7 @@ from finscale.errors import InputError
 from finscale.imports import read_sources
 from finscale.recipes import recipe_settings
 from finscale.scaling.ledger import read_ledger
-from finscale.scaling.phases import Row, hypothesis, load_phase, recipe_of
+from finscale.scaling.phases import Row, hypothesis, load_phase, phase_settings, recipe_of
 from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
 from finscale.scaling.settings import digest_of, settings_of
 from finscale.storage import write_csv
@@ -148,7 +148,8 @@ def main() -> None:
     parser.add_argument("--recipe", help="recipes/<RECIPE>.yaml in place of the phase's own")
     asked = parser.parse_args()
     recipe = asked.recipe or recipe_of(PHASES, asked.phase)
-    settings = (recipe_settings(recipe) if recipe else {}) | parse_settings(asked.set)
+    of_recipe = recipe_settings(recipe) if recipe else {}
+    settings = of_recipe | phase_settings(PHASES, asked.phase) | parse_settings(asked.set)
     rows = chosen(load_phase(PHASES, asked.phase, asked.budgets, asked.seeds), asked.only)
     rows = [Row(row.name, {axis: settings.get(axis, value) for axis, value in row.axes.items()}) for row in rows]
     settings = {key: value for key, value in settings.items() if key not in rows[0].axes}

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from finscale.data.dataset import feature_names
-from finscale.data.splits import Split
 from finscale.errors import InputError
 
 
@@ -20,7 +19,7 @@ class Windows:
     a labelled day has too little history, so that no day is dropped in silence.
     """
 
-    def __init__(self, rows: pd.DataFrame, split: Split, context_length: int, device: torch.device) -> None:
+    def __init__(self, rows: pd.DataFrame, split: str, context_length: int, device: torch.device) -> None:
         end_row = np.flatnonzero(rows["split"] == split)
         history = rows.groupby("asset").cumcount().to_numpy()[end_row] + 1
         if len(history) and history.min() < context_length:

@@ -22,9 +22,10 @@ from finscale.imports import import_closure, read_sources
 from finscale.training.resume import claim
 from finscale.training.scratch import scratch_folder
 from stages.paths import DEVELOPMENT, FOLDS
+from study.experiments import RESULT_STAGES
 from study.planted import run_stages
 
-STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset")
+STAGES = RESULT_STAGES[: RESULT_STAGES.index("dataset") + 1]
 _DECIDE_NO_ROW = ("train", "budget", "seed", "tune", "calibrate", "evaluate", "compare", "trade", "meta", "baselines")
 
 
@@ -41,7 +42,7 @@ def workspace(params: Mapping[str, Any]) -> Path:
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            run_stages(folder, deciding, STAGES)
+            run_stages(folder, deciding, last=STAGES[-1])
             (folder / "complete").touch()
     return folder
 
