@@ -44,7 +44,10 @@ class TrackingConfig(Block):
 class TrainConfig(Block):
     from_tune: bool = False
     model: ModelConfig
-    epochs: Annotated[int, Field(ge=1, le=1000)]
+    epochs: Annotated[int | float, Field(gt=0, le=1000)]
+    max_windows: PositiveInt | None = None
+    validate_every: PositiveInt | None = None
+    validation_windows: PositiveInt | None = None
     patience: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat

@@ -16,9 +16,9 @@ from finscale.config import load_params
 from finscale.scaling.ledger import AXES
 from finscale.storage import md5_of
 from finscale.training.config import TrackingConfig
-from finscale.training.loop import Epoch
 from finscale.training.mirrors import Record, add_results
 from finscale.training.prediction import predict
+from finscale.training.progress import Epoch
 from finscale.training.run import Files, Run
 from finscale.training.tracking import SAMPLE, Tracker, sample_predictions
 from finscale.training.use import UseMeter
