@@ -42,6 +42,9 @@ class TrackingConfig(Block):
 
 
 class TrainConfig(Block):
+    """epochs counts passes over the training windows; what else is counted in epochs, as patience, counts validations:
+    after each pass, or every `validate_every` windows (finscale.training.schedule)."""
+
     from_tune: bool = False
     model: ModelConfig
     epochs: Annotated[int | float, Field(gt=0, le=1000)]
