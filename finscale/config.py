@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from finscale.assets import Assets
 from finscale.errors import InputError
 
 # The axes: what an experiment varies (SPEC 1 and 5). Only what is built today is allowed.
 Source = Literal["bundled", "live", "directory", "simulated"]
-AssetTier = Literal["A", "B", "C", "D", "E"]
 Quality = Literal["a", "b", "c", "d"]
 Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2week", "monthly", "daily_multi"]
 FeatureTier = Literal["a20", "a50", "a100", "a200", "a500", "a1000", "a2000"]
@@ -72,9 +72,8 @@ class Block(BaseModel):
 
 
 class FeatureAxes(Block):
-    """What decides the features."""
+    """What decides the features of an asset."""
 
-    assets: AssetTier
     quality: Quality
     timescale: Timescale
     tier: FeatureTier
@@ -84,6 +83,7 @@ class StudyAxes(FeatureAxes):
     """What is fixed along a curve over budgets."""
 
     source: Source
+    assets: Assets
     task: Task
     horizon: Horizon
 

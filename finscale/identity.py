@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from finscale.assets import data_set, parse_assets
 from finscale.config import Block, flat, parse_budget
 from finscale.errors import InputError
 from finscale.storage import md5_of
@@ -63,10 +64,14 @@ def study_name(row: Any) -> str:
 
     row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
     """
-    data = f"{row['source']}-{row['assets']}{row['quality']}"
+    data = f"{row['source']}-{data_set(row['assets'], row['quality'])}"
     name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
     return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
 
 
 def _plain(key: str, value: Any) -> Any:
-    return parse_budget(value) if key == "budget" else value
+    return {"budget": parse_budget, "assets": parse_assets}.get(key, _same)(value)
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -2,7 +2,8 @@
 
 Reads  params.yaml
        the source's files or stored answers on this machine, by size, times and, where these are new, content
-Writes data/inputs.json    what `download` will read, by content (finscale/sources/inputs.py)
+       universes/          the symbols of the universe that `assets` names (finscale/sources/universes.py)
+Writes data/inputs.json    these symbols, and what `download` will read, by content (finscale/sources/inputs.py)
        models/search.json  what `tune` searches for; no settings where `tune.trials` is 0, so that it has nothing to do
 Why    every stage checks its own keys; this one checks the whole file, so that a misspelt key, which no stage would
        read, cannot be ignored in silence. It runs every time: DVC sees no file outside the repository.
@@ -14,24 +15,27 @@ from typing import Any
 
 from finscale.cli import run
 from finscale.config import Axes, check_params, read_yaml
-from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
+from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig, UniverseConfig
 from finscale.evaluation.config import BaselinesConfig, CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
 from finscale.indicators.config import FeaturesConfig
 from finscale.meta.config import MetaConfig
 from finscale.search.config import SearchParams, TuneConfig
 from finscale.sources.config import DataConfig
 from finscale.sources.inputs import HashMemo, inputs_of
+from finscale.sources.universes import members
 from finscale.storage import write_json
 from finscale.training.config import TrainConfig
 from finscale.training.scratch import scratch_folder
 from stages.paths import INPUTS, SEARCH
 
 PARAMS = Path("params.yaml")
+UNIVERSES = Path("universes")
 
 
 class Params(Axes):
     """All of params.yaml: the axes, then one block per stage."""
 
+    universe: UniverseConfig
     data: DataConfig
     features: FeaturesConfig
     label: LabelConfig
@@ -49,9 +53,11 @@ class Params(Axes):
 
 def inputs(params: Params) -> dict[str, Any]:
     memo = HashMemo(scratch_folder(dict(os.environ), Path.cwd()) / "input_hashes.json")
-    found = inputs_of(params.source, params.assets, params.quality, params.data.expanded(), memo)
+    data = params.data.expanded()
+    universe = members(params.source, params.assets, params.quality, data, UNIVERSES)
+    found = inputs_of(params.source, universe, params.quality, data, memo)
     memo.save()
-    return found
+    return {"universe": universe.model_dump(), **found}
 
 
 def search(params: Params, values: dict[str, Any]) -> dict[str, Any]:

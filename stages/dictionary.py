@@ -9,6 +9,7 @@ Why    a column that nobody can explain should not be in a study.
 from pathlib import Path
 
 import yaml
+from pyarrow.parquet import read_schema
 
 from finscale.cli import run
 from finscale.config import FeatureAxes, load_params
@@ -60,7 +61,7 @@ def meanings(params: Params) -> dict[str, Meaning]:
         feature.name: Meaning(feature.category, feature.description)
         for feature in (
             *features_of(params.tier, params.timescale, params.features.levels),
-            *features_of_series(params.assets, params.quality),
+            *features_of_series(read_schema(FEATURES).names, params.quality),
         )
     }
     return series | features | _COLUMNS

@@ -3,12 +3,15 @@
 Reads  data/processed/{model,baseline}_predictions.parquet, models/calibration.json
        data/processed/development.parquet, test_labels.parquet  keys and labels: no feature, and nobody else opens the
                                            second
+       data/interim/bars.parquet           closes, for what came of a prediction where symbols are told apart by it
        models/model.json                   counts, costs and compute, as training recorded them
        data/processed/{development,test_labels}_folds/, models/{model,calibration}_folds/, data/processed/folds.csv  of
                                            the folds after the first
 Writes data/processed/predictions.parquet  date, asset, split, label, exit, model, the model as each calibration method
                                            leaves it, and baselines; all folds, told apart by `fold`
        data/processed/conformal.parquet    per test row: was the label in the set, and how wide was it
+       data/processed/cross_section.parquet  per test day: IC and rank IC of every prediction; no row of fewer symbols
+                                           than ten
        metrics/headline.json      the few numbers that `dvc exp show` has columns for
        metrics/evaluate.json      the headline with all that belongs to it
        metrics/experiment.json    all that the ledger keeps of this run
@@ -32,7 +35,9 @@ from finscale.config import Axes, format_budget, is_binary, load_params
 from finscale.data.config import EvaluationConfig
 from finscale.data.dataset import SCORED, read_development, read_test_labels
 from finscale.data.folds import StoredFold, read_folds
-from finscale.evaluation import scoring
+from finscale.data.labels import horizon_on
+from finscale.evaluation import cross_section, scoring
+from finscale.evaluation.bootstrap import horizon_sessions
 from finscale.evaluation.calibration import reliability
 from finscale.evaluation.comparison import losses_per_day
 from finscale.evaluation.config import EvaluateConfig
@@ -46,10 +51,12 @@ from finscale.storage import read_json, read_parquet, write_csv, write_json, wri
 from finscale.training import mirrors
 from finscale.training.scratch import scratch_folder
 from stages.paths import (
+    BARS,
     BASELINE_PREDICTIONS,
     BY_YEAR_TABLE,
     CALIBRATION,
     CONFORMAL,
+    CROSS_SECTION,
     DEVELOPMENT,
     EXPERIMENT,
     FOLDS,
@@ -73,6 +80,10 @@ class Params(Axes):
     @property
     def binary(self) -> bool:
         return is_binary(self.task)
+
+    @property
+    def horizon_bars(self) -> int:
+        return horizon_sessions(horizon_on(self.timescale, self.horizon))
 
     def axes(self) -> dict[str, Any]:
         told = self.model_dump(exclude={"evaluate", "evaluation", "budget"})
@@ -110,6 +121,17 @@ def experiment(params: Params, models: dict[str, Any], scores: dict, test: pd.Da
     }
 
 
+def correlate(test: pd.DataFrame, years: pd.DataFrame, params: Params) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What the cross-section says, {} of one symbol, and the years with the rank IC of each; writes the days."""
+    config, horizon = params.evaluate, params.horizon_bars
+    ics = cross_section.daily_ic(test, read_parquet(BARS, ["date", "asset", "close"]), params.task)
+    write_parquet(CROSS_SECTION, ics)
+    if ics.empty:
+        return cross_section.summary(ics, test, horizon, config), years
+    by_years = cross_section.by_year(ics, horizon, config)
+    return cross_section.summary(ics, test, horizon, config), years.merge(by_years, on="year", how="left")
+
+
 def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resampling, params: Params) -> None:
     if params.binary:
         curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.enclosed)
@@ -130,18 +152,19 @@ def main() -> None:
     predictions = pd.concat(joined, ignore_index=True)
     conformal = pd.concat([conform_fold(rows, params) for rows in joined], ignore_index=True)
     test = predictions[predictions["split"] == "test"]
-    drawn = scoring.resampling(test, params.horizon, params.binary, config)
+    drawn = scoring.resampling(test, params.horizon_bars, params.binary, config)
     scores = scoring.score(test, params.task, drawn)
     scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
     told = experiment(params, models, scores, test)
     found = scoring.headline(scores, told["run"], test, params.binary)
     years = by_year(test, params.binary, drawn.block_length, config.resamples, config.confidence)
+    across, years = correlate(test, years, params)
     write_parquet(PREDICTIONS, predictions)
     write_parquet(CONFORMAL, conformal)
     write_day_file(DAILY_LOSSES, losses_per_day(test, params.binary))
     write_json(HEADLINE, scoring.columns(found))
     write_json(METRICS, found)
-    write_json(EXPERIMENT, told | {"by_year": as_records(years)})
+    write_json(EXPERIMENT, told | {"by_year": as_records(years)} | ({"cross_section": across} if across else {}))
     write_csv(BY_YEAR_TABLE, years)
     write_plots(test, found, drawn, params)
     tracked = scratch_folder(dict(os.environ), Path.cwd()) / "tracking"

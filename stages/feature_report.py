@@ -38,8 +38,8 @@ class Params(FeatureAxes):
 def main() -> None:
     params = load_params(Params)
     own = features_of(params.tier, params.timescale, params.features.levels)
-    described = [*own, *features_of_series(params.assets, params.quality)]
     features, ends = read_parquet(FEATURES), params.dataset.split.of(params.source, params.timescale)
+    described = [*own, *features_of_series(features.columns, params.quality)]
     table = drift(features, ends, described)
     sample = training_sample(features, ends)
     write_atomically(CORRELATION, lambda temporary: plot_correlation(sample, described, temporary))

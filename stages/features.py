@@ -42,9 +42,8 @@ def features(daily: pd.DataFrame, series: pd.DataFrame, start: pd.Timestamp, par
     tables = [
         compute(daily, params.tier, params.timescale, start, params.features.levels),
         quality_features(known, params.quality),
+        economic_features(known),
     ]
-    if params.assets == "E":
-        tables.append(economic_features(known))
     return pd.concat([table.reindex(tables[0].index) for table in tables], axis=1)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from finscale.cli import run
 from finscale.config import Block, Horizon, Task, Timescale, load_params
+from finscale.data.bars import bar_days
 from finscale.data.config import LabelConfig
 from finscale.data.labels import horizon_on
 from finscale.data.labels import label as label_asset
@@ -27,7 +28,9 @@ def label(bars: pd.DataFrame, params: Params) -> pd.DataFrame:
     horizon = horizon_on(params.timescale, params.horizon)
     tables = []
     for asset, own in bars.groupby("asset", sort=True):
-        labels = label_asset(own.set_index("date"), params.task, horizon, params.label.price)
+        dated = own.set_index("date")
+        days = bar_days(params.timescale, pd.DatetimeIndex(dated.index))
+        labels = label_asset(dated, params.task, horizon, params.label.price, days)
         tables.append(labels.assign(asset=asset))
     return pd.concat(tables, ignore_index=True)[["date", "asset", "label", "exit", "last_known"]]
 

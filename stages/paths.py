@@ -31,6 +31,7 @@ CALIBRATION = Path("models/calibration.json")
 
 PREDICTIONS = Path("data/processed/predictions.parquet")
 CONFORMAL = Path("data/processed/conformal.parquet")
+CROSS_SECTION = Path("data/processed/cross_section.parquet")
 EXPERIMENT = Path("metrics/experiment.json")
 RELIABILITY_TABLE = Path("plots/reliability.csv")
 BY_YEAR_TABLE = Path("plots/by_year.csv")

@@ -2,7 +2,7 @@
 
 Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
        data/processed/dataset.json
-       data/processed/{predictions,conformal}.parquet, plots/equity.csv   the curves of this run
+       data/processed/{predictions,conformal,cross_section}.parquet, plots/equity.csv   the curves of this run
        plots/*.png, models/tune/   what other stages have drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
        .dvc/plots/offline.html   the page that holds Vega
@@ -25,10 +25,12 @@ from finscale.pages.page import Results, page_text
 from finscale.pages.run_figures import plot_run
 from finscale.pages.run_tables import (
     coverage_table,
+    cross_section_table,
     equity_table,
     headline,
     rankings,
     report_text,
+    rolling_ic,
     scaling_sentence,
     score_rows,
     score_table,
@@ -38,7 +40,17 @@ from finscale.pages.run_tables import (
 )
 from finscale.pages.style import loss_unit
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
-from stages.paths import COMPARED, CONFORMAL, EQUITY_TABLE, EXPERIMENT, LOG, PREDICTIONS, RELIABILITY_TABLE, TUNED
+from stages.paths import (
+    COMPARED,
+    CONFORMAL,
+    CROSS_SECTION,
+    EQUITY_TABLE,
+    EXPERIMENT,
+    LOG,
+    PREDICTIONS,
+    RELIABILITY_TABLE,
+    TUNED,
+)
 
 DATASET_METRICS = Path("data/processed/dataset.json")
 METRICS = Path("metrics/evaluate.json")
@@ -92,10 +104,16 @@ def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
         "Walk-forward: windows are counted once per fold; loss curves are the first fold's, epochs means over folds.",
         "Each fold has its own base rate, baselines and calibration, from its own days.",
     ]
+    of_symbols = [
+        "IC, rank IC: mean over days of the correlation, Pearson's and Spearman's, over the symbols of a day, of what "
+        "was predicted with the return that followed (volatility, surprise: with the label); days are redrawn.",
+        "Deciles: a tenth of the symbols long, a tenth short, 1 of the capital on each side, after costs.",
+    ]
     return [
         *([f"The curve's settings that are not the plain ones: {scaling['settings']}."] if scaling["settings"] else []),
         *(f"Set aside: {fault}" for fault in scaling["set_aside"]),
         *(walked if experiment["folds"] else []),
+        *(of_symbols if "cross_section" in experiment else []),
         f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
         "the fewer blocks there are (docs/intervals.md).",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
@@ -141,6 +159,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         share=float(ranked["label"].mean()),
         equity=equity_table(pd.read_csv(EQUITY_TABLE)),
         coverage=coverage_table(read_parquet(CONFORMAL)),
+        rank_ic=rolling_ic(read_parquet(CROSS_SECTION)),
         figures=pictures(several=len(reports) > 1),
         own_figures=figures(binary=len(reliability) > 0),
         by_compute=[scaling["isoflop"], scaling["frontier"]],
@@ -153,7 +172,8 @@ def write_texts(experiment: dict[str, Any]) -> None:
     """report.md and the screen, which is printed as well."""
     lines = headline(experiment, read_json(METRICS))
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
-    by_year = [*tables, year_table(experiment)]
+    across = cross_section_table(experiment)
+    by_year = [*tables, *([across] if across else []), year_table(experiment)]
     scaling, figures = read_json(SCALING_METRICS), [RUN_FIGURE, SCALING_FIGURE]
     sentence = scaling_sentence(scaling)
     write_text(REPORT, report_text(lines, by_year, sentence, figures, notes(experiment, scaling)))

@@ -24,6 +24,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from finscale.assets import data_set
 from finscale.cli import run
 from finscale.config import StudyAxes, load_params
 from finscale.data.config import EvaluationConfig
@@ -103,7 +104,7 @@ def curve_titles(params: Params, curve: Curve, study: pd.DataFrame) -> tuple[str
     words = task_words(params.task, params.horizon)
     seeds = int(study.groupby("budget")["seed"].nunique().max()) if len(study) else 0
     scheme = [] if params.evaluation.scheme == "single" else [params.axes()["scheme"]]
-    data = f"{params.source} {params.assets}{params.quality}, {params.timescale}, {params.tier}"
+    data = f"{params.source} {data_set(params.assets, params.quality)}, {params.timescale}, {params.tier}"
     own = [curve.differs] if curve.differs else []
     return "Test loss by model size", "; ".join([words, data, *scheme, *own, f"up to {seeds} seeds a size"])
 

@@ -1,6 +1,6 @@
 """validate: data/raw -> a verdict, or one clear error
 
-Reads  data/raw/*.parquet, data/raw/manifest.csv; of params.yaml the days that data.accepted names
+Reads  data/raw/*.parquet, data/raw/manifest.csv; of params.yaml the days that data.accepted names, and universe.holes
 Writes metrics/validate.json   per series: its kind, rows, first and last day, warnings
        reports/validation.md   every finding with its dates, and what each rule means
        reports/validation.json the same for machines: series, rule, severity, where, remedy
@@ -14,6 +14,7 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import Block, load_params
 from finscale.data.agreement import TOGETHER, validate_together
+from finscale.data.config import UniverseConfig
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
 from finscale.pages.render import render
@@ -28,6 +29,7 @@ _ANEW = "these answers are stored: set data.vintage to the day of today, and the
 
 class Params(Block):
     data: DataConfig
+    universe: UniverseConfig
 
 
 def stop_on_errors(findings: list[Finding], origins: dict[str, str], live: bool = False) -> None:
@@ -74,11 +76,12 @@ def as_records(findings: list[Finding]) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    accepted = load_params(Params).data.accepted
+    params = load_params(Params)
+    accepted, holes = params.data.accepted, params.universe.holes
     manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
     kinds = dict(zip(manifest["series"], manifest["kind"], strict=True))
     series = {name: (kind, read_parquet(RAW / f"{name}.parquet")) for name, kind in kinds.items()}
-    alone = [one for name, about in series.items() for one in validate(name, *about, accepted.get(name, []))]
+    alone = [one for name, about in series.items() for one in validate(name, *about, accepted.get(name, []), holes)]
     stop_on_errors(alone, files(manifest), (manifest["source"] == "live").any())
     together = validate_together(series)
     stop_on_errors(together, files(manifest))

@@ -10,7 +10,8 @@ from functools import cache
 
 import pandas as pd
 
-from finscale.config import AssetTier, Block, FeatureTier, Horizon, Source, Task, Timescale
+from finscale.assets import Assets
+from finscale.config import Block, FeatureTier, Horizon, Source, Task, Timescale
 from finscale.data.bars import adjust
 from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
 from finscale.data.dataset import join, split_rows
@@ -21,7 +22,8 @@ from finscale.sources.config import DataConfig
 from finscale.sources.fetch import fetch
 from finscale.sources.inputs import store_folder
 from finscale.sources.store import RawStore
-from finscale.sources.tables import wanted
+from finscale.sources.tables import Universe
+from finscale.sources.universes import members
 from stages import dataset, label
 from stages.resample import resample
 
@@ -30,7 +32,7 @@ class Asked(Block):
     """What of params.yaml decides the rows of an experiment."""
 
     source: Source
-    assets: AssetTier
+    assets: Assets
     timescale: Timescale
     tier: FeatureTier
     task: Task
@@ -75,12 +77,13 @@ def _judged(told: str) -> Cell:
 
 
 @cache
-def _daily(source: Source, assets: AssetTier, told: str) -> pd.DataFrame | None:
+def _daily(source: Source, assets: str, told: str) -> pd.DataFrame | None:
     """Adjusted daily bars of all assets, as the stage `resample` has them; None where they are not on this machine."""
     data = DataConfig.model_validate_json(told)
-    if source == "live" and not _stored(assets, data):
+    universe = Universe(symbols=members(source, assets, "a", data).symbols)
+    if source == "live" and not _stored(universe, data):
         return None
-    prices = [one for one in fetch(source, assets, "a", data, _store()) if one.wanted.kind == "prices"]
+    prices = fetch(source, universe, "a", data, _store())
     table = pd.concat([adjust(one.frame).assign(asset=one.wanted.name) for one in prices])
     return table[["date", "asset", "open", "high", "low", "close", "volume"]]
 
@@ -89,16 +92,16 @@ def _store() -> RawStore:
     return RawStore(store_folder(os.environ))
 
 
-def _stored(assets: AssetTier, data: DataConfig) -> bool:
+def _stored(universe: Universe, data: DataConfig) -> bool:
     """Whether the raw store holds a data set's prices up to its end, so that no server is asked."""
     kept = _store().manifest()
     whole = kept[(kept["first"] <= f"{data.start}") & (kept["last"] >= f"{data.end}")]
-    return {one.name for one in wanted(assets, "a")} <= set(whole["series"])
+    return set(universe.symbols) <= set(whole["series"])
 
 
 @cache
 def _features(
-    source: Source, assets: AssetTier, told: str, tier: FeatureTier, timescale: Timescale, levels: Levels
+    source: Source, assets: str, told: str, tier: FeatureTier, timescale: Timescale, levels: Levels
 ) -> pd.DataFrame:
     """The features of all assets that have a row of them. Raises InputError where none has."""
     daily = _daily(source, assets, told)

@@ -22,7 +22,7 @@ from finscale.model.config import ModelConfig
 from finscale.model.shape import count, flops_per_window, solve
 from finscale.scaling.ledger import read_ledger
 from finscale.sources import bundled
-from finscale.sources.tables import wanted
+from finscale.sources.universes import members
 from finscale.training.config import TrainConfig
 from finscale.training.schedule import Schedule
 from study.cells import Asked, judge
@@ -96,7 +96,7 @@ def calendar_windows(run: Planned) -> list[int]:
     days = _days(run)
     flat = pd.DataFrame(1.0, days, ["open", "high", "low", "close", "volume"])
     bars = pd.DatetimeIndex(resample_ohlcv(flat, get_freq_string(run.timescale)).index)
-    assets = sum(one.kind == "prices" for one in wanted(run.assets, "a"))
+    assets = len(members(run.source, run.assets, "a", run.data.expanded()).symbols)
     trained = [fold.periods["train"] for fold in planned_folds(run)]
     return [int(((bars >= one.first) & (bars <= one.last)).sum()) * assets for one in trained]
 

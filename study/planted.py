@@ -28,7 +28,8 @@ from finscale.evaluation import metrics
 from finscale.evaluation.bootstrap import choose_block_length, resample
 from finscale.evaluation.metrics import Score
 from finscale.sources.config import SimulatedConfig
-from finscale.sources.simulated import best_log_loss, last_sessions, law, simulate
+from finscale.sources.simulated import last_sessions, law, simulate
+from finscale.sources.simulated_bound import best_log_loss
 from finscale.storage import read_json, read_parquet
 from study.experiments import RESULT_STAGES
 

@@ -1,7 +1,8 @@
 """What the series of a data set must satisfy together, each being right by itself (validation.py)."""
 
-from itertools import combinations
+from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from finscale.data.validation import PRICES, Finding, Rule
@@ -35,9 +36,7 @@ def validate_together(series: dict[str, tuple[Kind, pd.DataFrame]]) -> list[Find
     if not prices:
         return []
     first, last = min(f["date"].min() for f in prices.values()), max(f["date"].max() for f in prices.values())
-    found = [
-        Finding(name, _SAME, [other]) for other, name in combinations(prices, 2) if _same(prices[other], prices[name])
-    ]
+    found = [Finding(name, _SAME, [other]) for other, name in _alike(prices) if _same(prices[other], prices[name])]
     for name, (kind, frame) in series.items():
         known = frame.dropna()["date"]
         begins, ends = known.min(), known.max()
@@ -47,6 +46,18 @@ def validate_together(series: dict[str, tuple[Kind, pd.DataFrame]]) -> list[Find
         if kind != "prices" and begins - first > _ENDS_EARLY:
             found.append(Finding(name, _LATE, [f"{begins:%Y-%m-%d}, prices {first:%Y-%m-%d}"]))
     return found
+
+
+def _alike(prices: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str]]:
+    """Pairs whose closes are often the same: few, and only these are compared whole."""
+    closes = pd.DataFrame(
+        {name: frame.drop_duplicates("date").set_index("date")["close"] for name, frame in prices.items()}
+    )
+    names, values = list(closes), closes.to_numpy()
+    for at, name in enumerate(names):
+        shared = (values[:, at : at + 1] == values[:, at + 1 :]).sum(axis=0)
+        fewest = np.minimum(len(prices[name]), [len(prices[other]) for other in names[at + 1 :]])
+        yield from ((name, names[at + 1 + other]) for other in np.flatnonzero(shared > fewest / 4))
 
 
 def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:

@@ -11,6 +11,7 @@ BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 
 _FIRST_FRIDAY = pd.Timestamp("1900-01-05")
 _LONGEST_CLOSURE = 14  # calendar days, more than any that the exchange has had since 1933
+_LONGEST_BAR = 62  # calendar days before a bar closes to which no day of it goes back
 _FREQUENCIES: dict[Timescale, str] = {
     "daily": "D", "2d": "2D", "3d": "3D", "5d": "5D", "weekly": "W-FRI", "2week": "2W-FRI", "monthly": "ME",
     "daily_multi": "D",
@@ -64,6 +65,19 @@ def resample_ohlcv(df: pd.DataFrame, freq: str, start: pd.Timestamp | None = Non
         known = _known_on(_period_end(days, freq), days, freq)
     bars = daily.groupby(known.as_unit(days.unit)).agg(_AGGREGATION).rename_axis(index="date")
     return bars[(bars.index <= days[-1])]
+
+
+def bar_days(timescale: Timescale, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The days on which the exchange closed a bar, from the first to the last of `dates`.
+
+    dates: those of some asset's bars, of resample_ohlcv; it may lack some of these days, and has no other.
+    """
+    freq, first, last = get_freq_string(timescale), dates[0], dates[-1]
+    if freq.endswith("D"):
+        return sessions(first, last)[:: int(freq[:-1] or 1)]
+    trading = sessions(first - pd.Timedelta(days=_LONGEST_BAR), last)
+    bars = pd.DatetimeIndex(resample_ohlcv(pd.DataFrame(1.0, trading, list(BAR_COLUMNS)), freq).index)
+    return bars[bars >= first]
 
 
 def _period_end(dates: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:

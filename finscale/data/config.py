@@ -17,6 +17,12 @@ class LabelConfig(Block):
     price: Literal["close", "high"] = "close"
 
 
+class UniverseConfig(Block):
+    """holes: the sessions that a series of prices may lack between its first and its last."""
+
+    holes: NonNegativeInt = 5
+
+
 class SplitDates(Block):
     """The last day of each period, included, and the first day of calibration.
 

@@ -35,34 +35,56 @@ FLOOR = 1e-4  # of a realised volatility per bar: a bar without a move has no lo
 PAST = 60  # log returns that a surprise is measured against
 
 
-def label(bars: pd.DataFrame, task: Task, horizon: Horizon, price: Literal["close", "high"] = "close") -> pd.DataFrame:
+def label(
+    bars: pd.DataFrame,
+    task: Task,
+    horizon: Horizon,
+    price: Literal["close", "high"] = "close",
+    days: pd.DatetimeIndex | None = None,
+) -> pd.DataFrame:
     """Label every day of one asset whose exit is in the data.
 
-    bars: date-indexed open, high, low, close, volume, one row per session. Returns date, label
-    (0/1; the return for task regression, the log volatility for volatility), exit (date), and last_known: the newest
-    label that was known at the close of `date`, NaN before there is one. The first PAST days have no surprise.
+    bars: date-indexed open, high, low, close, volume, one row per session. days: those on which the exchange closed a
+    bar, by default those of `bars`; the horizon counts them, so that a bar that is lacking puts off no exit. A label
+    whose exit is lacking does not exist, nor does one that looks at a bar on the way there (volatility, highs).
+    Returns date, label (0/1; the return for task regression, the log volatility for volatility), exit (date), and
+    last_known: the newest label that was known at the close of `date`, NaN before there is one. The first PAST days
+    have no surprise.
     """
     if price == "high" and not task.startswith("threshold"):
         raise InputError(f"params.yaml: label.price = high is for threshold tasks only, not for task = {task}")
     dates = pd.DatetimeIndex(bars.index)
-    exit_row = _exit_rows(dates, horizon)
-    day = np.flatnonzero(exit_row < len(dates))
+    days = dates if days is None else days
+    at = days.get_indexer(dates)
+    span = _exit_rows(days, horizon)[at] - at
+    to = at + span
+    exit_row = np.where(to < len(days), dates.get_indexer(days)[np.minimum(to, len(days) - 1)], -1)
+    there = exit_row >= 0
+    if task == "volatility" or price == "high":
+        there &= exit_row - np.arange(len(dates)) == span
+    day = np.flatnonzero(there)
     exits = exit_row[day]
-    labels = pd.DataFrame({"date": dates[day], "label": _values(bars, task, price, day, exits), "exit": dates[exits]})
+    values = _values(bars, task, price, day, exits, span[day])
+    labels = pd.DataFrame({"date": dates[day], "label": values, "exit": dates[exits]})
     labels = labels.dropna(subset=["label"], ignore_index=True)
     return labels.assign(last_known=_last_known(labels))
 
 
 def _values(
-    bars: pd.DataFrame, task: Task, price: Literal["close", "high"], day: np.ndarray, exits: np.ndarray
+    bars: pd.DataFrame,
+    task: Task,
+    price: Literal["close", "high"],
+    day: np.ndarray,
+    exits: np.ndarray,
+    span: np.ndarray,
 ) -> np.ndarray:
-    """Labels of the rows `day` with their exits' rows; NaN where the past that a label needs is too short."""
+    """Labels of the rows `day` with their exits' rows, `span` bars later; NaN where the past needed is too short."""
     close = bars["close"].to_numpy()
     if task == "volatility":
         return log_volatility(close, day + 1, exits + 1)
     if task == "surprise":
         move = np.abs(np.log(close[exits] / close[day]))
-        usual = past_deviation(close)[day] * np.sqrt(exits - day)
+        usual = past_deviation(close)[day] * np.sqrt(span)
         return np.where(np.isnan(usual), np.nan, move > usual)
     forward_return = close[exits] / close[day] - 1
     if task == "regression":

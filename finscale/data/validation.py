@@ -45,6 +45,7 @@ class Rule:
     remedy: str
     kinds: tuple[Kind, ...] = field(default=ALL)
     acceptable: bool = False  # whether data.accepted can say of a day that it is real
+    tolerable: bool = False  # whether universe.holes says how many there may be
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,10 @@ RULES = (
     Rule("number that is not finite", "error", _infinite, "correct the row"),
     Rule("time of day in a date", "error", lambda f: _dates(f, f["date"] != f["date"].dt.normalize()),
          "use plain dates"),
-    Rule("missing session", "error", _missing_sessions, "complete the file: labels count sessions", ("prices",)),
+    Rule("missing session", "error", _missing_sessions, "complete the file, or allow for them: universe.holes",
+         ("prices",), tolerable=True),
+    Rule("hole", "warning", _missing_sessions, "no bar is invented, and no label counts from or to these sessions",
+         ("prices",)),
     Rule("date is no NYSE session", "error", _extra_dates, "remove the row", ("prices",)),
     Rule("missing price or volume", "error", lambda f: _dates(f, f.isna().any(axis=1)), "complete the row", BARS),
     Rule("price not above zero", "error", lambda f: _dates(f, (f[[c for c in PRICES if c in f]] <= 0).any(axis=1)),
@@ -240,10 +244,12 @@ RULES = (
 )  # fmt: skip
 
 
-def validate(series: str, kind: Kind, frame: pd.DataFrame, accepted: Collection[date] = ()) -> list[Finding]:
+def validate(
+    series: str, kind: Kind, frame: pd.DataFrame, accepted: Collection[date] = (), holes: int = 0
+) -> list[Finding]:
     """Apply every rule of its kind to one raw series (sources.tables.COLUMNS); an empty list means clean.
 
-    accepted: days of which the user says that what looks wrong is real.
+    accepted: days of which the user says that what looks wrong is real. holes: sessions that prices may lack.
     """
     if absent := [name for name in COLUMNS[kind] if name not in frame]:
         schema = Rule("column absent", "error", lambda _: absent, f"{kind} need {', '.join(COLUMNS[kind])}")
@@ -253,7 +259,7 @@ def validate(series: str, kind: Kind, frame: pd.DataFrame, accepted: Collection[
         where = rule.check(frame)
         if rule.acceptable:
             where = [day for day in where if date.fromisoformat(day) not in accepted]
-        if where:
+        if where and not (rule.tolerable and len(where) <= holes):
             found.append(Finding(series, rule, where))
             if rule.check in (_not_numbers, _no_date, _future, _infinite):
                 break  # the rules after these rely on them

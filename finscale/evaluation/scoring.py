@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale.config import Horizon, Task, is_binary
+from finscale.config import Task, is_binary
 from finscale.errors import InputError
 from finscale.evaluation import metrics
 from finscale.evaluation.baseline_names import names_in
@@ -19,7 +19,6 @@ from finscale.evaluation.bootstrap import (
     choose_block_length,
     daily_means,
     enclosed_share,
-    horizon_sessions,
     row_weights,
 )
 from finscale.evaluation.calibration import METHODS, calibration_error
@@ -48,7 +47,7 @@ class Resampling:
         }
 
 
-def resampling(test: pd.DataFrame, horizon: Horizon, binary: bool, config: EvaluateConfig) -> Resampling:
+def resampling(test: pd.DataFrame, horizon_bars: int, binary: bool, config: EvaluateConfig) -> Resampling:
     """Blocks as long as the model's daily loss asks for, or as params.yaml says.
 
     Raises InputError where params.yaml asks for blocks of which the test days hold fewer than MIN_BLOCKS.
@@ -57,7 +56,7 @@ def resampling(test: pd.DataFrame, horizon: Horizon, binary: bool, config: Evalu
     block = config.block_length
     if block == "auto":
         loss = metrics.loss_rows(test["label"].to_numpy(), test["model"].to_numpy(), binary)
-        block = choose_block_length(daily_means(loss, test["date"]).to_numpy(), horizon_sessions(horizon))
+        block = choose_block_length(daily_means(loss, test["date"]).to_numpy(), horizon_bars)
     if block * MIN_BLOCKS > days:
         raise InputError(
             f"params.yaml: evaluate.block_length = {block}, but {days} test days hold fewer than {MIN_BLOCKS} such "

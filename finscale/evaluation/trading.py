@@ -4,9 +4,11 @@
                 average, else 0 (long_flat) or -1 (long_short); a regression's prediction is compared with 0.
                 Volatility and surprise tell no direction: long where a large move is less likely than usual, as
                 volatility-managed portfolios are (Moreira & Muir 2017)
-    position    a signal lasts h sessions, and each day's signal gets 1 / h of the capital, so that the sleeves of
-                overlapping horizons add up to one: the position is the mean of the last h signals
-    execution   at the next session's open; the position then earns open to open
+    position    a signal lasts h bars, and each day's signals get 1 / h of the capital, in equal parts, so that the
+                sleeves of overlapping horizons add up to one: the position is the mean of the last h days' sleeves.
+                A symbol without a prediction has no part in a day's sleeve
+    execution   at the next bar's open; the position then earns open to open. Where a symbol has no bar nothing of it
+                can be traded: it is held until its next open, and given up at its last one
     costs       per side, in basis points of the capital that changes hands, entry and final exit included
 
 Assumed, not studied: cash earns nothing, opens can be traded at, positions are re-balanced every day at no cost
@@ -20,19 +22,23 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from finscale.config import Task
+from finscale.config import Task, Timescale
 from finscale.errors import InputError
 from finscale.evaluation.bootstrap import percentile_interval, resample
 from finscale.evaluation.config import Rule
 from finscale.evaluation.metrics import Score
 
-SESSIONS_PER_YEAR = 252
+_DAYS_PER_YEAR = 365.25
+BARS_PER_YEAR: dict[Timescale, float] = {
+    "daily": 252, "daily_multi": 252, "2d": 252 / 2, "3d": 252 / 3, "5d": 252 / 5, "weekly": _DAYS_PER_YEAR / 7,
+    "2week": _DAYS_PER_YEAR / 14, "monthly": 12,
+}  # fmt: skip
 _SEED = 0  # of the resampling, a part of the measurement
 
 
 @dataclass(frozen=True)
 class Performance:
-    """Of a daily series of returns after costs. Annual figures take 252 sessions; returns are compounded."""
+    """Of a series of returns after costs, a bar each. A year has BARS_PER_YEAR of them; returns are compounded."""
 
     total_return: float
     annual_return: float
@@ -45,27 +51,36 @@ class Performance:
 
 
 def signals(predictions: pd.DataFrame, task: Task, rule: Rule) -> pd.DataFrame:
-    """One column per asset, indexed by day: 1, 0 or -1. predictions: date, asset, model, base_rate."""
+    """One column per asset, indexed by day: 1, 0 or -1, NaN where an asset has no prediction.
+
+    predictions: date, asset, model, base_rate.
+    """
     above = predictions["model"] > (0.0 if task == "regression" else predictions["base_rate"])
     below = predictions["model"] < predictions["base_rate"]
     table = predictions.assign(up=(below if task in ("volatility", "surprise") else above).astype(float))
-    up = table.pivot(index="date", columns="asset", values="up").fillna(0.0)
+    up = table.pivot(index="date", columns="asset", values="up")
     return up if rule == "long_flat" else 2 * up - 1
 
 
 def positions(signal: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """Share of the capital in each asset: sleeves of 1 / horizon, assets in equal parts; starts from cash."""
-    sleeves = signal.rolling(horizon, min_periods=1).sum() / horizon
-    return sleeves / signal.shape[1]
+    """Share of the capital in each asset: sleeves of 1 / horizon, a day's predicted assets in equal parts."""
+    return overlapping(signal.div(signal.count(axis=1), axis=0), horizon)
+
+
+def overlapping(sleeve: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Share of the capital in each asset where each day's sleeve gets 1 / horizon and lasts as long; from cash."""
+    return sleeve.fillna(0.0).rolling(horizon, min_periods=1).sum() / horizon
 
 
 def next_open_returns(bars: pd.DataFrame, days: pd.DatetimeIndex) -> pd.DataFrame:
-    """Return of each asset from the open after each day to the open after that; days without both are left out.
+    """Return of each asset from the open after each day to its next open; NaN where it cannot be bought and sold.
 
-    bars: date, asset, open. Raises InputError where no day has both.
+    An asset without a bar on the next day earns, on the day before the gap, what it does over the whole of it. Days
+    on which no asset has two later opens are left out. bars: date, asset, open. Raises InputError where that is all.
     """
     opens = bars.pivot(index="date", columns="asset", values="open")
-    earned = (opens.shift(-2) / opens.shift(-1) - 1).reindex(days).dropna()
+    following = opens.bfill().shift(-1)
+    earned = (following / opens - 1).shift(-1).reindex(days).dropna(how="all")
     if earned.empty:
         raise InputError("trade: no test day has two later opens in data/interim/bars.parquet; move dataset.split")
     return earned
@@ -76,7 +91,8 @@ def trade(position: pd.DataFrame, earned: pd.DataFrame, cost_bps: float) -> pd.D
 
     Costs fall on the day's change of position; the last day also pays for the way out.
     """
-    held = position.reindex(index=earned.index, columns=earned.columns).fillna(0.0)
+    wanted = position.reindex(index=earned.index, columns=earned.columns).fillna(0.0)
+    held = wanted.where(earned.notna()).ffill().where(_alive(earned), 0.0)
     traded = held.diff().fillna(held.iloc[[0]]).abs().sum(axis=1)
     traded.iloc[-1] += held.iloc[-1].abs().sum()
     gained = (held * earned).sum(axis=1) - traded * cost_bps / 10_000
@@ -84,23 +100,30 @@ def trade(position: pd.DataFrame, earned: pd.DataFrame, cost_bps: float) -> pd.D
 
 
 def buy_and_hold(earned: pd.DataFrame, cost_bps: float) -> pd.DataFrame:
-    """The same account for all assets in equal parts on all days."""
-    return trade(pd.DataFrame(1 / earned.shape[1], earned.index, earned.columns), earned, cost_bps)
+    """The same account for all assets that are listed, in equal parts on all days."""
+    listed = _alive(earned).astype(float)
+    return trade(listed.div(listed.sum(axis=1), axis=0), earned, cost_bps)
+
+
+def _alive(earned: pd.DataFrame) -> pd.DataFrame:
+    """Whether an asset is listed: from its first tradable day to its last, gaps between them included."""
+    return earned.ffill().notna() & earned.bfill().notna()
 
 
 def performance(
-    account: pd.DataFrame, block_length: int, resamples: int, confidence: float, configurations: int
-) -> Performance:
-    """Measures of an account. configurations: how many were tried before this one was looked at."""
+    account: pd.DataFrame, bars_per_year: float, block_length: int, resamples: int, confidence: float,
+    configurations: int,
+) -> Performance:  # fmt: skip
+    """Measures of an account, a row per bar. configurations: how many were tried before this one was looked at."""
     returns = account["return"].to_numpy()
     equity = np.cumprod(1 + returns)
-    years = len(returns) / SESSIONS_PER_YEAR
+    years = len(returns) / bars_per_year
     sample = resample(np.arange(len(returns)), block_length, resamples, confidence, _SEED)
     return Performance(
         total_return=float(equity[-1] - 1),
         annual_return=float(equity[-1] ** (1 / years) - 1),
-        annual_volatility=float(returns.std(ddof=1) * math.sqrt(SESSIONS_PER_YEAR)),
-        sharpe=sharpe_score(returns, *sample),
+        annual_volatility=float(returns.std(ddof=1) * math.sqrt(bars_per_year)),
+        sharpe=sharpe_score(returns, *sample, bars_per_year),
         probabilistic_sharpe=probabilistic_sharpe(returns, 0.0),
         deflated_sharpe=probabilistic_sharpe(returns, expected_best_sharpe(len(returns), configurations)),
         maximum_drawdown=float(-drawdown(returns).min()),
@@ -114,13 +137,13 @@ def drawdown(returns: np.ndarray) -> np.ndarray:
     return np.asarray(equity / np.maximum.accumulate(np.append(1.0, equity))[1:] - 1)
 
 
-def sharpe_score(returns: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
+def sharpe_score(returns: np.ndarray, weights: np.ndarray, enclosed: float, bars_per_year: float) -> Score:
     """Annual Sharpe ratio with its interval; 0 for an account that never moves."""
     drawn = weights.sum(axis=1)
     mean = weights @ returns / drawn
     variance = (weights @ returns**2 / drawn - mean**2) * drawn / (drawn - 1)
     resampled = np.divide(mean, np.sqrt(np.maximum(variance, 0)), out=np.zeros_like(mean), where=variance > 1e-20)
-    yearly = math.sqrt(SESSIONS_PER_YEAR)
+    yearly = math.sqrt(bars_per_year)
     return Score(_daily_sharpe(returns) * yearly, *percentile_interval(resampled * yearly, enclosed))
 
 

@@ -1,18 +1,18 @@
-"""Features of series that are no prices: the data quality tiers, and the economy in asset tier E (SPEC 2 and 4).
+"""Features of series that are no prices: the data quality tiers, and a universe's interest rates (SPEC 2 and 4).
 
-    b   sentiment     c   + VIX     d   + search interest     E   + interest rates
+    b   sentiment     c   + VIX     d   + search interest     `series` of a universe: rates
 
 They are computed on daily values, each of which was known at that session's close: publication lags are
 applied where the series are made. A bar of a longer timescale shows the value of the session at which it was known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
 import talib
 
-from finscale.config import AssetTier, Quality
+from finscale.config import Quality
 from finscale.errors import InputError
 from finscale.indicators.arrays import lag, ratio, rolling_rank
 from finscale.indicators.feature import Feature
@@ -105,18 +105,15 @@ ECONOMIC = tuple(
 )
 
 
-def features_of_series(assets: AssetTier, quality: Quality) -> tuple[Feature, ...]:
-    """What series add to the features of every asset."""
+def features_of_series(columns: Collection[str], quality: Quality) -> tuple[Feature, ...]:
+    """What series add to the features of every asset. columns: those of the series, or of the features."""
     added = tuple(feature for name in SERIES[quality] for feature in FEATURES[name])
-    return added + (ECONOMIC if assets == "E" else ())
+    return added + tuple(feature for feature in ECONOMIC if feature.name in columns)
 
 
 def economic_features(series: pd.DataFrame) -> pd.DataFrame:
-    """The interest rates of tier E, as they are. Raises InputError where one is absent."""
-    names = [feature.name for feature in ECONOMIC]
-    if absent := [name for name in names if name not in series]:
-        raise InputError(f"assets = E needs the series {', '.join(absent)}; there are {', '.join(series) or 'none'}")
-    return series[names].astype(float)
+    """The interest rates that the universe has, as they are."""
+    return series[[feature.name for feature in ECONOMIC if feature.name in series]].astype(float)
 
 
 def quality_features(series: pd.DataFrame, quality: Quality) -> pd.DataFrame:

@@ -23,6 +23,8 @@ from finscale.pages.run_tables import (
     ROLLING,
     Ranking,
     Table,
+    cross_section_table,
+    cross_section_words,
     headline,
     interval_name,
     score_rows,
@@ -52,9 +54,9 @@ class Results:
     experiment, evaluated, splits, compared, traded: metrics/{experiment,evaluate,dataset,compare,trade}.json.
     study: the name of today's curve. reports: reports/scaling.json. runs: results/all_results.csv. by_compute:
     sentences about equal compute. reliability: predicted, observed, rows, low, high. losses: epoch, train, validation.
-    rankings, share: of the test rows, and the share of positives among them. equity, coverage: of run_tables. manifest:
-    data/raw/manifest.csv. figures: caption -> SVG or PNG of all experiments, own_figures of this run. inputs: file ->
-    md5.
+    rankings, share: of the test rows, and the share of positives among them. equity, coverage, rank_ic: of run_tables.
+    manifest: data/raw/manifest.csv. figures: caption -> SVG or PNG of all experiments, own_figures of this run.
+    inputs: file -> md5.
     """
 
     experiment: dict[str, Any]
@@ -72,6 +74,7 @@ class Results:
     share: float
     equity: pd.DataFrame
     coverage: pd.DataFrame
+    rank_ic: pd.DataFrame
     manifest: pd.DataFrame
     figures: dict[str, Path]
     own_figures: dict[str, Path]
@@ -102,6 +105,8 @@ def page_text(results: Results, plots_page: Path) -> str:
         scores=score_table(results.experiment),
         other_scores=page_tables.other_score_table(results.experiment),
         years=year_table(results.experiment),
+        cross_section=cross_section_table(results.experiment),
+        cross_section_words=cross_section_words(results.experiment),
         binary=len(results.reliability) > 0,
         rolling=ROLLING,
         level=results.experiment["scores"]["conformal"]["level"],
@@ -156,6 +161,8 @@ def _charts(results: Results) -> dict[str, Chart]:
     drawn["roc"] = charts.ranking_chart(results.rankings, "roc", rates, diagonal)
     drawn["precision-recall"] = charts.ranking_chart(results.rankings, "recall", ("recall", "precision"), flat)
     drawn |= {one[0]: charts.daily_chart(results.equity, *one) for one in _ACCOUNT}
+    if len(results.rank_ic):
+        drawn["rank-ic"] = charts.daily_chart(results.rank_ic, "rank IC", "+.2f", 220, 0.0)
     return drawn | {"coverage": charts.daily_chart(results.coverage, "coverage", ".0%", 220, level)}
 
 

@@ -117,10 +117,14 @@ def plot_ranking(found: Sequence[Ranking], area: dict[str, float] | None, share:
 
 
 def plot_equity(equity: pd.DataFrame, path: Path) -> None:
-    """Equity with drawdown, beside buy-and-hold, and the position. equity: date, return, buy_and_hold, position."""
+    """Equity with drawdown, beside buy-and-hold, and the position.
+
+    equity: date, return, buy_and_hold, position, and long_short where there are deciles.
+    """
     figure, (wealth, below, position) = panels(3, 1, 7.2, 7.8, sharex=True)
     days = pd.to_datetime(equity["date"])
-    for column, name in (("buy_and_hold", "buy_and_hold"), ("return", MODEL)):
+    accounts = {"long_short": "long_short", "buy_and_hold": "buy_and_hold", "return": MODEL}
+    for column, name in ((column, name) for column, name in accounts.items() if column in equity):
         returns, colour = equity[column].to_numpy(), look(name).light
         wealth.plot(days, np.cumprod(1 + returns), color=colour, label=shown(name))
         below.fill_between(days, 100 * drawdown(returns), color=colour, alpha=0.45, linewidth=0)
@@ -153,17 +157,26 @@ def plot_conformal(rows: pd.DataFrame, score: dict[str, Any], binary: bool, path
 
 
 def plot_by_year(years: pd.DataFrame, path: Path, confidence: float) -> None:
-    """Skill of each year with its interval. years: year, skill, skill_low, skill_high (evaluation.years.by_year)."""
-    figure, [axes] = panels(1, 1, 5.6, 4.0)
+    """Skill of each year with its interval, and rank IC where symbols were told apart.
+
+    years: year, skill, skill_low, skill_high (evaluation.years.by_year), rank_ic and its ends.
+    """
+    several = 2 if "rank_ic" in years else 1
+    figure, axes = panels(1, several, 5.6 * several, 4.0)
+    interval = f"by year of the test, {percent(confidence)} interval"
+    _draw_years(axes[0], years, "skill")
+    axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:+.0%}")
+    axes[0].set(title=f"PatchTST's skill {interval}", ylabel="against the base rate known before")
+    if several == 2:
+        _draw_years(axes[1], years, "rank_ic")
+        axes[1].set(title=f"PatchTST's rank IC {interval}", ylabel="mean over days of the correlation over symbols")
+    save(figure, path)
+
+
+def _draw_years(axes: Axes, years: pd.DataFrame, name: str) -> None:
     axes.axhline(0, color=MUTED, linewidth=0.8)
-    axes.vlines(years["year"], years["skill_low"], years["skill_high"], color=ACCENT, linewidth=2)
-    axes.plot(years["year"], years["skill"], "o", color=ACCENT)
+    axes.vlines(years["year"], years[f"{name}_low"], years[f"{name}_high"], color=ACCENT, linewidth=2)
+    axes.plot(years["year"], years[name], "o", color=ACCENT)
     step = -(-len(years) // _YEAR_TICKS)
     axes.set_xticks(years["year"][::step], years["year"][::step].astype(str))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.0%}")
     axes.margins(x=0.15)
-    axes.set(
-        title=f"PatchTST's skill by year of the test, {percent(confidence)} interval",
-        ylabel="against the base rate known before",
-    )
-    save(figure, path)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
+from finscale.assets import data_set
 from finscale.evaluation.trading import drawdown
 from finscale.pages.render import render
 from finscale.pages.style import MODEL, loss_unit, percent, shown
@@ -66,8 +67,46 @@ def year_table(experiment: dict[str, Any]) -> Table:
             interval_name(experiment): f"{year['skill_low']:+.4f} to {year['skill_high']:+.4f}",
         }
         | ({"AUC": "-" if year["auc"] is None else f"{year['auc']:.3f}"} if "auc" in year else {})
+        | ({"rank IC": "-" if year["rank_ic"] is None else f"{year['rank_ic']:+.4f}"} if "rank_ic" in year else {})
         for year in experiment["by_year"]
     ]
+
+
+def cross_section_table(experiment: dict[str, Any]) -> Table:
+    """IC and rank IC of each prediction; nothing where symbols were not told apart."""
+    interval = interval_name(experiment)
+    return [
+        {
+            "over the symbols of a day": shown(name),
+            "IC": f"{found['ic']['value']:+.4f}",
+            f"{interval} of IC": _signed(found["ic"]),
+            "rank IC": f"{found['rank_ic']['value']:+.4f}",
+            f"{interval} of rank IC": _signed(found["rank_ic"]),
+            "days above 0": f"{found['rank_ic']['positive']:.0%}",
+            "days": found["days"],
+        }
+        for name, found in experiment.get("cross_section", {}).get("models", {}).items()
+    ]
+
+
+def cross_section_words(experiment: dict[str, Any]) -> list[str]:
+    """The cross-section in a sentence, or why there is none; nothing of one symbol."""
+    if not (told := experiment.get("cross_section")):
+        return []
+    symbols = "{fewest} to {most} symbols a day".format(**told["symbols"])
+    if "none" in told:
+        return [f"cross-section: none, {symbols}: {told['none']}"]
+    if MODEL not in told["models"]:
+        return [f"cross-section, {symbols}: the model predicts the same for all symbols of a day"]
+    rank = told["models"][MODEL]["rank_ic"]
+    established = "" if rank["low"] > 0 or rank["high"] < 0 else ": no order of symbols established"
+    return [
+        f"cross-section, {symbols}, {told['days']} days: rank IC {rank['value']:+.4f} ({_signed(rank)}){established}"
+    ]
+
+
+def _signed(score: dict[str, float]) -> str:
+    return f"{score['low']:+.4f} to {score['high']:+.4f}"
 
 
 def interval_name(experiment: dict[str, Any]) -> str:
@@ -95,7 +134,7 @@ def headline(experiment: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
     walked = [f"walk-forward, {len(folds)} folds: {axes['scheme']}; losses are of all their test days"] if folds else []
     return [
         f"{axes['task']}, horizon {axes['horizon']}, {axes['timescale']}, tier {axes['tier']}, "
-        f"{axes['source']} {axes['assets']}{axes['quality']}, seed {axes['seed']}",
+        f"{axes['source']} {data_set(axes['assets'], axes['quality'])}, seed {axes['seed']}",
         *walked,
         f"{training['params_total']:,} parameters counted for a budget of {axes['budget']}: embedding "
         f"{training['params_embedding']:,}, body {training['params_body']:,}, head {training['params_head']:,}",
@@ -103,6 +142,7 @@ def headline(experiment: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
         f"best epoch {training['best_epoch']} of {training['epochs_run']}",
         f"test loss {losses['test_loss']} ({losses['test_loss_low']} to {losses['test_loss_high']}) {unit.unit}",
         f"skill {skill['value']:+.4f} ({_interval(skill, 4)}): {verdict}",
+        *cross_section_words(experiment),
     ]
 
 
@@ -184,14 +224,25 @@ def _ranking(name: str, score: np.ndarray, positive: np.ndarray) -> Ranking:
 
 
 def equity_table(accounts: pd.DataFrame) -> pd.DataFrame:
-    """Capital (1 at the start) and drawdown of the model and of buy-and-hold. accounts: plots/equity.csv."""
+    """Capital (1 at the start) and drawdown of each account. accounts: plots/equity.csv."""
     parts = [
         pd.DataFrame(
             {"date": accounts["date"].astype(str), "name": name, "capital": np.cumprod(1 + accounts[column].to_numpy())}
         ).assign(drawdown=drawdown(accounts[column].to_numpy()))
-        for column, name in (("return", MODEL), ("buy_and_hold", "buy_and_hold"))
+        for column, name in (("return", MODEL), ("buy_and_hold", "buy_and_hold"), ("long_short", "long_short"))
+        if column in accounts
     ]
     return pd.concat(parts, ignore_index=True).round(5)
+
+
+def rolling_ic(ics: pd.DataFrame) -> pd.DataFrame:
+    """date, name, rank IC: the mean of the last ROLLING days of each prediction. ics: of cross_section.daily_ic."""
+    parts = [
+        pd.DataFrame({"date": own["date"].dt.strftime("%Y-%m-%d"), "name": name,
+                      "rank IC": own["rank_ic"].rolling(ROLLING).mean().round(5)}).dropna()
+        for name, own in ics.groupby("model", sort=False)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["date", "name", "rank IC"])
 
 
 def rolling_coverage(rows: pd.DataFrame) -> pd.DataFrame:

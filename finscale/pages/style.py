@@ -49,6 +49,7 @@ PARTS = {  # what is no model: splits, kinds of series, methods, accounts
     "split": Look("split conformal", "#6b7280", "#9ca3af"),
     "adaptive": Look("adaptive conformal", "#0e7490", "#22d3ee"),
     "buy_and_hold": Look("buy and hold", "#6b7280", "#9ca3af"),
+    "long_short": Look("deciles, long less short", "#0e7490", "#22d3ee"),
 }
 
 LAWS = {

@@ -12,11 +12,19 @@ from finscale.config import Block
 class SimulatedConfig(Block):
     """A market of known laws; finscale/sources/simulated.py says what each number does."""
 
-    market: Literal["random_walk", "planted"] = "random_walk"
+    market: Literal["random_walk", "planted", "teacher"] = "random_walk"
     sessions: Annotated[int, Field(ge=500)] = 8000  # the last ones before data.end
+    symbols: Annotated[PositiveInt, Field(le=999)] = 1  # one: SIM; more: SIM001, SIM002, ...
+    common: Annotated[float, Field(ge=0, lt=1)] = 0.2  # several symbols: the market's share in a return's variance
+    law: Literal["shared", "own"] = "shared"  # several symbols: one law for all, or one each
     signal: NonNegativeFloat = 0.5
     complexity: Annotated[PositiveInt, Field(le=10)] = 1
     seed: NonNegativeInt = 0  # of the market; the experiment's seed is another
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The symbols of the market: SIM, or SIM001 and so on."""
+        return ("SIM",) if self.symbols == 1 else tuple(f"SIM{at:03d}" for at in range(1, self.symbols + 1))
 
 
 class DataConfig(Block):

@@ -18,7 +18,7 @@ from finscale.cli import run
 from finscale.errors import InputError
 from finscale.sources.columns import Read, read_bars, read_interest, read_value
 from finscale.sources.files import read_table
-from finscale.sources.layout import FOLDERS, SUFFIXES, files_of, stem_of, symbol_of, tables_in
+from finscale.sources.layout import FOLDERS, SUFFIXES, files_of, require, stem_of, symbol_of, tables_in
 from finscale.sources.search_trends import TERM, join_exports
 from finscale.sources.tables import COLUMNS, Wanted
 
@@ -62,12 +62,6 @@ def read_series(path: Path, series: Wanted) -> Read:
     if series.kind == "volatility":
         return read_bars(table, series.name, volume=False)
     return read_interest(table, TERM) if series.kind == "trends" else read_value(table, series.name)
-
-
-def require(directory: str) -> None:
-    if not Path(directory).is_dir():
-        hint = "; set FINSCALE_DATA to your folder" if directory.startswith("$") else ""
-        raise InputError(f"params.yaml: data.directory = {directory}: no such folder{hint}")
 
 
 def _not_one(directory: str, series: Wanted, files: list[Path]) -> InputError:

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from finscale.config import AssetTier, Quality, Source
+from finscale.config import Quality, Source
 from finscale.errors import InputError
 from finscale.sources import bundled, directory
 from finscale.sources.config import DataConfig
 from finscale.sources.inputs import saved_by_hand
 from finscale.sources.store import RawStore
-from finscale.sources.tables import COLUMNS, SERVERS, Wanted, wanted
+from finscale.sources.tables import COLUMNS, SERVERS, Universe, Wanted, wanted
 
 
 @dataclass(frozen=True)
@@ -24,31 +24,31 @@ class Fetched:
     notes: list[str] = field(default_factory=list)
 
 
-def fetch(source: Source, assets: AssetTier, quality: Quality, config: DataConfig, store: RawStore) -> list[Fetched]:
+def fetch(source: Source, universe: Universe, quality: Quality, config: DataConfig, store: RawStore) -> list[Fetched]:
     """The raw series of a data set, from `config.start` to `config.end`.
 
     Raises InputError where the source does not offer a series, cannot be reached, or answers with
     something else than what was asked for. Only `live` uses the store.
     """
     if source == "bundled":
-        return [_bundled(symbol, config) for symbol in bundled.symbols(assets, quality)]
+        return [_bundled(symbol, config) for symbol in universe.symbols]
     if source == "simulated":
-        return _simulated(assets, quality, config)
+        return _simulated(universe, config)
     if source == "directory":
-        return [_directory(series, config) for series in directory.present(config.directory, wanted(assets, quality))]
-    return [_live(series, config, store) for series in wanted(assets, quality)]
+        return [_directory(series, config) for series in directory.present(config.directory, wanted(universe, quality))]
+    return [_live(series, config, store) for series in wanted(universe, quality)]
 
 
 def _bundled(symbol: str, config: DataConfig) -> Fetched:
     return Fetched(Wanted(symbol, "prices"), _between(bundled.fetch(symbol), config), bundled.ORIGIN)
 
 
-def _simulated(assets: AssetTier, quality: Quality, config: DataConfig) -> list[Fetched]:
-    from finscale.sources import simulated  # its laws need SciPy, which takes half a second
+def _simulated(universe: Universe, config: DataConfig) -> list[Fetched]:
+    from finscale.sources import simulated, simulated_panel  # their laws need SciPy, which takes half a second
 
     days = simulated.last_sessions(config.start, config.end, config.simulated.sessions)
-    frame, origin = simulated.simulate(config.simulated, days), simulated.origin(config.simulated)
-    return [Fetched(Wanted(symbol, "prices"), frame, origin) for symbol in simulated.symbols(assets, quality)]
+    frames, origin = simulated_panel.simulate_symbols(config.simulated, days), simulated.origin(config.simulated)
+    return [Fetched(Wanted(symbol, "prices"), frames[symbol], origin) for symbol in universe.symbols]
 
 
 def _directory(series: Wanted, config: DataConfig) -> Fetched:

@@ -19,10 +19,10 @@ from typing import Any
 
 from platformdirs import user_data_path
 
-from finscale.config import AssetTier, Quality, Source
+from finscale.config import Quality, Source
 from finscale.sources.config import DataConfig
 from finscale.sources.layout import files_of
-from finscale.sources.tables import SERVERS, Wanted, wanted
+from finscale.sources.tables import SERVERS, Universe, Wanted, wanted
 from finscale.storage import md5_of, write_json
 
 LIBOR = "USD3MTD156N"
@@ -63,14 +63,14 @@ def store_folder(environment: Mapping[str, str]) -> Path:
 
 
 def inputs_of(
-    source: Source, assets: AssetTier, quality: Quality, config: DataConfig, memo: HashMemo
+    source: Source, universe: Universe, quality: Quality, config: DataConfig, memo: HashMemo
 ) -> dict[str, Any]:
     """What `fetch` of the same arguments will read. Absent files are told by their absence: `fetch` says what to do."""
     if source == "bundled":
         return {"package": f"arch {version('arch')}"}
     if source == "simulated":
         return {}
-    series = wanted(assets, quality)
+    series = wanted(universe, quality)
     if source == "directory":
         return {"files": _files(config.directory, series, memo)}
     own = [one for one in series if saved_by_hand(one)]

@@ -10,8 +10,11 @@ A file is named by its symbol, in any spelling (SPY.csv, spy.us.txt, ^VIX.csv, B
 whoever only asks which files there are loads no pandas.
 """
 
+import os
 from pathlib import Path
 
+from finscale.assets import ticker_of
+from finscale.errors import InputError
 from finscale.sources.tables import Kind, Wanted
 
 FOLDERS: dict[Kind, str] = {
@@ -33,7 +36,24 @@ def tables_in(folder: Path) -> list[Path]:
     """Every file of a folder that may hold a table, by name."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(SUFFIXES))
+    with os.scandir(folder) as entries:
+        return sorted(Path(one.path) for one in entries if one.name.lower().endswith(SUFFIXES) and one.is_file())
+
+
+def require(directory: str) -> None:
+    """Raise InputError where there is no such folder."""
+    if not Path(directory).is_dir():
+        hint = "; set FINSCALE_DATA to your folder" if directory.startswith("$") else ""
+        raise InputError(f"params.yaml: data.directory = {directory}: no such folder{hint}")
+
+
+def prices_folder(directory: str) -> Path:
+    return Path(directory) / FOLDERS["prices"]
+
+
+def symbols_in(directory: str) -> tuple[str, ...]:
+    """Every symbol that has a file of prices, in order; VIX, a feature, is none."""
+    return tuple(sorted({symbol_of(stem_of(path)) for path in tables_in(prices_folder(directory))} - {"VIX"}))
 
 
 def stem_of(path: Path) -> str:
@@ -45,4 +65,4 @@ def stem_of(path: Path) -> str:
 
 def symbol_of(name: str) -> str:
     """One spelling for a symbol, whoever wrote the name: '^VIX' -> 'VIX', 'brk.b.us' -> 'BRK-B'."""
-    return name.upper().lstrip("^").removesuffix(".US").replace(".", "-").replace("_", "-").replace("/", "-")
+    return ticker_of(name).lstrip("^")

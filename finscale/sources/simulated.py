@@ -1,4 +1,4 @@
-"""simulated: markets whose laws are known, so that what a study finds can be checked against what is there.
+"""simulated: one market whose law is known, so that what a study finds can be checked against what is there.
 
     random_walk  r[t] = s[t] z[t], z standard normal; log s[t] is an AR(1) of its own (stochastic volatility; Taylor
                  1986). Given any past the return is symmetric about 0: no direction, of any horizon, is predictable,
@@ -6,9 +6,9 @@
     planted      r[t] = s * sign[t] * m[t] with m half-normal and P(sign[t+1] = +1) = Phi(signal * f(z[t])),
                  z[t] = r[t] / s and f the normalised Hermite polynomial of odd degree 2 * complexity - 1.
 
-In the planted market f is odd, so z[t] is exactly standard normal for every t, and the best achievable log-loss of
-direction, horizon 1, is one integral: the mean over z of the entropy of Phi(signal * f(z)). The law needs no more than
-the day's own return, but a higher complexity turns more often and is harder to learn.
+In the planted market f is odd, so z[t] is exactly standard normal for every t. The law needs no more than the day's own
+return, but a higher complexity turns more often and is harder to learn. Many symbols, and the market `teacher`, are in
+finscale.sources.simulated_panel; the best loss that each market allows, in finscale.sources.simulated_bound.
 
 Opens lie near the previous close, highs and lows around the day, volumes anywhere: they are noise and say nothing of
 the next day's direction.
@@ -18,29 +18,17 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
-from scipy.integrate import quad
-from scipy.special import entr, eval_hermitenorm, gammaln, ndtr
+from scipy.special import eval_hermitenorm, gammaln, ndtr
 
 from finscale.calendar import exchange, sessions
-from finscale.config import AssetTier, Quality
 from finscale.errors import InputError
 from finscale.sources.config import SimulatedConfig
 
-_DEVIATION = 0.01  # of daily log-returns; in the random walk, at the median of volatility
-_PERSISTENCE, _VOLATILITY_OF_VOLATILITY = 0.98, 0.1  # of log s, per day
-_FIRST_PRICE = 100.0
-_MEDIAN_VOLUME = 1e6
-_DECIMALS = 8  # of prices
-
-
-def symbols(assets: AssetTier, quality: Quality) -> tuple[str, ...]:
-    """One asset, prices alone. Raises InputError for any other tier or quality."""
-    if (assets, quality) != ("A", "a"):
-        raise InputError(
-            f"params.yaml: assets = {assets}, quality = {quality} is not offered by source simulated, which is one "
-            "market without other series; set assets: A and quality: a"
-        )
-    return ("SIM",)
+DEVIATION = 0.01  # of daily log-returns; in the random walk, at the median of volatility
+PERSISTENCE, VOLATILITY_OF_VOLATILITY = 0.98, 0.1  # of log s, per day
+FIRST_PRICE = 100.0
+MEDIAN_VOLUME = 1e6
+DECIMALS = 8  # of prices
 
 
 def origin(config: SimulatedConfig) -> str:
@@ -69,10 +57,10 @@ def simulate(config: SimulatedConfig, days: pd.DatetimeIndex) -> pd.DataFrame:
     rng = np.random.default_rng(config.seed)
     make = _random_walk if config.market == "random_walk" else _planted
     returns = make(config, len(days), rng)
-    close = _FIRST_PRICE * np.exp(np.cumsum(returns))
-    before = np.append(_FIRST_PRICE, close[:-1])
-    open_ = before * np.exp(0.2 * _DEVIATION * rng.standard_normal(len(days)))
-    reach_up, reach_down = np.exp(0.5 * _DEVIATION * np.abs(rng.standard_normal((2, len(days)))))
+    close = FIRST_PRICE * np.exp(np.cumsum(returns))
+    before = np.append(FIRST_PRICE, close[:-1])
+    open_ = before * np.exp(0.2 * DEVIATION * rng.standard_normal(len(days)))
+    reach_up, reach_down = np.exp(0.5 * DEVIATION * np.abs(rng.standard_normal((2, len(days)))))
     prices = {
         "open": open_,
         "high": np.maximum(open_, close) * reach_up,
@@ -80,8 +68,8 @@ def simulate(config: SimulatedConfig, days: pd.DatetimeIndex) -> pd.DataFrame:
         "close": close,
         "adj_close": close,
     }
-    volume = np.round(_MEDIAN_VOLUME * np.exp(0.3 * rng.standard_normal(len(days))))
-    rounded = {name: np.round(values, _DECIMALS) for name, values in prices.items()}
+    volume = np.round(MEDIAN_VOLUME * np.exp(0.3 * rng.standard_normal(len(days))))
+    rounded = {name: np.round(values, DECIMALS) for name, values in prices.items()}
     return pd.DataFrame({"date": days.astype("datetime64[ns]"), **rounded, "volume": volume})
 
 
@@ -91,29 +79,13 @@ def law(z: np.ndarray, complexity: int) -> np.ndarray:
     return np.asarray(eval_hermitenorm(degree, z) / np.exp(gammaln(degree + 1) / 2))
 
 
-def best_log_loss(config: SimulatedConfig) -> float:
-    """The lowest log-loss, in nats, that any forecast of next-day direction can have on average.
-
-    Numerical integration over z, with an absolute error below 1e-8; ln 2 for the random walk.
-    """
-    if config.market == "random_walk":
-        return float(np.log(2))
-
-    def weighted_entropy(z: float) -> float:
-        p = ndtr(config.signal * law(np.array(z), config.complexity))
-        return float((entr(p) + entr(1 - p)) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
-
-    half, _ = quad(weighted_entropy, 0, 12, limit=1000, epsabs=1e-9)  # f is odd: the two halves are alike
-    return 2 * half
-
-
 def _random_walk(config: SimulatedConfig, n: int, rng: np.random.Generator) -> np.ndarray:
-    shocks = _VOLATILITY_OF_VOLATILITY * rng.standard_normal(n)
+    shocks = VOLATILITY_OF_VOLATILITY * rng.standard_normal(n)
     log_s = np.empty(n)
-    state = shocks[0] / np.sqrt(1 - _PERSISTENCE**2)  # from the stationary distribution
+    state = shocks[0] / np.sqrt(1 - PERSISTENCE**2)  # from the stationary distribution
     for t in range(n):
-        log_s[t] = state = _PERSISTENCE * state + shocks[t]
-    return _DEVIATION * np.exp(log_s) * rng.standard_normal(n)
+        log_s[t] = state = PERSISTENCE * state + shocks[t]
+    return DEVIATION * np.exp(log_s) * rng.standard_normal(n)
 
 
 def _planted(config: SimulatedConfig, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -123,4 +95,4 @@ def _planted(config: SimulatedConfig, n: int, rng: np.random.Generator) -> np.nd
     for t in range(1, n):
         up = draw[t] < ndtr(config.signal * law(z[t - 1], config.complexity))
         z[t] = size[t] if up else -size[t]
-    return _DEVIATION * z
+    return DEVIATION * z

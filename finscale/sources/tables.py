@@ -1,9 +1,9 @@
-"""What a data set is made of: the series of each asset tier and quality tier (SPEC 2)."""
+"""What a data set is made of: the symbols and series of a universe, and the series of each quality tier (SPEC 2)."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from finscale.config import AssetTier, Quality
+from finscale.config import Block, Quality
 
 Kind = Literal["prices", "volatility", "economic", "sentiment", "trends"]
 
@@ -36,12 +36,18 @@ class Wanted:
     kind: Kind
 
 
-_STOCKS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "META", "TSLA")
-_ADDED_ASSETS: dict[AssetTier, tuple[str, ...]] = {"A": ("SPY",), "B": ("DIA",), "C": ("QQQ",), "D": _STOCKS, "E": ()}
+BUNDLED = ("SP500", "NASDAQ")  # what source bundled holds
 
-# Tier E. LIBOR ended; SOFR goes on from there (series.RATE_3M says how). ^TNX is left out: it is the yield
-# of DGS10, quoted by another source.
-ECONOMIC = ("DGS2", "DGS10", "DFF", "USD3MTD156N", "SOFR")
+# Those whose day of publication is known (finscale/data/series.py).
+Economic = Literal["DGS2", "DGS10", "DFF", "USD3MTD156N", "SOFR"]
+
+
+class Universe(Block):
+    """What an experiment is about: the assets, and the interest rates that are features of each."""
+
+    symbols: tuple[str, ...]
+    series: tuple[Economic, ...] = ()
+
 
 _ADDED_QUALITY: dict[Quality, tuple[Wanted, ...]] = {
     "a": (),
@@ -51,15 +57,9 @@ _ADDED_QUALITY: dict[Quality, tuple[Wanted, ...]] = {
 }
 
 
-def symbols(assets: AssetTier) -> tuple[str, ...]:
-    """The traded assets of a tier; each tier holds those before it."""
-    tiers = get_args(AssetTier)
-    return tuple(symbol for tier in tiers[: tiers.index(assets) + 1] for symbol in _ADDED_ASSETS[tier])
-
-
-def wanted(assets: AssetTier, quality: Quality) -> list[Wanted]:
+def wanted(universe: Universe, quality: Quality) -> list[Wanted]:
     """Every series that a data set such as Ed needs, and no more."""
     grades = get_args(Quality)
-    series = [Wanted(symbol, "prices") for symbol in symbols(assets)]
-    series += [Wanted(name, "economic") for name in ECONOMIC if assets == "E"]
+    series = [Wanted(symbol, "prices") for symbol in universe.symbols]
+    series += [Wanted(name, "economic") for name in universe.series]
     return series + [extra for grade in grades[: grades.index(quality) + 1] for extra in _ADDED_QUALITY[grade]]

@@ -20,8 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from finscale.data.validation import validate
 from finscale.errors import InputError
 from finscale.evaluation import metrics
-from finscale.sources.config import SimulatedConfig
-from finscale.sources.simulated import best_log_loss, last_sessions, law, simulate, symbols
+from finscale.sources.config import DataConfig, SimulatedConfig
+from finscale.sources.simulated import last_sessions, law, simulate
+from finscale.sources.simulated_bound import best_log_loss
+from finscale.sources.universes import members
 from tests.random_walks import END, verdicts
 
 RUNS, TEST_DAYS = 200, 600
@@ -114,5 +116,6 @@ def test_a_simulated_series_passes_validation_and_repeats(kind: str) -> None:
 def test_what_the_simulation_does_not_offer_is_an_error() -> None:
     with pytest.raises(InputError, match=r"sessions = 9000, but there are only \d+ sessions from data.start"):
         last_sessions(date(2010, 1, 1), END, 9000)
-    with pytest.raises(InputError, match="assets = B, quality = a is not offered by source simulated"):
-        symbols("B", "a")
+    market = DataConfig(start=date(2010, 1, 1), end=END, directory="")
+    with pytest.raises(InputError, match="assets = B is not offered by source simulated, which has A = SIM; all = "):
+        members("simulated", "B", "a", market)

@@ -21,6 +21,7 @@ from finscale.indicators.quality import features_of_series
 from finscale.sources.config import DataConfig
 from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
+from finscale.sources.universes import members
 from stages.features import Params, write_features
 from tests.unit.test_sources import MARKET, needs_market
 
@@ -39,7 +40,8 @@ def test_a_data_set_assembles_from_real_files(assets: str, quality: str, tmp_pat
     years = "d" if quality == "d" else "other"
     first, last = YEARS[years]
     config = DataConfig.model_validate(block("data") | {"start": first, "end": last, "directory": str(MARKET)})
-    found = {one.wanted.name: one for one in fetch("directory", assets, quality, config, RawStore(tmp_path))}  # type: ignore[arg-type]
+    universe = members("directory", assets, quality, config)  # type: ignore[arg-type]
+    found = {one.wanted.name: one for one in fetch("directory", universe, quality, config, RawStore(tmp_path))}  # type: ignore[arg-type]
     findings = [f for one in found.values() for f in validate(one.wanted.name, one.wanted.kind, one.frame)]
     assert [str(finding) for finding in findings if finding.rule.severity == "error"] == []
 
@@ -47,14 +49,14 @@ def test_a_data_set_assembles_from_real_files(assets: str, quality: str, tmp_pat
     daily = pd.concat([frame.assign(asset=name) for name, frame in prices.items()], ignore_index=True)
     others = {name: (one.wanted.kind, one.frame) for name, one in found.items() if one.wanted.kind != "prices"}
     series = on_sessions(others, sessions(daily["date"].min(), daily["date"].max()))
-    params = Params(assets=assets, quality=quality, tier="a20", timescale="daily")
+    params = Params(quality=quality, tier="a20", timescale="daily")
     told = write_features(tmp_path / "features.parquet", daily, series, params)
 
     labels = pd.concat(
         [label(own.set_index("date"), "direction", 5).assign(asset=name) for name, own in prices.items()]
     )
     rows, _ = assemble(pd.read_parquet(tmp_path / "features.parquet"), labels, ENDS[years], 60)
-    assert len(feature_names(rows)) == 20 + len(features_of_series(assets, quality))  # type: ignore[arg-type]
+    assert len(feature_names(rows)) == 20 + len(features_of_series(list(series), quality))  # type: ignore[arg-type]
     assert rows[feature_names(rows)].notna().all(axis=None)
     counts = rows.groupby("split").size()
     assert min(counts["train"], counts["validation"], counts["test"]) > 100

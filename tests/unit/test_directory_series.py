@@ -18,7 +18,8 @@ from finscale.sources.inputs import HashMemo, inputs_of
 from finscale.sources.layout import files_of
 from finscale.sources.spellings import normal
 from finscale.sources.store import RawStore
-from finscale.sources.tables import Wanted
+from finscale.sources.tables import Universe, Wanted
+from finscale.sources.universes import members
 from tests.unit.test_directory import put, read
 from tests.unit.vendor_files import BARS, ISO, LAYOUTS, csv, excel, parquet
 
@@ -148,7 +149,8 @@ def config(root: Path) -> DataConfig:
 
 
 def files(source: str, assets: str, quality: str, root: Path) -> list[str] | None:
-    told = inputs_of(source, assets, quality, config(root), HashMemo(root / "memo.json"))  # type: ignore[arg-type]
+    universe = members(source, assets, quality, config(root))  # type: ignore[arg-type]
+    told = inputs_of(source, universe, quality, config(root), HashMemo(root / "memo.json"))  # type: ignore[arg-type]
     return None if told["files"] is None else list(told["files"])
 
 
@@ -174,7 +176,7 @@ def test_the_files_that_a_source_reads_are_its_inputs_however_they_are_named(tmp
 
 def test_notes_of_how_a_file_was_read_reach_the_manifest(tmp_path: Path) -> None:
     put(tmp_path, "ohlcv/SPY.csv", LAYOUTS["Investing.com"][1])
-    (found,) = fetch("directory", "A", "a", config(tmp_path), RawStore(tmp_path))
+    (found,) = fetch("directory", Universe(symbols=("SPY",)), "a", config(tmp_path), RawStore(tmp_path))
     assert "ohlcv/SPY.csv: ignored: Change %" in found.notes
     assert found.origin == "ohlcv/SPY.csv"
 

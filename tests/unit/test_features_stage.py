@@ -27,7 +27,7 @@ def no_series(panel: pd.DataFrame) -> pd.DataFrame:
 def test_every_asset_has_its_own_matrix_and_missing_years_stay_missing(
     panel: pd.DataFrame, bars: pd.DataFrame, tmp_path: Path
 ) -> None:
-    params = Params(assets="A", quality="a", tier="a50", timescale="daily")
+    params = Params(quality="a", tier="a50", timescale="daily")
     told = write_features(tmp_path / "features.parquet", panel, no_series(panel), params)
     table = pd.read_parquet(tmp_path / "features.parquet").set_index("date")
     for asset, own in (("A", bars), ("B", bars.loc["2005-06-15":])):
@@ -39,7 +39,7 @@ def test_every_asset_has_its_own_matrix_and_missing_years_stay_missing(
 
 
 def test_features_levels_decides_what_the_stage_writes(bars: pd.DataFrame) -> None:
-    params = Params(assets="A", quality="a", tier="a20", timescale="daily", features={"levels": "relative"})
+    params = Params(quality="a", tier="a20", timescale="daily", features={"levels": "relative"})
     found = features(bars, pd.DataFrame(index=bars.index), bars.index[0], params)
     assert list(found) == [feature.name for feature in features_of("a20", levels="relative")]
 
@@ -57,7 +57,7 @@ def test_features_stand_on_the_bars_that_labels_are_made_of(panel: pd.DataFrame)
     found = resample(panel, "5d")
     for timescale in ("5d", "weekly", "2week"):
         found = resample(panel, timescale)
-        params = Params(assets="A", quality="a", tier="a20", timescale=timescale)
+        params = Params(quality="a", tier="a20", timescale=timescale)
         table = features(own, no_series(panel), panel["date"].min(), params)
         assert list(table.index) == found.loc[found["asset"] == "B", "date"].tolist()
 
@@ -65,27 +65,24 @@ def test_features_stand_on_the_bars_that_labels_are_made_of(panel: pd.DataFrame)
 def test_quality_features_join_the_bars_by_the_session_at_which_both_were_known() -> None:
     series, daily = known_series(), real("SPY").loc["2003":"2010-12-31"]
     for timescale in ("daily", "weekly"):
-        found = features(
-            daily, series, daily.index[0], Params(assets="A", quality="d", tier="a20", timescale=timescale)
-        )
+        found = features(daily, series, daily.index[0], Params(quality="d", tier="a20", timescale=timescale))
         extra = quality_features(series, "d")
-        assert list(found)[20:] == [feature.name for feature in features_of_series("A", "d")]
+        assert list(found)[20:] == [feature.name for feature in features_of_series([], "d")]
         usable = drop_warmup(found, "SPY")
         pd.testing.assert_frame_equal(usable.iloc[:, 20:], extra.loc[usable.index])
 
 
-def test_the_economy_joins_every_asset_of_tier_e_and_its_end_ends_the_rows(bars: pd.DataFrame) -> None:
+def test_the_rates_of_a_universe_join_every_asset_and_its_end_ends_the_rows(bars: pd.DataFrame) -> None:
     rates = pd.DataFrame(1.0, bars.index, ["dgs2", "dgs10", "dff", "rate_3m"])
     rates.loc["2018-07-02":, "rate_3m"] = float("nan")
-    found = features(bars, rates, bars.index[0], Params(assets="E", quality="a", tier="a20", timescale="daily"))
+    found = features(bars, rates, bars.index[0], Params(quality="a", tier="a20", timescale="daily"))
     assert list(found)[20:] == list(rates)
     moving = found["sma_50"]  # a constant rate would be refused
     varied = found.assign(**{name: found[name] * moving for name in rates})
     assert drop_warmup(varied, "X").index[-1] == pd.Timestamp("2018-06-29")
 
 
-@pytest.mark.parametrize(("assets", "quality"), [("A", "c"), ("E", "a")])
-def test_a_series_that_is_absent_is_named(assets: str, quality: str, bars: pd.DataFrame) -> None:
-    params = Params(assets=assets, quality=quality, tier="a20", timescale="daily")
-    with pytest.raises(InputError, match=f"{'quality = c' if quality == 'c' else 'assets = E'} needs the series"):
+def test_a_series_that_is_absent_is_named(bars: pd.DataFrame) -> None:
+    params = Params(quality="c", tier="a20", timescale="daily")
+    with pytest.raises(InputError, match="quality = c needs the series"):
         features(bars, bars[[]], bars.index[0], params)

@@ -11,6 +11,7 @@ from finscale.sources import inputs
 from finscale.sources.config import DataConfig
 from finscale.sources.inputs import HashMemo, inputs_of
 from finscale.sources.store import RawStore
+from finscale.sources.universes import members
 from tests.conftest import ENDS
 
 CONFIG = {"start": date(1999, 1, 1), "end": ENDS.test_end}
@@ -19,7 +20,7 @@ CONFIG = {"start": date(1999, 1, 1), "end": ENDS.test_end}
 def read(folder: Path, memo: Path, assets: str = "A", source: str = "directory") -> dict:
     config = DataConfig(**CONFIG, directory=str(folder))
     hashes = HashMemo(memo)
-    found = inputs_of(source, assets, "a", config, hashes)  # type: ignore[arg-type]
+    found = inputs_of(source, members(source, assets, "a", config), "a", config, hashes)  # type: ignore[arg-type]
     hashes.save()
     return found
 

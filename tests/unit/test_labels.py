@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from finscale.calendar import sessions
-from finscale.config import Task
+from finscale.config import Task, Timescale
+from finscale.data.bars import bar_days, get_freq_string, resample_ohlcv
 from finscale.data.labels import FLOOR, PAST, THRESHOLDS, horizon_on, label
 from finscale.errors import InputError
 
@@ -118,3 +119,25 @@ def test_a_symbol_ten_times_as_wild_has_the_same_surprises() -> None:
     )
     pd.testing.assert_frame_equal(calm, wild)
     assert 0.2 < calm["label"].mean() < 0.45  # of a normal move: 0.32
+
+
+def test_a_label_counts_sessions_and_exists_only_between_bars(bars: pd.DataFrame) -> None:
+    days = pd.DatetimeIndex(bars.index)
+    whole = {task: label(bars, task, 5).set_index("date") for task in ("regression", "volatility")}
+    lacking = bars.drop(index=days[[100, 101]])
+    for task, full in whole.items():
+        found = label(lacking, task, 5, days=days).set_index("date")
+        on_the_way = days[96:100] if task == "volatility" else days[:0]
+        gone = days[[95, 96, 100, 101]].union(on_the_way)
+        assert full.index.difference(found.index).tolist() == gone.tolist()
+        assert (found["exit"] == full.loc[found.index, "exit"]).all()
+        unlike = found["label"] != full.loc[found.index, "label"]
+        assert not unlike.any()
+
+
+@pytest.mark.parametrize("timescale", ["daily", "2d", "3d", "5d", "weekly", "2week", "monthly"])
+def test_the_exchange_s_bars_are_those_of_a_whole_series(timescale: Timescale, bars: pd.DataFrame) -> None:
+    made = resample_ohlcv(bars, get_freq_string(timescale))
+    whole = pd.DatetimeIndex(made.index)
+    assert bar_days(timescale, whole).tolist() == whole.tolist()
+    assert bar_days(timescale, whole[[3, 9, 20]]).tolist() == whole[3:21].tolist()

@@ -15,7 +15,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.pages import style
 from finscale.pages.page import Results, inlined_libraries, page_text
-from finscale.pages.run_tables import coverage_table, equity_table, rankings
+from finscale.pages.run_tables import coverage_table, equity_table, rankings, rolling_ic
 from finscale.scaling.isoflop import isoflop_words, runs_by_compute
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import generate_scaling_report
@@ -46,6 +46,7 @@ def some_curves() -> dict[str, object]:
         "rankings": rankings(test, ["model", "persistence"]),
         "share": label.mean(),
         "equity": equity_table(equity),
+        "rank_ic": rolling_ic(pd.DataFrame(columns=["date", "model", "rank_ic"])),
         "coverage": coverage_table(pd.DataFrame(wide, columns=columns).assign(date=days, asset="A")),
     }
 
@@ -338,6 +339,21 @@ def test_equity_and_coverage_are_those_of_the_tables() -> None:
     rows = pd.DataFrame({"date": days, "asset": "A", "split_covered": 1.0, "adaptive_covered": [0.0] * 35 + [1.0] * 35})
     adaptive = coverage_table(rows).query("name == 'adaptive'")
     assert adaptive["coverage"].iloc[[0, -1]].tolist() == pytest.approx([25 / 60, 35 / 60], abs=1e-4)
+
+
+def test_symbols_of_a_day_have_a_section_where_there_are_several(results: Results, text: str) -> None:
+    assert 'id="symbols-of-a-day"' not in text
+    assert "rank-ic" not in text
+    days = pd.bdate_range("2020-01-01", periods=70)
+    ics = rolling_ic(pd.DataFrame({"date": days, "model": "model", "rank_ic": [0.0] * 35 + [0.1] * 35}))
+    assert ics["rank IC"].iloc[[0, -1]].tolist() == pytest.approx([2.5 / 60, 3.5 / 60], abs=1e-5)
+    score = {"value": 0.012, "low": -0.01, "high": 0.03, "positive": 0.55, "block_length": 9}
+    across = {"symbols": {"fewest": 10, "median": 10.0, "most": 12}, "days": 70, "days_left_out": 0,
+              "models": {"model": {"days": 70, "ic": score, "rank_ic": score}}}  # fmt: skip
+    of_panel = replace(results, experiment=results.experiment | {"cross_section": across}, rank_ic=ics)
+    told = page_text(of_panel, PLOTS_PAGE)
+    assert 'id="symbols-of-a-day"' in told
+    assert "rank IC +0.0120 (-0.0100 to +0.0300): no order of symbols established" in told
 
 
 def test_a_broken_plots_page_is_named(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.sources import bundled, directory
+from finscale.sources import directory
 from finscale.sources.config import DataConfig
 from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
-from finscale.sources.tables import Wanted, symbols, wanted
+from finscale.sources.tables import Universe, Wanted, wanted
+from finscale.sources.universes import members
 from study.backup import copy_store
 
 MARKET = Path(__file__).parents[3] / "shared/data/market"
@@ -24,25 +25,30 @@ def config(folder: Path, start: str = "2000-01-03", end: str = "2018-12-31") -> 
     return DataConfig(start=date.fromisoformat(start), end=date.fromisoformat(end), directory=str(folder))
 
 
+def of(assets: str) -> Universe:
+    """A universe of the study, as source `directory` has it."""
+    return members("directory", assets, "a", config(Path()))
+
+
 def test_each_tier_holds_those_before_it() -> None:
-    assert symbols("A") == ("SPY",)
-    assert symbols("C") == ("SPY", "DIA", "QQQ")
-    assert symbols("D") == symbols("E")
-    assert len(symbols("D")) == 10
+    assert of("A").symbols == ("SPY",)
+    assert of("C").symbols == ("SPY", "DIA", "QQQ")
+    assert of("D").symbols == of("E").symbols
+    assert len(of("D").symbols) == 10
 
 
 def test_a_data_set_needs_its_own_series_and_no_more() -> None:
-    assert [series.name for series in wanted("A", "a")] == ["SPY"]
-    assert [series.name for series in wanted("A", "c")] == ["SPY", "sentiment", "VIX"]
-    names = [series.name for series in wanted("E", "d")]
+    assert [series.name for series in wanted(of("A"), "a")] == ["SPY"]
+    assert [series.name for series in wanted(of("A"), "c")] == ["SPY", "sentiment", "VIX"]
+    names = [series.name for series in wanted(of("E"), "d")]
     assert names[10:] == ["DGS2", "DGS10", "DFF", "USD3MTD156N", "SOFR", "sentiment", "VIX", "search_interest"]
 
 
 def test_the_bundled_source_says_what_it_has() -> None:
     with pytest.raises(InputError, match="assets = D is not offered by source bundled, which has A = SP500; B = "):
-        bundled.symbols("D", "a")
+        members("bundled", "D", "a", config(Path()))
     with pytest.raises(InputError, match="quality = b is not offered by source bundled"):
-        bundled.symbols("A", "b")
+        members("bundled", "A", "b", config(Path()))
 
 
 @pytest.fixture
@@ -77,20 +83,20 @@ def test_bad_files_are_named(folder: Path) -> None:
         directory.fetch(str(folder), spy)
     (folder / "ohlcv/SPY.parquet").unlink()
     with pytest.raises(InputError, match=r"data.directory = nowhere: no such folder"):
-        fetch("directory", "A", "a", config(Path("nowhere")), RawStore(folder))
+        fetch("directory", of("A"), "a", config(Path("nowhere")), RawStore(folder))
 
 
 def test_a_range_without_rows_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match=r"SPY: no rows between data.start and data.end"):
-        fetch("directory", "A", "a", config(folder, "2005-01-03"), RawStore(folder))
+        fetch("directory", of("A"), "a", config(folder, "2005-01-03"), RawStore(folder))
 
 
 @needs_market
 @pytest.mark.parametrize("assets", ["A", "B", "C", "D", "E"])
 @pytest.mark.parametrize("quality", ["a", "b", "c", "d"])
 def test_all_twenty_data_sets_are_read_from_real_files(assets: str, quality: str) -> None:
-    found = fetch("directory", assets, quality, config(MARKET), RawStore(MARKET))  # type: ignore[arg-type]
-    expected = [one.name for one in wanted(assets, quality) if one.name != "SOFR"]  # type: ignore[arg-type]
+    found = fetch("directory", of(assets), quality, config(MARKET), RawStore(MARKET))  # type: ignore[arg-type]
+    expected = [one.name for one in wanted(of(assets), quality) if one.name != "SOFR"]  # type: ignore[arg-type]
     assert {one.wanted.name for one in found} <= set(expected)
     for one in found:
         assert one.frame["date"].between("2000-01-03", "2018-12-31").all()

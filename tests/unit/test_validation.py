@@ -11,7 +11,7 @@ from finscale.data.agreement import validate_together
 from finscale.data.validation import RULES, validate
 from finscale.sources import directory
 from finscale.sources.tables import Wanted, wanted
-from tests.unit.test_sources import MARKET, needs_market
+from tests.unit.test_sources import MARKET, needs_market, of
 
 
 def spoiled(change: Callable[[pd.DataFrame], pd.DataFrame | None]) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -170,8 +170,23 @@ def test_a_column_that_is_absent_or_no_number_is_an_error(raw: pd.DataFrame) -> 
     assert str(validate("X", "prices", words)[0]).startswith("X: column does not hold numbers (close)")
 
 
+def test_holes_are_listed_up_to_the_limit_and_refused_beyond_it(raw: pd.DataFrame) -> None:
+    few = validate("X", "prices", raw.drop(index=[100, 2000]), holes=2)
+    (hole,) = (one for one in few if one.rule.name == "hole")
+    assert {one.rule.severity for one in few} == {"warning"}
+    assert len(hole.where) == 2
+    (many,) = (
+        one
+        for one in validate("X", "prices", raw.drop(index=[100, 2000, 2001]), holes=2)
+        if one.rule.severity == "error"
+    )
+    assert str(many).startswith("X: missing session (1999-05-27, ")
+
+
 @needs_market
-@pytest.mark.parametrize("series", [one for one in wanted("E", "d") if one.name != "SOFR"], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "series", [one for one in wanted(of("E"), "d") if one.name != "SOFR"], ids=lambda one: one.name
+)
 def test_real_series_have_no_errors_and_known_dirt_is_a_warning(series: Wanted) -> None:
     frame = directory.fetch(str(MARKET), series)[0]
     frame = frame[frame["date"] >= "1990-01-01"].reset_index(drop=True)
