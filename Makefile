@@ -70,9 +70,9 @@ GPU_OUT ?= gpu-results
 gpu: install-dev
 	$(BIN)/python -m tests.gpu.run $(GPU_OUT) $(if $(PACK),--pack $(PACK))
 
-# Planted markets through every stage; a row that results/controls.csv holds is not measured again.
+# Planted markets, and ladders on simulated panels: what has been measured and run is not done again.
 controls: install
-	$(BIN)/python -m study.controls
+	$(BIN)/python -m study.controls --jobs $(JOBS) $(ARGS)
 
 # The ladder of README's figure, and the figure.
 pilot: install

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
 
 from finscale.assets import Assets
 from finscale.errors import InputError
@@ -62,6 +62,16 @@ def format_budget(count: int) -> str:
     return str(count)
 
 
+ALL = "all"  # of symbols, and of history: null in params.yaml, a word in the ledger
+
+
+def parse_share(value: object) -> object:
+    """'all' -> None, anything else as it is."""
+    return None if value == ALL else value
+
+
+Share = Annotated[PositiveInt | None, BeforeValidator(parse_share)]  # of what there is: a number, or all
+
 Budget = Annotated[int, BeforeValidator(parse_budget)]
 
 
@@ -84,6 +94,8 @@ class StudyAxes(FeatureAxes):
 
     source: Source
     assets: Assets
+    symbols: Share
+    history: Share
     task: Task
     horizon: Horizon
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from finscale.assets import data_set, parse_assets
-from finscale.config import Block, flat, parse_budget
+from finscale.config import ALL, Block, flat, parse_budget, parse_share
 from finscale.errors import InputError
 from finscale.storage import md5_of
 
 Made = dict[str, Any]
 
 SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
+SHARES = {"symbols": "symbols", "history": "years"}  # axes of which there is a part, or all
 TOLERANCE = 0.02  # of counted parameters against the budget (SPEC 7)
 
 
@@ -62,15 +63,23 @@ def check_size(budget: str | int, counted: int) -> None:
 def study_name(row: Any) -> str:
     """One word for one curve's axes: all but budget and seed, 'bundled-Aa-daily-a20-threshold_1pct-h5'.
 
-    row: a mapping or ledger row with the axes and the scheme, which is named unless it is `single`.
+    row: a mapping or ledger row with the axes and the scheme. Symbols, history and scheme are named unless they are all
+    there are, and `single`: 'directory-all-a-16symbols-8years-daily-...'.
     """
-    data = f"{row['source']}-{data_set(row['assets'], row['quality'])}"
+    shares = "".join(f"-{row[axis]}{word}" for axis, word in SHARES.items() if axis_word(row[axis]) not in (ALL, ""))
+    data = f"{row['source']}-{data_set(row['assets'], row['quality'])}{shares}"
     name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
     return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
 
 
+def axis_word(value: Any) -> str:
+    """An axis as the ledger has it: `all` for null."""
+    return ALL if value is None else str(value)
+
+
 def _plain(key: str, value: Any) -> Any:
-    return {"budget": parse_budget, "assets": parse_assets}.get(key, _same)(value)
+    readers = {"budget": parse_budget, "assets": parse_assets, "symbols": parse_share, "history": parse_share}
+    return readers.get(key, _same)(value)
 
 
 def _same(value: Any) -> Any:

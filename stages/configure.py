@@ -5,6 +5,7 @@ Reads  params.yaml
        universes/          the symbols of the universe that `assets` names (finscale/sources/universes.py)
 Writes data/inputs.json    these symbols, and what `download` will read, by content (finscale/sources/inputs.py)
        models/search.json  what `tune` searches for; no settings where `tune.trials` is 0, so that it has nothing to do
+       models/meta.json    what `meta` learns from, likewise: null where `meta.runs` is empty
 Why    every stage checks its own keys; this one checks the whole file, so that a misspelt key, which no stage would
        read, cannot be ignored in silence. It runs every time: DVC sees no file outside the repository.
 """
@@ -18,7 +19,7 @@ from finscale.config import Axes, check_params, read_yaml
 from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig, UniverseConfig
 from finscale.evaluation.config import BaselinesConfig, CalibrateConfig, CompareConfig, EvaluateConfig, TradeConfig
 from finscale.indicators.config import FeaturesConfig
-from finscale.meta.config import MetaConfig
+from finscale.meta.config import MetaConfig, MetaParams
 from finscale.search.config import SearchParams, TuneConfig
 from finscale.sources.config import DataConfig
 from finscale.sources.inputs import HashMemo, inputs_of
@@ -26,7 +27,7 @@ from finscale.sources.universes import members
 from finscale.storage import write_json
 from finscale.training.config import TrainConfig
 from finscale.training.scratch import scratch_folder
-from stages.paths import INPUTS, SEARCH
+from stages.paths import INPUTS, META, SEARCH
 
 PARAMS = Path("params.yaml")
 UNIVERSES = Path("universes")
@@ -66,11 +67,19 @@ def search(params: Params, values: dict[str, Any]) -> dict[str, Any]:
     return {"space": params.tune.space, "settings": settings}
 
 
+def meta(values: dict[str, Any]) -> dict[str, Any] | None:
+    """values: params.yaml as it stands, and valid."""
+    if not values["meta"]["runs"]:
+        return None
+    return MetaParams.model_validate({key: values[key] for key in MetaParams.model_fields}).model_dump(mode="json")
+
+
 def main() -> None:
     values = read_yaml(PARAMS)
     params = check_params(Params, values, PARAMS)
     write_json(INPUTS, inputs(params))
     write_json(SEARCH, search(params, values))
+    write_json(META, meta(values))
     print(f"configure: {len(type(params).model_fields)} keys of {PARAMS} are valid")
 
 

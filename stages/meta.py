@@ -1,6 +1,7 @@
 """meta: predictions of finished runs + features -> data/processed/meta.parquet
 
-Reads  results/base_runs/               predictions that `python -m study.base_runs` took out of finished runs
+Reads  models/meta.json                 settings, from `configure`; none where `meta.runs` is empty
+       results/base_runs/               predictions that `python -m study.base_runs` took out of finished runs
        data/interim/features.parquet    of which `meta.features` may be inputs as well
        data/processed/labels.parquet    the labels of this experiment's task and horizon
 Writes data/processed/meta.parquet  date, asset, fold, label, exit, known_until, meta and what it has to beat; no rows
@@ -16,35 +17,21 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Block, Horizon, Source, Task, Timescale, is_binary, load_params
+from finscale.config import check_params, is_binary
 from finscale.errors import InputError
-from finscale.evaluation.config import EvaluateConfig
 from finscale.meta.base_runs import BaseRun
-from finscale.meta.config import MetaConfig
+from finscale.meta.config import MetaParams
 from finscale.meta.inputs import Inputs, join
 from finscale.meta.made_on import check_made_on, made_on
 from finscale.storage import read_json, read_parquet, write_json, write_parquet
-from stages.paths import FEATURES, LABELS
+from stages.paths import FEATURES, LABELS, META
 
 BASE_RUNS = Path("results/base_runs")
 PREDICTIONS = Path("data/processed/meta.parquet")
 METRICS = Path("metrics/meta.json")
 
 
-class Params(Block):
-    source: Source
-    timescale: Timescale
-    task: Task
-    horizon: Horizon
-    seed: int
-    evaluate: EvaluateConfig
-    meta: MetaConfig
-    # As they stand there, to be compared with what the runs had: `configure` checks them.
-    data: dict[str, Any]
-    label: dict[str, Any]
-
-
-def read_base_run(name: str, params: Params) -> BaseRun:
+def read_base_run(name: str, params: MetaParams) -> BaseRun:
     """A run whose source, dates and kind of price are this experiment's. Raises InputError for another one."""
     if not (path := BASE_RUNS / f"{name}.json").exists():
         raise InputError(
@@ -61,12 +48,12 @@ def read_base_run(name: str, params: Params) -> BaseRun:
     return BaseRun(name, about["axes"], rows)
 
 
-def same_label(base: BaseRun, params: Params) -> bool:
+def same_label(base: BaseRun, params: MetaParams) -> bool:
     """Whether the run predicts the very label that the meta-model does."""
     return all(str(base.axes[axis]) == str(getattr(params, axis)) for axis in ("timescale", "task", "horizon"))
 
 
-def meta(inputs: Inputs, rivals: tuple[str, ...], params: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
+def meta(inputs: Inputs, rivals: tuple[str, ...], params: MetaParams) -> tuple[pd.DataFrame, dict[str, Any]]:
     from finscale.meta import judgement  # with CatBoost, seconds to import, and most runs have no meta-model
     from finscale.meta.boosting import walk_forward
 
@@ -83,10 +70,11 @@ def write_nothing() -> None:
 
 
 def main() -> None:
-    params = load_params(Params)
-    if not params.meta.runs:
+    settings = read_json(META)
+    if settings is None:
         write_nothing()
         return
+    params = check_params(MetaParams, settings, META)
     from finscale.meta.leaks import check_relations
 
     bases, labels = [read_base_run(name, params) for name in params.meta.runs], read_parquet(LABELS)

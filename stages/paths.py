@@ -22,6 +22,7 @@ TEST_LABELS = Path("data/processed/test_labels.parquet")
 
 BASELINE_PREDICTIONS = Path("data/processed/baseline_predictions.parquet")
 SEARCH = Path("models/search.json")
+META = Path("models/meta.json")
 TUNED = Path("models/tune")
 WEIGHTS = Path("models/model.safetensors")
 MODEL = Path("models/model.json")
@@ -36,6 +37,7 @@ EXPERIMENT = Path("metrics/experiment.json")
 RELIABILITY_TABLE = Path("plots/reliability.csv")
 BY_YEAR_TABLE = Path("plots/by_year.csv")
 COMPARED = Path("metrics/compare.json")
+RANKINGS = Path("data/processed/rankings.json")
 EQUITY_TABLE = Path("plots/equity.csv")
 
 # The first fold's; those of later folds lie in a folder beside it (finscale/data/folds.py).

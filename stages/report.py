@@ -1,34 +1,42 @@
-"""report: all results -> reports/index.html, reports/report.md, and one screen of result
+"""report: all results -> reports/index.html, reports/report.md, pictures, and one screen of result
 
-Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, plots/reliability.csv, dvclive/
-       data/processed/dataset.json
-       data/processed/{predictions,conformal,cross_section}.parquet, plots/equity.csv   the curves of this run
-       plots/*.png, models/tune/   what other stages have drawn
+Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, dvclive/, data/processed/dataset.json
+       data/processed/{predictions,conformal,cross_section}.parquet, data/processed/rankings.json,
+       plots/{reliability,equity,by_year}.csv   the tables and curves of this run
+       models/tune/   what the search has drawn
        reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
        .dvc/plots/offline.html   the page that holds Vega
 Writes reports/index.html    everything on one page that opens without a network
        reports/report.md     the result with its tables and figures
        reports/summary.txt   the same as one screen, also printed
        plots/run.png         loss curves, test losses with intervals, reliability
-Why    a person should see at once what came out, and against what.
+       plots/coverage.png     which series there are, from when to when
+       plots/reliability.png  predicted against observed rates (a regression: predicted against realised values)
+       plots/ranking.png      ROC and precision-recall curves, of the model and the baselines
+       plots/equity.png       hypothetical equity with drawdown and position
+       plots/conformal.png    coverage and width over time
+       plots/by_year.png      skill in each year
+Why    a person should see at once what came out, and against what: what a number hides, a picture shows. Nothing is
+       computed here that is not in a table.
 """
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from finscale.cli import run
-from finscale.evaluation.ranking import wanted_first
+from finscale.config import Task, is_binary
+from finscale.evaluation.ranking import Ranking
+from finscale.pages import run_figures
+from finscale.pages.data_figures import plot_coverage
 from finscale.pages.page import Results, page_text
-from finscale.pages.run_figures import plot_run
 from finscale.pages.run_tables import (
     coverage_table,
     cross_section_table,
     equity_table,
     headline,
-    rankings,
     report_text,
     rolling_ic,
     scaling_sentence,
@@ -41,6 +49,7 @@ from finscale.pages.run_tables import (
 from finscale.pages.style import loss_unit
 from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
 from stages.paths import (
+    BY_YEAR_TABLE,
     COMPARED,
     CONFORMAL,
     CROSS_SECTION,
@@ -48,6 +57,7 @@ from stages.paths import (
     EXPERIMENT,
     LOG,
     PREDICTIONS,
+    RANKINGS,
     RELIABILITY_TABLE,
     TUNED,
 )
@@ -65,6 +75,9 @@ SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")
 RELIABILITY_FIGURE = Path("plots/reliability.png")
 BY_YEAR_FIGURE = Path("plots/by_year.png")
+RANKING_FIGURE = Path("plots/ranking.png")
+EQUITY_FIGURE = Path("plots/equity.png")
+CONFORMAL_FIGURE = Path("plots/conformal.png")
 RUN_FIGURE = Path("plots/run.png")
 PAGE = Path("reports/index.html")
 REPORT = Path("reports/report.md")
@@ -140,9 +153,7 @@ def figures(binary: bool) -> dict[str, Path]:
 
 
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
-    reports, scaling, predictions = read_json(SCALING_REPORTS), read_json(SCALING_METRICS), read_parquet(PREDICTIONS)
-    test = predictions[predictions["split"] == "test"]
-    ranked = test.assign(label=wanted_first(test, experiment["axes"]["task"]))
+    reports, scaling, ranked = read_json(SCALING_REPORTS), read_json(SCALING_METRICS), read_json(RANKINGS)
     return Results(
         experiment=experiment,
         evaluated=read_json(METRICS),
@@ -155,8 +166,8 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         reliability=reliability,
         losses=read_losses(),
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),
-        rankings=rankings(ranked, list(experiment["scores"]["models"])),
-        share=float(ranked["label"].mean()),
+        rankings=[Ranking.of_dict(one) for one in ranked["curves"]],
+        share=ranked["share"],
         equity=equity_table(pd.read_csv(EQUITY_TABLE)),
         coverage=coverage_table(read_parquet(CONFORMAL)),
         rank_ic=rolling_ic(read_parquet(CROSS_SECTION)),
@@ -166,6 +177,37 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment, scaling),
     )
+
+
+def draw(experiment: dict[str, Any], reliability: pd.DataFrame) -> None:
+    """The pictures of this run, each of a table."""
+    task: Task = experiment["axes"]["task"]
+    scores, unit, ranked, binary = experiment["scores"], loss_unit(task), read_json(RANKINGS), is_binary(task)
+    confidence, losses = scores["confidence"], score_rows(experiment)
+    curves, area = [Ranking.of_dict(one) for one in ranked["curves"]], scores["other"].get("auc")
+    shown = reliability if len(reliability) else None
+    pictures: dict[Path, Callable[[Path], None]] = {
+        RUN_FIGURE: lambda path: run_figures.plot_run(read_losses(), losses, shown, unit, path, confidence=confidence),
+        COVERAGE_FIGURE: lambda path: plot_coverage(pd.read_csv(MANIFEST), path),
+        RELIABILITY_FIGURE: lambda path: (
+            run_figures.plot_reliability(reliability, path, confidence)
+            if binary
+            else run_figures.plot_scatter(test_rows(), task, path)
+        ),
+        RANKING_FIGURE: lambda path: run_figures.plot_ranking(curves, area, ranked["share"], path),
+        EQUITY_FIGURE: lambda path: run_figures.plot_equity(pd.read_csv(EQUITY_TABLE), path),
+        CONFORMAL_FIGURE: lambda path: run_figures.plot_conformal(
+            read_parquet(CONFORMAL), scores["conformal"], binary, path
+        ),
+        BY_YEAR_FIGURE: lambda path: run_figures.plot_by_year(pd.read_csv(BY_YEAR_TABLE), path, confidence),
+    }
+    for path, picture in pictures.items():
+        write_atomically(path, picture)
+
+
+def test_rows() -> pd.DataFrame:
+    predictions = read_parquet(PREDICTIONS)
+    return predictions[predictions["split"] == "test"]
 
 
 def write_texts(experiment: dict[str, Any]) -> None:
@@ -184,10 +226,7 @@ def write_texts(experiment: dict[str, Any]) -> None:
 
 def main() -> None:
     experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY_TABLE)
-    scores, unit = score_rows(experiment), loss_unit(experiment["axes"]["task"])
-    shown = reliability if len(reliability) else None
-    drawn = partial(plot_run, read_losses(), scores, shown, unit, confidence=experiment["scores"]["confidence"])
-    write_atomically(RUN_FIGURE, drawn)
+    draw(experiment, reliability)
     write_text(PAGE, page_text(page_results(experiment, reliability), PLOTS_PAGE))
     write_texts(experiment)
 

@@ -40,7 +40,7 @@ RUNTIME = Path("models/runtime.json")
 
 
 # Axes that made the rows: they are told in the log, and a run's key has the rows' hash.
-IN_DATA = ("source", "assets", "quality", "timescale", "tier", "horizon")
+IN_DATA = ("source", "assets", "symbols", "history", "quality", "timescale", "tier", "horizon")
 
 
 class Params(Axes, RunSettings):

@@ -6,7 +6,7 @@ Writes results/calibrations.csv  a row per run: curve, code, axes, counted param
 Why    a run is judged with one calibration, set beforehand. Where the days that calibrate were unlike the days that
        test, every size gets the loss of that calibration, and a curve is flat for a reason that has nothing to do with
        size. The predictions hold all methods side by side, so that no run has to be repeated to see it; shrinkage,
-       which is younger than some runs, is fitted to their calibration rows as the stage `calibrate` does.
+       which is younger than some runs, is fitted to their calibration rows as the stage `evaluate` does.
 
     python -m study.calibrations P1- --source directory
 """

@@ -11,10 +11,10 @@ from functools import cache
 import pandas as pd
 
 from finscale.assets import Assets
-from finscale.config import Block, FeatureTier, Horizon, Source, Task, Timescale
+from finscale.config import Block, FeatureTier, Horizon, Share, Source, Task, Timescale
 from finscale.data.bars import adjust
-from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig
-from finscale.data.dataset import join, split_rows
+from finscale.data.config import DatasetConfig, EvaluationConfig, LabelConfig, UniverseConfig
+from finscale.data.dataset import join
 from finscale.errors import InputError
 from finscale.indicators.catalogue import NoUsableRowError, compute, drop_warmup
 from finscale.indicators.config import FeaturesConfig, Levels
@@ -33,10 +33,13 @@ class Asked(Block):
 
     source: Source
     assets: Assets
+    symbols: Share
+    history: Share
     timescale: Timescale
     tier: FeatureTier
     task: Task
     horizon: Horizon
+    universe: UniverseConfig
     data: DataConfig
     features: FeaturesConfig
     label: LabelConfig
@@ -70,10 +73,10 @@ def _judged(told: str) -> Cell:
         joined = join(features, label.label(resample(daily, asked.timescale), of_labels))
         folds = dataset.plan(joined, params)
         dataset.check(joined, folds, params)
+        trained = [int((dataset.rows_of(joined, fold, params)["split"] == "train").sum()) for fold in folds]
     except InputError as error:
         return Cell((), str(error))
-    reserve = asked.dataset.context_reserve
-    return Cell(tuple(int((split_rows(joined, fold, reserve)["split"] == "train").sum()) for fold in folds))
+    return Cell(tuple(trained))
 
 
 @cache

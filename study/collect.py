@@ -16,7 +16,7 @@ from filelock import FileLock
 from finscale.cli import run
 from finscale.errors import InputError
 from finscale.identity import SINGLE
-from finscale.scaling.daily import FOLDER, daily_path
+from finscale.scaling.daily import FOLDER, daily_path, unseen_path
 from finscale.scaling.epochs import FOLDER as EPOCHS
 from finscale.scaling.epochs import epochs_path
 from finscale.scaling.ledger import add_rows, open_ledger
@@ -76,9 +76,10 @@ def write_settings(found: dict[str, Settings]) -> None:
 def write_daily(found: list[Finished]) -> None:
     """The daily losses of experiments whose file is not there yet, also of rows that were collected before."""
     for one in found:
-        path = daily_path(FOLDER, one.row["key"])
-        if one.daily is not None and not path.exists():
-            write_bytes(path, one.daily)
+        key = one.row["key"]
+        for path, content in ((daily_path(FOLDER, key), one.daily), (unseen_path(FOLDER, key), one.unseen)):
+            if content is not None and not path.exists():
+                write_bytes(path, content)
 
 
 def write_epochs(found: list[Finished]) -> None:

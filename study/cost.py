@@ -15,6 +15,7 @@ import pandas as pd
 from finscale.calendar import sessions
 from finscale.config import Budget, check_params
 from finscale.data.bars import get_freq_string, resample_ohlcv
+from finscale.data.selection import shortened
 from finscale.data.splits import Fold, single_fold
 from finscale.data.walk_forward import walk_forward_folds
 from finscale.indicators.catalogue import features_of
@@ -96,8 +97,9 @@ def calendar_windows(run: Planned) -> list[int]:
     days = _days(run)
     flat = pd.DataFrame(1.0, days, ["open", "high", "low", "close", "volume"])
     bars = pd.DatetimeIndex(resample_ohlcv(flat, get_freq_string(run.timescale)).index)
-    assets = len(members(run.source, run.assets, "a", run.data.expanded()).symbols)
-    trained = [fold.periods["train"] for fold in planned_folds(run)]
+    there = members(run.source, run.assets, "a", run.data.expanded()).symbols
+    assets = min(run.symbols or len(there), len(there))
+    trained = [shortened(fold, run.history).periods["train"] for fold in planned_folds(run)]
     return [int(((bars >= one.first) & (bars <= one.last)).sum()) * assets for one in trained]
 
 

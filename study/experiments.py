@@ -32,11 +32,12 @@ from study.provenance import DRAWING, Read, why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
 RESULT_STAGES = ("configure", "download", "validate", "resample", "align", "features", "label", "dataset",
-                 "baselines", "tune", "train", "predict", "calibrate", "evaluate")  # fmt: skip
+                 "baselines", "tune", "train", "predict", "evaluate")  # fmt: skip
 
 RUNTIME = "models/runtime.json"
 
 DAILY = "metrics/daily_losses.parquet"
+DAILY_UNSEEN = "metrics/daily_losses_unseen.parquet"
 LOG = "dvclive"
 _LOSSES = ("plots/metrics/train/loss.tsv", "plots/metrics/validation/loss.tsv")
 _WINDOWS = "plots/metrics/windows_seen.tsv"  # which older runs did not log
@@ -183,6 +184,7 @@ class Finished:
     row: dict[str, Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
     daily: bytes | None = None  # metrics/daily_losses.parquet, which older code did not write
+    unseen: bytes | None = None  # the same of the second test, where there was one
     epochs: pd.DataFrame | None = None  # losses by epoch, where this machine's DVC cache holds the training's log
     left_out: str = ""
 
@@ -236,7 +238,8 @@ def _finished(name: str, commit: str) -> Finished | None:
         check_row({column: "" if value is None else str(value) for column, value in row.items()})
     except ValueError as error:
         return Finished(name, commit, left_out=f"its row is none: {error}")
-    return Finished(name, commit, row, settings, _bytes(commit, DAILY), _epochs(files.get("dvc.lock")))
+    unseen = _bytes(commit, DAILY_UNSEEN) if "unseen_rows" in row else None
+    return Finished(name, commit, row, settings, _bytes(commit, DAILY), unseen, _epochs(files.get("dvc.lock")))
 
 
 def _bytes(commit: str, path: str) -> bytes | None:

@@ -2,9 +2,9 @@
 
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from finscale.config import Block, Source, Timescale
 
@@ -18,8 +18,14 @@ class LabelConfig(Block):
 
 
 class UniverseConfig(Block):
-    """holes: the sessions that a series of prices may lack between its first and its last."""
+    """Which symbols of the universe train (finscale/data/selection.py).
 
+    draw: seed of their order. unseen: the share of them that never trains, a second test. holes: the sessions that a
+    series of prices may lack between its first and its last.
+    """
+
+    draw: NonNegativeInt = 0
+    unseen: Annotated[float, Field(ge=0, lt=1)] = 0.0
     holes: NonNegativeInt = 5
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from finscale.config import Task, Timescale, is_binary
 from finscale.data.config import DatasetConfig, SplitDates
-from finscale.data.splits import SPLITS, UNUSED, Fold, assign_splits, single_fold
+from finscale.data.splits import SPLITS, UNSEEN, UNUSED, Fold, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.storage import read_parquet
 
@@ -94,11 +94,11 @@ def feature_names(rows: pd.DataFrame) -> list[str]:
 
 
 def describe(rows: pd.DataFrame, task: Task) -> dict[str, dict[str, Any]]:
-    """Per split: rows, first and last day, and for binary tasks the positives and their rate."""
+    """Per split: rows, symbols, first and last day, and for binary tasks the positives and their rate."""
     summary: dict[str, dict[str, Any]] = {}
-    for split in SPLITS:
+    for split in (*SPLITS, *([UNSEEN] if (rows["split"] == UNSEEN).any() else [])):
         part = rows[rows["split"] == split]
-        summary[split] = {"rows": len(part)}
+        summary[split] = {"rows": len(part), "symbols": part["asset"].nunique()}
         if len(part):
             summary[split] |= {"first": f"{part['date'].min():%Y-%m-%d}", "last": f"{part['date'].max():%Y-%m-%d}"}
         if is_binary(task):
@@ -138,20 +138,21 @@ def divide(rows: pd.DataFrame, last_development_day: pd.Timestamp) -> tuple[pd.D
     """Rows as three tables: development, the features of the later rows, and the labels of the test rows.
 
     The features keep `exit`, a day of the calendar, and `last_known`, the newest label known at the day's close: a
-    baseline predicts with both, and `feature_names` shows neither to a model. The labels are SCORED.
+    baseline predicts with both, and `feature_names` shows neither to a model. The labels are SCORED. Of an asset with
+    rows in UNSEEN all rows are later ones: what never trains is not among the development rows, not even as context.
     """
-    later = rows["date"] > last_development_day
+    later = (rows["date"] > last_development_day) | rows["asset"].isin(rows.loc[rows["split"] == UNSEEN, "asset"])
     return (
         rows[~later],
         rows[later].drop(columns="label"),
-        rows.loc[later & (rows["split"] == "test"), list(SCORED)],
+        rows.loc[later & rows["split"].isin(("test", UNSEEN)), list(SCORED)],
     )
 
 
 def read_development(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Train, validation and calibration rows (and the context rows among them). columns: `split` among them."""
     rows = read_parquet(path, columns)
-    if "test" in set(rows["split"]):
+    if rows["split"].isin(["test", UNSEEN]).any():
         raise InputError(f"{path} holds test rows; make it again with `dvc repro -f dataset`")
     return rows
 

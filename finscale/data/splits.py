@@ -16,6 +16,7 @@ from finscale.data.config import SplitDates
 
 Split = Literal["train", "validation", "calibration", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
+UNSEEN = "unseen"  # of the test's days, of a symbol that never trains: the second test
 UNUSED = "none"  # no label, purged, or outside every split: such a row serves as context only
 
 

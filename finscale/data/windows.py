@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from finscale.data.rows import Rows
-from finscale.data.splits import Split
 from finscale.errors import InputError
 
 _SAMPLE_SEED = 0  # which windows choose an epoch varies with no run's seed and with no budget
@@ -24,7 +23,7 @@ class Windows:
     a labelled day has too little history, so that no day is dropped in silence.
     """
 
-    def __init__(self, rows: pd.DataFrame | Rows, split: Split, context_length: int, device: torch.device) -> None:
+    def __init__(self, rows: pd.DataFrame | Rows, split: str, context_length: int, device: torch.device) -> None:
         if isinstance(rows, pd.DataFrame):
             rows = Rows.of(rows)
         keys = rows.keys
@@ -70,7 +69,7 @@ class Windows:
 
 def development_windows(
     rows: pd.DataFrame | Rows, context_length: int, device: torch.device, validation: int | None
-) -> dict[Split, Windows]:
+) -> dict[str, Windows]:
     """What trains, and what chooses an epoch: at most `validation` of the validation days' windows, or all for None."""
     if isinstance(rows, pd.DataFrame):
         rows = Rows.of(rows)

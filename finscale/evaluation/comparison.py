@@ -9,7 +9,6 @@ SPA          Superior Predictive Ability (Hansen 2005): is the best of all model
              that it was picked as the best of so many?
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
@@ -18,11 +17,27 @@ import numpy as np
 import pandas as pd
 from arch.bootstrap import MCS, SPA
 
+from finscale.config import Task, is_binary
 from finscale.evaluation import metrics
-from finscale.evaluation.baseline_names import names_in
+from finscale.evaluation.baseline_names import names_in, names_of
 from finscale.evaluation.bootstrap import daily_means, resample
+from finscale.evaluation.config import CompareConfig
 
+BENCHMARK = "base_rate"
 _SEED = 0  # of the resampling, a part of the measurement
+
+
+def compare(
+    test: pd.DataFrame, task: Task, block_length: int, confidence: float, config: CompareConfig
+) -> dict[str, Any]:
+    """metrics/compare.json: the model and every baseline on the test days. test: rows with label and predictions."""
+    losses = daily_losses(test, ["model", *names_of(task)], is_binary(task))
+    resampling = (block_length, config.resamples)
+    return {
+        "model_confidence_set": model_confidence_set(losses, *resampling, config.mcs_size),
+        "superior_predictive_ability": superior_predictive_ability(losses, BENCHMARK, *resampling),
+        "differences": paired_differences(losses, *resampling, confidence),
+    }
 
 
 def daily_losses(test: pd.DataFrame, names: list[str], binary: bool) -> pd.DataFrame:
@@ -84,23 +99,6 @@ def superior_predictive_ability(
     test = SPA(losses[benchmark], distinct, block_size=block_length, reps=resamples, bootstrap="circular", seed=_SEED)
     test.compute()
     return {"benchmark": benchmark, "best": str(models.mean().idxmin()), "p_value": float(test.pvalues["consistent"])}
-
-
-def configurations_tried(ledger: pd.DataFrame, axes: dict[str, Any], same_settings: Sequence[bool]) -> dict[str, int]:
-    """How often the study has looked: all runs, and those that were judged by the same test labels.
-
-    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it.
-    same_settings: per row whether its settings are this run's: one with other epochs is another try. Runs of all
-    settings and every evaluation scheme count: their test days overlap.
-    """
-    same = pd.Series(True, index=ledger.index)
-    for axis in ("source", "assets", "timescale", "task", "horizon"):
-        same &= ledger[axis].astype(str) == str(axes[axis])
-    mine = same & np.array(same_settings, bool)
-    for axis in ("quality", "tier", "budget", "seed", "scheme"):
-        mine &= ledger[axis].astype(str) == str(axes[axis])
-    missing = 0 if mine.any() else 1
-    return {"in_ledger": len(ledger) + missing, "on_these_labels": int(same.sum()) + missing}
 
 
 def _distinct(losses: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:

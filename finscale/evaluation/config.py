@@ -1,4 +1,4 @@
-"""The typed arguments of the stages that fit baselines, calibrate, evaluate, compare and trade: one block each."""
+"""The typed arguments of the stages that fit baselines, evaluate and trade: one block each."""
 
 from typing import Annotated, Literal
 

@@ -13,7 +13,7 @@ from finscale.evaluation.rows import attach, evaluated_rows, of_fold
 def of_model(output: pd.Series, calibration: dict[str, Any]) -> pd.DataFrame:
     """The model's probabilities, or returns, by its outputs; probabilities also by each calibration.
 
-    calibration: what the stage `calibrate` wrote. A method that is younger than a stored calibration is not in it,
+    calibration: models/calibration.json. A method that is younger than a stored calibration is not in it,
     and has no column.
     """
     if "fitted" not in calibration:  # a regression

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from finscale.data.folds import StoredFold
-from finscale.data.splits import Split
+from finscale.data.splits import UNSEEN
 from finscale.errors import InputError
 
-EVALUATED: tuple[Split, ...] = ("validation", "calibration", "test")
+EVALUATED: tuple[str, ...] = ("validation", "calibration", "test", UNSEEN)
 ROW = ["date", "asset", "split"]  # what names a row of a fold
 
 

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from finscale.config import Task, Timescale
 from finscale.errors import InputError
-from finscale.evaluation.bootstrap import percentile_interval, resample
+from finscale.evaluation.bootstrap import Draws, percentile_interval, resample
 from finscale.evaluation.config import Rule
 from finscale.evaluation.metrics import Score
 
@@ -137,11 +137,11 @@ def drawdown(returns: np.ndarray) -> np.ndarray:
     return np.asarray(equity / np.maximum.accumulate(np.append(1.0, equity))[1:] - 1)
 
 
-def sharpe_score(returns: np.ndarray, weights: np.ndarray, enclosed: float, bars_per_year: float) -> Score:
+def sharpe_score(returns: np.ndarray, draws: Draws, enclosed: float, bars_per_year: float) -> Score:
     """Annual Sharpe ratio with its interval; 0 for an account that never moves."""
-    drawn = weights.sum(axis=1)
-    mean = weights @ returns / drawn
-    variance = (weights @ returns**2 / drawn - mean**2) * drawn / (drawn - 1)
+    drawn = draws.sizes
+    mean = draws.sums(returns) / drawn
+    variance = (draws.sums(returns**2) / drawn - mean**2) * drawn / (drawn - 1)
     resampled = np.divide(mean, np.sqrt(np.maximum(variance, 0)), out=np.zeros_like(mean), where=variance > 1e-20)
     yearly = math.sqrt(bars_per_year)
     return Score(_daily_sharpe(returns) * yearly, *percentile_interval(resampled * yearly, enclosed))
@@ -151,9 +151,9 @@ def probabilistic_sharpe(returns: np.ndarray, benchmark: float) -> float:
     """Probability that the true daily Sharpe ratio exceeds the benchmark (Bailey and Lopez de Prado 2012, eq. 11)."""
     if returns.std() < 1e-10:
         return 0.5
-    sharpe, skew, kurtosis = _daily_sharpe(returns), stats.skew(returns), stats.kurtosis(returns, fisher=False)
+    sharpe, skew, kurtosis = _daily_sharpe(returns), *_skew_and_kurtosis(returns)
     deviation = math.sqrt((1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2) / (len(returns) - 1))
-    return float(stats.norm.cdf((sharpe - benchmark) / deviation))
+    return float(special.ndtr((sharpe - benchmark) / deviation))
 
 
 def expected_best_sharpe(days: int, configurations: int) -> float:
@@ -164,9 +164,17 @@ def expected_best_sharpe(days: int, configurations: int) -> float:
     """
     if configurations < 2:
         return 0.0
-    first = stats.norm.ppf(1 - 1 / configurations)
-    second = stats.norm.ppf(1 - 1 / (configurations * math.e))
+    first = special.ndtri(1 - 1 / configurations)
+    second = special.ndtri(1 - 1 / (configurations * math.e))
     return float(((1 - np.euler_gamma) * first + np.euler_gamma * second) / math.sqrt(days))
+
+
+def _skew_and_kurtosis(returns: np.ndarray) -> tuple[float, float]:
+    """As scipy.stats has them (3 for a normal distribution), which takes a second to import."""
+    deviation = returns - returns.mean()
+    squared = deviation**2
+    variance = squared.mean()
+    return float((squared * deviation).mean() / variance**1.5), float((squared**2).mean() / variance**2)
 
 
 def _daily_sharpe(returns: np.ndarray) -> float:

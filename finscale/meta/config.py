@@ -1,10 +1,11 @@
 """The typed arguments of the meta-module."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import Block
+from finscale.config import Block, Horizon, Source, Task, Timescale
+from finscale.evaluation.config import EvaluateConfig
 
 
 class MetaConfig(Block):
@@ -19,3 +20,18 @@ class MetaConfig(Block):
     depth: Annotated[int, Field(ge=1, le=10)]
     learning_rate: PositiveFloat
     leak_auc: Annotated[float, Field(gt=0.5, le=1)]  # an input that ranks labels better than this is refused
+
+
+class MetaParams(Block):
+    """All that decides what a meta-model is for and what it is worth."""
+
+    source: Source
+    timescale: Timescale
+    task: Task
+    horizon: Horizon
+    seed: int
+    evaluate: EvaluateConfig
+    meta: MetaConfig
+    # As they stand there, to be compared with what the runs had: `configure` checks them.
+    data: dict[str, Any]
+    label: dict[str, Any]

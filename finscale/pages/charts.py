@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finscale.pages.run_tables import Ranking, Table
+from finscale.evaluation.ranking import Ranking
+from finscale.pages.run_tables import Table, ranking_words
 from finscale.pages.style import MODEL, LossUnit, shown, variable
 
 Chart = dict[str, Any]
@@ -147,7 +148,7 @@ def ranking_chart(
 
 def _thinned(ranking: Ranking, kind: str) -> pd.DataFrame:
     """At most _CURVE_POINTS of a curve, ends included: words, x, y, and order, in which it is drawn."""
-    curve, words = (ranking.roc, ranking.words[0]) if kind == "roc" else (ranking.recall, ranking.words[1])
+    curve, words = ranking.roc if kind == "roc" else ranking.recall, ranking_words(ranking)[kind]
     kept = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _CURVE_POINTS)).round().astype(int))
     return curve.iloc[kept].round(4).assign(words=words, order=np.arange(len(kept)))
 

@@ -16,12 +16,12 @@ from typing import Any
 import pandas as pd
 
 from finscale.errors import InputError
+from finscale.evaluation.ranking import Ranking
 from finscale.pages import charts, page_tables, style
 from finscale.pages.charts import Chart
 from finscale.pages.render import render
 from finscale.pages.run_tables import (
     ROLLING,
-    Ranking,
     Table,
     cross_section_table,
     cross_section_words,
@@ -110,7 +110,9 @@ def page_text(results: Results, plots_page: Path) -> str:
         binary=len(results.reliability) > 0,
         rolling=ROLLING,
         level=results.experiment["scores"]["conformal"]["level"],
-        compared=page_tables.comparison(results.compared, interval_name(results.experiment)),
+        compared=page_tables.comparison(
+            results.compared, results.traded["configurations"], interval_name(results.experiment)
+        ),
         traded=page_tables.trading_table(results.traded, interval_name(results.experiment)),
         own_figures=_pictures(results.own_figures),
         runs=page_tables.run_table(results.runs),

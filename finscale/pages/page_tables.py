@@ -84,9 +84,12 @@ def other_score_table(experiment: dict[str, Any]) -> Table:
     ]  # fmt: skip
 
 
-def comparison(compared: dict[str, Any], interval: str) -> dict[str, Any]:
-    """compared: metrics/compare.json. interval: what its intervals are called, of run_tables.interval_name."""
-    spa, tried = compared["superior_predictive_ability"], compared["configurations"]
+def comparison(compared: dict[str, Any], tried: dict[str, int], interval: str) -> dict[str, Any]:
+    """compared: metrics/compare.json. tried: how many configurations, of metrics/trade.json.
+
+    interval: what its intervals are called, of run_tables.interval_name.
+    """
+    spa = compared["superior_predictive_ability"]
     told = [
         f"{tried['on_these_labels']} configurations have been judged by these labels, {tried['in_ledger']} are in the "
         "ledger: the best of many looks good by chance.",
@@ -118,7 +121,7 @@ def trading_table(traded: dict[str, Any], interval: str) -> Table:
             "turnover a year": f"{score['annual_turnover']:.1f}",
         }
         for name, score in traded.items()
-        if isinstance(score, dict)
+        if name != "configurations"
     ]
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from finscale.evaluation.ranking import Ranking
 from finscale.evaluation.trading import drawdown
 from finscale.pages.figure import panels, save, whole_epochs
-from finscale.pages.run_tables import ROLLING, Ranking, Table, rolling_coverage
+from finscale.pages.run_tables import ROLLING, Table, ranking_words, rolling_coverage
 from finscale.pages.style import ACCENT, INK, MODEL, MUTED, LossUnit, look, percent, shown
 
 _YEAR_TICKS = 8  # labels that fit side by side
@@ -98,14 +99,16 @@ def plot_ranking(found: Sequence[Ranking], area: dict[str, float] | None, share:
     """
     figure, (roc, recall) = panels(1, 2, 10, 4.8)
     for one in found:
-        mine, colour = one.model == MODEL, look(one.model).light
+        mine, colour, words = one.model == MODEL, look(one.model).light, ranking_words(one)
         own = f" ({area['low']:.3f} to {area['high']:.3f})" if area and mine else ""
         style: dict[str, Any] = (
             {"marker": "o", "linestyle": "none"} if one.dots else {"linewidth": 2.2 if mine else 1.1}
         )
         style["zorder"] = 4 if mine else 3
-        roc.plot(one.roc["x"], one.roc["y"], color=colour, label=one.words[0] + own, **style)
-        recall.plot(one.recall["x"], one.recall["y"], color=colour, label=one.words[1], drawstyle="steps-post", **style)
+        roc.plot(one.roc["x"], one.roc["y"], color=colour, label=words["roc"] + own, **style)
+        recall.plot(
+            one.recall["x"], one.recall["y"], color=colour, label=words["recall"], drawstyle="steps-post", **style
+        )
     roc.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1)
     recall.axhline(share, color=MUTED, linestyle=":", linewidth=1)
     roc.set(title="ROC and its area; dotted: no skill", xlabel="false positive rate", ylabel="true positive rate")

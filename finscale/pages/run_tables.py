@@ -1,15 +1,13 @@
 """One run in words and tables: what the screen, the report, the page and the figures show of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from finscale.assets import data_set
+from finscale.evaluation.ranking import Ranking
 from finscale.evaluation.trading import drawdown
 from finscale.pages.render import render
 from finscale.pages.style import MODEL, loss_unit, percent, shown
@@ -23,6 +21,7 @@ def split_table(splits: dict[str, dict[str, Any]]) -> Table:
     """Windows, days and positives per split (data/processed/dataset.json)."""
     return [
         {"split": name, "windows": told["rows"], "from": told["first"], "to": told["last"]}
+        | ({"symbols": told["symbols"]} if told.get("symbols", 1) > 1 else {})
         | ({"positives": told["positives"], "rate": f"{told['rate']:.3f}"} if "positives" in told else {})
         for name, told in splits.items()
     ]
@@ -182,45 +181,9 @@ def report_text(lines: list[str], tables: list[Table], scaling: str, figures: li
     return render("report.md.j2", lines=lines, tables=tables, scaling=scaling, figures=figures, notes=notes)
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """How one prediction ranks the test rows. roc, recall: x, y, in the order in which the curve is drawn.
-
-    dots: the prediction takes two values, so that there is one threshold, and one point instead of a curve.
-    """
-
-    model: str
-    roc: pd.DataFrame  # false positive rate, true positive rate
-    recall: pd.DataFrame  # recall, precision: hold between two points
-    area: float
-    mean_precision: float
-    dots: bool
-
-    @property
-    def words(self) -> tuple[str, str]:
-        """The curves' names with their numbers: 'PatchTST 0.601', 'PatchTST 0.365'."""
-        return f"{shown(self.model)} {self.area:.3f}", f"{shown(self.model)} {self.mean_precision:.3f}"
-
-
-def rankings(test: pd.DataFrame, names: Sequence[str]) -> list[Ranking]:
-    """Of each prediction that takes more than one value (a constant ranks nothing). test: label, and the names."""
-    positive = (test["label"] > 0).to_numpy(dtype=float)
-    return [_ranking(name, test[name].to_numpy(), positive) for name in names if test[name].nunique() > 1]
-
-
-def _ranking(name: str, score: np.ndarray, positive: np.ndarray) -> Ranking:
-    false, true, _ = roc_curve(positive, score)
-    precision, recall, _ = precision_recall_curve(positive, score)
-    dots = len(np.unique(score)) == 2
-    inner = slice(1, -1) if dots else slice(None)  # of two values: without the ends, which every prediction has
-    return Ranking(
-        model=name,
-        roc=pd.DataFrame({"x": false[inner], "y": true[inner]}),
-        recall=pd.DataFrame({"x": recall[inner], "y": precision[inner]}),
-        area=float(roc_auc_score(positive, score)),
-        mean_precision=float(average_precision_score(positive, score)),
-        dots=dots,
-    )
+def ranking_words(one: Ranking) -> dict[str, str]:
+    """The names of the curves roc and recall with their numbers: 'PatchTST 0.601', 'PatchTST 0.365'."""
+    return {"roc": f"{shown(one.model)} {one.area:.3f}", "recall": f"{shown(one.model)} {one.mean_precision:.3f}"}
 
 
 def equity_table(accounts: pd.DataFrame) -> pd.DataFrame:

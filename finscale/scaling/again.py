@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from finscale.config import flat
-from finscale.identity import SINGLE
+from finscale.identity import SINGLE, axis_word
 from finscale.scaling.ledger import AXES
 from finscale.scaling.settings import Settings
 
@@ -22,10 +22,10 @@ def again(run: Mapping[str, Any], settings: Settings | None, params: Mapping[str
     run: a row of the ledger: axes, scheme, commit. settings: what it had set beside them; None for rows from before
     settings were told apart, which are made again at their own commit, with every axis said.
     """
-    today, wanted = flat(params), {axis: str(run[axis]) for axis in AXES}
+    today, wanted = flat(params), {axis: axis_word(run[axis]) for axis in AXES}
     if settings is None:
         return f"git checkout {run['commit']} && {_command(wanted)}"
-    axes = {name: value for name, value in wanted.items() if name in _ALWAYS or value != str(today.get(name))}
+    axes = {name: value for name, value in wanted.items() if name in _ALWAYS or value != axis_word(today.get(name))}
     wanted = _scheme(str(run["scheme"]), str(run["source"])) | settings
     others = {key: value for key, value in wanted.items() if key in today and today[key] != value}
     return _command(axes | others)

@@ -12,11 +12,13 @@ from typing import Any
 
 import pandas as pd
 
+from finscale.config import ALL
 from finscale.identity import SINGLE, study_name
 from finscale.scaling.ledger import AXES, market_of
 from finscale.scaling.schema import UNKNOWN, moment
 from finscale.scaling.settings import PLAIN, PRECISIONS, Settings, difference, in_words, resolved, variant_of
 
+_UNTOLD = {"scheme": (SINGLE,), "symbols": (ALL, ""), "history": (ALL, "")}  # what a name says by saying nothing
 VERSION = ("code", "data")
 _NOT_PROVEN = "settings unknown (`python -m study.settle` looks for them)"
 
@@ -124,7 +126,8 @@ def groups_varying(runs: pd.DataFrame, varied: tuple[str, ...]) -> Iterator[tupl
     if of_data:
         fixed.remove("market")
     for values, one in runs.groupby(fixed, sort=True):
-        yield "-".join(str(value) for value in values if value not in (SINGLE, "")), newest_complete(one, varied)
+        told = (str(value) for axis, value in zip(fixed, values, strict=True) if value not in _UNTOLD.get(axis, ("",)))
+        yield "-".join(told), newest_complete(one, varied)
 
 
 def _curve(row: Mapping[str, Any], settings: Settings | None, plain: Settings, free: Sequence[str]) -> Curve:

@@ -21,6 +21,11 @@ def daily_path(folder: Path, key: str) -> Path:
     return folder / f"{key}.parquet"
 
 
+def unseen_path(folder: Path, key: str) -> Path:
+    """The same of the second test, on symbols that never trained, where a run had one."""
+    return folder / f"{key}-unseen.parquet"
+
+
 def read_daily(path: Path, test_loss: float | None = None, test_rows: int | None = None) -> pd.DataFrame:
     """One run's losses, a row per test day, oldest first.
 

@@ -3,19 +3,22 @@
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from finscale.identity import SINGLE
+from finscale.identity import SHARES, SINGLE, axis_word
 from finscale.scaling.schema import read_rows
 from finscale.storage import read_text
 
-AXES = ("source", "assets", "quality", "timescale", "tier", "task", "horizon", "budget", "seed")
+AXES = (
+    "source", "assets", "symbols", "history", "quality", "timescale", "tier", "task", "horizon", "budget", "seed",
+)  # fmt: skip
 _FROM_OUTSIDE = ("directory", "live")  # sources whose prices no setting tells: what a folder or a server had that day
 _MARKET = 6  # digits of the hash of the raw data that name a market
 # Fixed along a curve over budgets: losses on other days, or pooled over folds, belong to another curve. So do runs with
@@ -55,11 +58,13 @@ def make_row(
     baselines = {f"{name}_loss": score["loss"]["value"] for name, score in scores.items() if name != "model"}
     return {
         "key": key,
-        **{axis: experiment["axes"][axis] for axis in AXES},
+        **{axis: _axis(experiment["axes"], axis) for axis in AXES},
         "scheme": experiment["axes"].get("scheme", SINGLE),  # experiments of older code have none
         **{name: experiment["run"][name] for name in _RUN},
         **{name: experiment["run"][name] for name in _LATER if name in experiment["run"]},
         "test_rows": experiment["test_rows"],
+        **({"train_symbols": experiment["train_symbols"]} if "train_symbols" in experiment else {}),
+        **_second_test(experiment.get("unseen")),
         **interval,
         **baselines,
         **{f"test_{name}": other[name]["value"] for name in _SCORES if name in other},
@@ -70,6 +75,25 @@ def make_row(
         **{name: runtime[name] for name in _RUNTIME},
         **provenance,
     }
+
+
+def _second_test(unseen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The test on symbols that never trained, where there was one."""
+    if not unseen:
+        return {}
+    scores = unseen["scores"]["models"]
+    interval = {
+        f"unseen_{kind}{suffix}": scores["model"][kind][part]
+        for kind in ("loss", "skill")
+        for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+    base = {"unseen_base_rate_loss": scores["base_rate"]["loss"]["value"]}
+    return {"unseen_symbols": unseen["symbols"], "unseen_rows": unseen["rows"]} | interval | base
+
+
+def _axis(axes: Mapping[str, Any], axis: str) -> Any:
+    """Experiments of older code took all symbols and all years."""
+    return axis_word(axes.get(axis)) if axis in SHARES else axes[axis]
 
 
 @dataclass(frozen=True)
@@ -83,13 +107,14 @@ class Ledger:
 def open_ledger(path: Path) -> Ledger:
     """The ledger, empty where the file does not exist yet. Axes and hashes are kept as text.
 
-    Rows from before there was more than one scheme of evaluation are `single`; those that do not tell their settings
+    Rows from before there was more than one scheme of evaluation are `single`, those from before a part of the symbols
+    or years could be asked for had `all`; those that do not tell their settings
     have `unknown` ones (schema.UNKNOWN).
     """
     if not path.exists():
         return Ledger(pd.DataFrame(columns=["key", *AXES, "scheme", "settings"]))
     read = read_rows(read_text(path), path.as_posix())
-    columns = list(dict.fromkeys([*read.columns, "scheme", "settings"]))
+    columns = list(dict.fromkeys([*read.columns, *SHARES, "scheme", "settings"]))
     return Ledger(pd.DataFrame(read.rows, columns=columns), tuple(read.faults))
 
 
@@ -130,3 +155,20 @@ def market_of(source: str, data: str) -> str:
     data: the ledger's column, DVC's hash of data/raw.
     """
     return f"data{data[:_MARKET]}" if source in _FROM_OUTSIDE else ""
+
+
+def configurations_tried(ledger: pd.DataFrame, axes: dict[str, Any], same_settings: Sequence[bool]) -> dict[str, int]:
+    """How often the study has looked: all runs, and those that were judged by the same test labels.
+
+    ledger: results/ledger.csv. axes: those of this run, which counts as one more where the ledger lacks it.
+    same_settings: per row whether its settings are this run's: one with other epochs is another try. Runs of all
+    settings and every evaluation scheme count: their test days overlap.
+    """
+    same = pd.Series(True, index=ledger.index)
+    for axis in ("source", "assets", "timescale", "task", "horizon"):
+        same &= ledger[axis].astype(str) == str(axes[axis])
+    mine = same & np.array(same_settings, bool)
+    for axis in (*SHARES, "quality", "tier", "budget", "seed", "scheme"):
+        mine &= ledger[axis].astype(str) == axis_word(axes[axis])
+    missing = 0 if mine.any() else 1
+    return {"in_ledger": len(ledger) + missing, "on_these_labels": int(same.sum()) + missing}

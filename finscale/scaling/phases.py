@@ -10,9 +10,10 @@ import pandas as pd
 
 from finscale.config import read_yaml
 from finscale.errors import InputError
+from finscale.identity import SHARES, axis_word
 from finscale.scaling.ledger import AXES
 
-_PARTS = {"expects", "fixed", "rows", "grid"}
+_PARTS = {"expects", "fixed", "settings", "seeds", "rows", "grid"}
 _VARIED = ("source", "budget", "seed")  # by one who runs a phase on files of his own, or at sizes that he can afford
 
 
@@ -42,7 +43,7 @@ class Hypothesis:
         runs: of curves.name_runs.
         """
         fixed = [axis for axis in AXES if axis not in _VARIED]
-        own = {tuple(str(row.axes[axis]) for axis in fixed) for row in self.rows}
+        own = {tuple(axis_word(row.axes[axis]) for axis in fixed) for row in self.rows}
         real = runs[runs["source"] != "simulated"].drop_duplicates("experiment")
         return [row["experiment"] for row in real.to_dict("records") if tuple(str(row[one]) for one in fixed) in own]
 
@@ -70,6 +71,11 @@ def load_phase(
     return _rows(path, read_yaml(path), phase, budgets, seeds)
 
 
+def phase_settings(path: Path, phase: str) -> dict[str, Any]:
+    """What all runs of a phase set beside their axes, by dotted keys; nothing where it says nothing."""
+    return dict(_phase(path, read_yaml(path), phase).get("settings", {}))
+
+
 def _expects(path: Path, told: Mapping[str, Any], phase: str) -> str:
     words = _phase(path, told, phase).get("expects", "")
     if not isinstance(words, str):
@@ -82,11 +88,12 @@ def _rows(
     budgets: Sequence[str] | None = None, seeds: Sequence[int] | None = None,
 ) -> list[Row]:  # fmt: skip
     common = dict(told.get("all", {}))
-    own_seeds = common.pop("seeds", [0])
-    named = _with_budgets(_experiments(phase, _phase(path, told, phase)), budgets)
+    of_phase = _phase(path, told, phase)
+    own_seeds = of_phase.get("seeds", common.pop("seeds", [0]))
+    named = _with_budgets(_experiments(phase, of_phase), budgets)
     rows = []
     for (name, axes), seed in product(named, seeds if seeds is not None else own_seeds):
-        whole = common | axes | {"seed": seed}
+        whole = dict.fromkeys(SHARES) | common | axes | {"seed": seed}
         if wrong := set(whole) ^ set(AXES):
             raise InputError(f"{path}: phase {phase}, {name}: {', '.join(sorted(wrong))} missing or no axis ({AXES})")
         rows.append(Row(name, whole))

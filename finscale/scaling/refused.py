@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from finscale.config import ALL
+from finscale.identity import SHARES, axis_word
 from finscale.scaling.ledger import AXES
 
 _IDENTITY = (*AXES, "scheme", "settings")
@@ -19,7 +21,8 @@ def read_refused(path: Path) -> pd.DataFrame:
     """axes, scheme, settings (their digest) and reason; empty where no run was refused yet."""
     if not path.exists():
         return pd.DataFrame(columns=list(_COLUMNS))
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    told = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return told.assign(**{axis: ALL for axis in SHARES if axis not in told})[list(_COLUMNS)]
 
 
 def add_refused(known: pd.DataFrame, rows: list[dict[str, str]]) -> pd.DataFrame:
@@ -35,7 +38,7 @@ def is_refusal(reason: str) -> bool:
 
 def refusal(axes: Mapping[str, Any], scheme: str, settings: str, reason: str) -> dict[str, str]:
     """A row for add_refused."""
-    return {axis: str(axes[axis]) for axis in AXES} | {"scheme": scheme, "settings": settings, "reason": reason}
+    return {axis: axis_word(axes[axis]) for axis in AXES} | {"scheme": scheme, "settings": settings, "reason": reason}
 
 
 def in_short(reason: str) -> str:

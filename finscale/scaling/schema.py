@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from finscale.config import ALL
 from finscale.identity import SINGLE, check_size
 
 UNKNOWN = "unknown"  # settings of a row that nothing tells or proves: they equal no other's, today's least of all
@@ -88,6 +89,17 @@ class LedgerRow(BaseModel):
     unique_windows: Size | None = None
     passes: Positive | None = None
     machine: Text | None = None
+    train_symbols: Size | None = None
+    unseen_symbols: Size | None = None  # the second test, on symbols that never trained
+    unseen_rows: Size | None = None
+    unseen_loss: Loss | None = None
+    unseen_loss_low: Loss | None = None
+    unseen_loss_high: Loss | None = None
+    unseen_skill: Number | None = None
+    unseen_skill_low: Number | None = None
+    unseen_skill_high: Number | None = None
+    symbols: Text = ALL
+    history: Text = ALL
     scheme: Text = SINGLE
     settings: Text = UNKNOWN
 

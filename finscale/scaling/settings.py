@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from finscale.config import Block, flat
+from finscale.config import ALL, Block, flat
 from finscale.data.config import LONG_BARS
 from finscale.errors import InputError
 from finscale.identity import SINGLE
@@ -30,6 +30,7 @@ Settings = dict[str, Any]  # dotted key -> value, {"train.epochs": 30}
 class SettingsBlocks(Block):
     """The blocks of params.yaml that `settings_of` looks into, as they stand there: `configure` checks them."""
 
+    universe: dict[str, Any]
     data: dict[str, Any]
     features: dict[str, Any]
     label: dict[str, Any]
@@ -45,7 +46,8 @@ NOT_SETTINGS = (
     "evaluation",  # the column `scheme`
     "baselines", "evaluate", "compare", "trade", "meta",  # they measure and draw what is there
     "data.directory", "data.vintage",  # a place and a day; the column `data` has the hash of what came from there
-    "data.accepted", "dataset.min_rows", "dataset.min_positives",  # they refuse a run, and change none
+    "data.accepted", "universe.holes",  # they refuse a run, and change none
+    "dataset.min_rows", "dataset.min_positives",
     "train.checkpoint", "train.thermal", "train.tracking",  # as in finscale/training/run.py
     # How the same sums are computed. Large models need them set otherwise than small ones on the same curve.
     "train.device", "train.threads", "train.micro_batch", "train.recompute", "train.compile",
@@ -78,6 +80,8 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
             return False
         if key.startswith("dataset.split."):
             return scheme == SINGLE and key.startswith(f"dataset.split.{long}{dates}.")
+        if key == "universe.draw":  # nothing is drawn where all symbols train
+            return not (params.get("symbols") in (None, ALL) and not params["universe"].get("unseen"))
         if key.startswith("data.simulated."):
             return bool(source == "simulated")
         return not key.startswith("tune.") or bool(train.get("from_tune"))

@@ -13,7 +13,6 @@ import optuna
 import pandas as pd
 
 from finscale.data.rows import Rows
-from finscale.data.splits import Split
 from finscale.data.windows import Windows, development_windows
 from finscale.errors import InputError
 from finscale.search.candidate import Candidate, UnbuildableError, make_candidate, settings_of
@@ -52,7 +51,7 @@ class Objective:
         self.space, self.problem, self._scratch, self._tracking = space, problem, scratch, tracking
         self.stop = StopRequest()
         self.guard: ThermalGuard | None = None
-        self._windows: dict[int, dict[Split, Windows]] = {}
+        self._windows: dict[int, dict[str, Windows]] = {}
         for length in {problem.base.model.context_length, *_lengths(space)}:
             self._windows_of(length)  # refused now rather than in the fiftieth trial
 
@@ -121,7 +120,7 @@ class Objective:
                 tracker.finish(Record({"params": dict(trial.params), "trial": trial.number, "seed": seed}))
         return result
 
-    def _windows_of(self, length: int) -> dict[Split, Windows]:
+    def _windows_of(self, length: int) -> dict[str, Windows]:
         """Windows of a context length, on the very days of every other length."""
         if length not in self._windows:
             device = self.problem.compute.device

@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from finscale.config import is_binary
 from finscale.data.rows import Rows, shared_rows
-from finscale.data.splits import Split
 from finscale.data.windows import Windows, development_windows
 from finscale.identity import Made, made_from
 from finscale.model.patchtst import PatchTST
@@ -130,7 +129,7 @@ def train_on(rows: Rows, run: Run) -> Trained:
     return done
 
 
-def prepare(run: Run, shape: Shape, data: dict[Split, Windows], target: Target) -> Trainer:
+def prepare(run: Run, shape: Shape, data: dict[str, Windows], target: Target) -> Trainer:
     """The model on its device, sharded where there are several processes, and what trains it."""
     config, seed, compute = run.settings.train, run.settings.seed, run.compute
     network = initial_model(shape, config, run.settings.budget, data["train"], target, seed)

@@ -24,7 +24,7 @@ DVC = yaml.safe_load(Path("dvc.yaml").read_text())
 STAGES = DVC["stages"]
 LOCK = YAML(typ="safe").load(Path("dvc.lock"))["stages"]  # YAML 1.2, as DVC writes it: 1e-06 is a number
 # They show or compare results and change none.
-DRAWING = ("dictionary", "compare", "trade", "meta", "draw", "feature_report", "scaling", "report")
+DRAWING = ("dictionary", "trade", "meta", "feature_report", "scaling", "report")
 FLOW = list(STAGES)
 SOURCES = read_sources()
 
@@ -78,7 +78,7 @@ def test_dvc_writes_both_files_as_they_stand(tmp_path: Path, monkeypatch: pytest
 def test_matplotlib_is_loaded_where_something_is_drawn_and_nowhere_else(name: str) -> None:
     code = import_closure(f"stages.{name}", SOURCES)
     draws = any(re.search(r"^(import|from) matplotlib", text, re.MULTILINE) for text in code.values())
-    assert draws == (name in ("tune", "draw", "feature_report", "scaling", "report"))
+    assert draws == (name in ("tune", "feature_report", "scaling", "report"))
 
 
 @pytest.mark.parametrize("name", FLOW)

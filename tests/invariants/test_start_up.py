@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SCORING = ("calibrate", "evaluate", "compare", "trade", "draw", "report", "scaling")
+SCORING = ("evaluate", "trade", "report", "scaling")
 DATA = (
     "configure", "download", "validate", "resample", "align", "features", "label", "dataset", "dictionary", "tune",
     "meta",

@@ -56,7 +56,7 @@ def test_reading_test_rows_outside_the_stages_is_refused(read: object, tmp_path:
         ("", FEATURES),
         ("", LABELS),
         ("stages.train", FEATURES),
-        ("stages.calibrate", LABELS),
+        ("stages.trade", LABELS),
         *((stage, FEATURES) for stage in OPEN_TEST_LABELS),
         *((stage, LABELS) for stage in OPEN_TEST_FEATURES),
     ],

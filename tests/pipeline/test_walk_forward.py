@@ -101,7 +101,7 @@ def tables(bars: pd.DataFrame) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def finished(tables: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("straight"), tables)
-    workspace.run("dataset", "baselines", "train", "predict", "calibrate", "evaluate")
+    workspace.run("dataset", "baselines", "train", "predict", "evaluate")
     return workspace
 
 
@@ -153,7 +153,7 @@ def test_an_evaluation_is_done_again_without_weights_or_test_features(finished: 
     for path in (tmp_path / "data/processed/predictions.parquet", *(tmp_path / "metrics").glob("[!r]*")):
         if path.name != "dataset.json":
             path.unlink()
-    workspace.run("calibrate", "evaluate")
+    workspace.run("evaluate")
     before, after = finished.results(), workspace.results()
     assert {"data/processed/predictions.parquet", "metrics/daily_losses.parquet"} <= set(after) <= set(before)
     assert all(before[name] == after[name] for name in after)
@@ -174,7 +174,7 @@ def test_killed_within_and_between_folds_it_goes_on_with_the_same_bytes(
     assert gone_on[:2] == steps[:2]  # these folds were over: not one step was repeated
     assert 0 < gone_on[2] < steps[2]
     assert not workspace.states()
-    workspace.run("baselines", "predict", "calibrate", "evaluate")
+    workspace.run("baselines", "predict", "evaluate")
     assert workspace.results() == finished.results()
 
 
@@ -192,7 +192,7 @@ def test_a_fold_s_model_does_not_know_what_came_after_it(
             moved.loc[later, column] = rng.permutation(moved.loc[later, column].to_numpy())
         scrambled[name] = moved
     workspace = Workspace(tmp_path, scrambled)
-    workspace.run("dataset", "train", "predict", "calibrate")
+    workspace.run("dataset", "baselines", "train", "predict", "evaluate")
     for file in ("models/model.safetensors", "models/model.json", "models/calibration.json"):
         assert workspace.read(file) == finished.read(file)
     last = "models/calibration_folds/2018.json"  # fitted on days that were scrambled
@@ -208,6 +208,6 @@ def test_back_to_a_single_split_nothing_of_the_folds_is_left(
     params = yaml.safe_load(workspace.read("params.yaml"))
     params["evaluation"]["scheme"] = "single"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    workspace.run("dataset", "baselines", "train", "predict", "calibrate", "evaluate")
+    workspace.run("dataset", "baselines", "train", "predict", "evaluate")
     assert not [name for name in workspace.results() if "folds/" in name and not name.endswith("README")]
     assert "fold" not in pd.read_parquet(tmp_path / "data/processed/predictions.parquet")

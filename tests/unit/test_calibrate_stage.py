@@ -1,4 +1,4 @@
-"""The stage `calibrate` on real rows: what it may know, what it leaves behind, and who reads that later."""
+"""Calibration in the stage `evaluate`: what it may know, what it leaves behind, and who reads that later."""
 
 import json
 from collections.abc import Callable
@@ -14,9 +14,10 @@ import yaml
 from finscale.data.dataset import SCORED, feature_names
 from finscale.data.folds import StoredFold
 from finscale.data.windows import Windows
+from finscale.errors import InputError
 from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.baselines import baseline_predictions
-from finscale.evaluation.bootstrap import enclosed_share, row_weights
+from finscale.evaluation.bootstrap import draw_days, enclosed_share
 from finscale.evaluation.calibration import METHODS
 from finscale.evaluation.config import BaselinesConfig
 from finscale.evaluation.predictions import predictions_of
@@ -29,7 +30,7 @@ from finscale.storage import write_parquet
 from finscale.training.device import choose_compute
 from finscale.training.prediction import outputs_in_units
 from finscale.training.target import Target
-from stages import calibrate
+from stages import evaluate
 from study.calibrations import with_shrinkage
 from tests.conftest import write_development
 
@@ -38,7 +39,7 @@ SHAPE = Shape(d_model=16, n_layers=1, n_heads=4, ffn_dim=32)
 COMPUTE = choose_compute("cpu", "fp32", 1)
 Predict = Callable[[pd.DataFrame, dict[str, Any]], pd.DataFrame]
 ONLY = StoredFold("", 0, 1, None)
-PARAMS = {"task": "threshold_1pct", "calibrate": {"method": "shrinkage"}}
+SHRINKAGE = {"calibrate": {"method": "shrinkage"}}
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +62,15 @@ def outputs(divided: pd.DataFrame) -> pd.DataFrame:
 
 
 def run_stage(folder: Path, rows: pd.DataFrame, outputs: pd.DataFrame) -> dict[str, Any]:
-    """What the stage writes when it runs in `folder`, which holds the development rows and the outputs alone."""
+    """What the stage writes in `folder`, which holds the development rows and the outputs alone: no test label."""
     write_development(folder, rows[rows["split"] != "test"].reset_index(drop=True))
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-    write_parquet(folder / calibrate.MODEL_PREDICTIONS, outputs)
+    (folder / "params.yaml").write_text(yaml.safe_dump(yaml.safe_load(Path("params.yaml").read_text()) | SHRINKAGE))
+    write_parquet(folder / evaluate.MODEL_PREDICTIONS, outputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        calibrate.main()
-    return json.loads((folder / calibrate.CALIBRATION).read_text())
+        with pytest.raises(InputError, match="no such file"):  # what it does next needs predictions of baselines
+            evaluate.main()
+    return json.loads((folder / evaluate.CALIBRATION).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +166,8 @@ def test_a_calibration_stored_before_shrinkage_is_read_as_it_always_was(
     pd.testing.assert_frame_equal(old[others], predictions[others], check_exact=True)
     assert (old["model"] == old["calibrated_temperature"]).all()
     test = old[old["split"] == "test"]
-    weights = row_weights(test["date"].to_numpy(), 5, 100, seed=0)
-    drawn = Resampling(5, weights, 0.95, enclosed_share(0.95, 5, test["date"].nunique()))
+    draws = draw_days(test["date"].to_numpy(), 5, 100, seed=0)
+    drawn = Resampling(5, draws, 0.95, enclosed_share(0.95, 5, test["date"].nunique()))
     assert set(calibration_scores(test, drawn)) == set(METHODS) - {"shrinkage"}
 
 

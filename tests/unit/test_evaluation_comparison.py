@@ -1,23 +1,14 @@
 """Many models compared on the same days: the better one is found, chance is not."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from finscale.evaluation import comparison
 from finscale.evaluation.baseline_names import names_of
 from finscale.evaluation.metrics import loss_rows
-from finscale.scaling.ledger import read_ledger
-from finscale.scaling.settings import digest_of, settings_of
-from finscale.storage import write_csv, write_json
-from stages import compare as stage
 
 DAYS = pd.bdate_range("2016-01-04", periods=500)
-AXES = {"source": "bundled", "assets": "A", "quality": "a", "timescale": "daily", "tier": "a20", "task": "direction",
-        "horizon": 5, "budget": "10K", "seed": 0, "scheme": "single"}  # fmt: skip
 
 
 def losses(edge: float) -> pd.DataFrame:
@@ -57,41 +48,6 @@ def test_models_that_agree_on_every_day_are_no_error() -> None:
     found = comparison.model_confidence_set(twins, 5, 200, 0.1)
     assert found["copy"] == found["m0"]
     assert comparison.superior_predictive_ability(twins[["m0", "copy"]], "m0", 5, 200)["p_value"] == 1.0
-
-
-def test_configurations_are_counted_from_the_ledger() -> None:
-    ledger = pd.DataFrame([AXES | {"seed": seed} for seed in range(3)] + [AXES | {"task": "threshold_1pct"}])
-    tried = comparison.configurations_tried
-    assert tried(ledger, AXES, [True] * 4) == {"in_ledger": 4, "on_these_labels": 3}
-    # A run that is not collected yet has looked as well.
-    assert tried(ledger, AXES | {"seed": 9}, [True] * 4) == {"in_ledger": 5, "on_these_labels": 4}
-    assert tried(ledger.head(0), AXES, []) == {"in_ledger": 1, "on_these_labels": 1}
-
-
-def test_a_run_that_differs_in_its_settings_alone_is_one_more_try(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    values = yaml.safe_load(Path("params.yaml").read_text())
-    longer = values | {"train": values["train"] | {"epochs": 1 + values["train"]["epochs"]}}
-    usual = settings_of(values)
-    measured = read_ledger(Path("results/ledger.csv")).query("budget == '10K'").iloc[0].to_dict()
-    own = measured | AXES | {"settings": digest_of(usual)}
-    rows = pd.DataFrame([own | {"seed": seed, "key": str(seed)} for seed in range(3)])
-    write_csv(tmp_path / "ledger.csv", rows)
-    write_json(tmp_path / "settings.json", {digest_of(usual): usual})
-    monkeypatch.setattr(stage, "LEDGER", tmp_path / "ledger.csv")
-    monkeypatch.setattr(stage, "SETTINGS", tmp_path / "settings.json")
-    chosen = [{key: one[key] for key in stage.Params.model_fields} for one in (values, longer)]
-    before, after = (stage.configurations_tried(stage.Params.model_validate(one), AXES, "bf16") for one in chosen)
-    assert before == {"in_ledger": 3, "on_these_labels": 3}
-    assert after == {"in_ledger": 4, "on_these_labels": 4}
-    other = stage.configurations_tried(
-        stage.Params.model_validate(chosen[0]), AXES, "fp32"
-    )  # by another machine's auto
-    assert other == {"in_ledger": 4, "on_these_labels": 4}
-    # Rows from before settings were told apart may have had others: rather one try too many.
-    write_csv(tmp_path / "ledger.csv", rows.drop(columns="settings"))
-    assert stage.configurations_tried(stage.Params.model_validate(chosen[0]), AXES, "bf16")["on_these_labels"] == 4
 
 
 def test_losses_of_several_assets_are_averaged_by_day() -> None:

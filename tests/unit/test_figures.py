@@ -12,9 +12,9 @@ import pytest
 import statsmodels.api
 from matplotlib.figure import Figure
 
+from finscale.evaluation.ranking import rankings
 from finscale.pages import factor_figures, run_figures, scaling_figures
 from finscale.pages.factor_figures import bend_is_established, effect_is_established
-from finscale.pages.run_tables import rankings
 from finscale.pages.style import loss_unit, shown
 from finscale.scaling.band import seeds_band
 from finscale.scaling.laws.interactions import two_way_interaction

@@ -15,7 +15,7 @@ import yaml
 from finscale.errors import InputError
 from finscale.meta.made_on import check_made_on, made_on
 from finscale.storage import read_json, read_parquet, write_json, write_parquet
-from stages import meta
+from stages import configure, meta
 from study import base_runs
 from tests.unit.meta_market import bars, base_run, features, labels, out_of_sample, predictions
 
@@ -71,6 +71,12 @@ def workspace(experiments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path
 
 
+def run_stage() -> None:
+    """With the settings that `configure` hands on."""
+    write_json(meta.META, configure.meta(yaml.safe_load(Path("params.yaml").read_text())))
+    meta.main()
+
+
 def market() -> pd.DataFrame:
     return bars(market="planted", signal=1.0, complexity=2)
 
@@ -98,9 +104,9 @@ def test_a_run_is_pinned_without_its_labels(workspace: Path) -> None:
 
 def test_the_stage_goes_from_runs_to_a_verdict_and_repeats_to_the_last_bit(workspace: Path) -> None:
     set_params(runs=["run-daily", "run-weekly"], features=["return_1"])
-    meta.main()
+    run_stage()
     first = meta.PREDICTIONS.read_bytes(), meta.METRICS.read_bytes()
-    meta.main()
+    run_stage()
     assert (meta.PREDICTIONS.read_bytes(), meta.METRICS.read_bytes()) == first
     found, tested = read_json(meta.METRICS), read_parquet(meta.PREDICTIONS)
     assert found["inputs"] == ["run-daily", "run-weekly", "return_1"]
@@ -113,26 +119,26 @@ def test_the_stage_goes_from_runs_to_a_verdict_and_repeats_to_the_last_bit(works
 
 def test_a_planted_leak_stops_the_stage_and_keeps_the_earlier_result(workspace: Path) -> None:
     set_params(runs=["run-daily"])
-    meta.main()
+    run_stage()
     before = meta.METRICS.read_bytes()
     set_params(runs=["run-daily"], features=["planted"])
     known = read_parquet(meta.LABELS)[["date", "asset", "label"]].rename(columns={"label": "planted"})
     write_parquet(meta.FEATURES, read_parquet(meta.FEATURES).merge(known, on=["date", "asset"]))
     with pytest.raises(InputError, match="inputs that know a label before its exit: planted"):
-        meta.main()
+        run_stage()
     # In-sample predictions, slipped in where the pinned ones were.
     pinned = meta.BASE_RUNS / "run-daily.parquet"
     write_parquet(pinned, read_parquet(pinned).assign(known_until=pd.Timestamp("2020-06-30")))
     set_params(runs=["run-daily"])
     with pytest.raises(InputError, match=r"base run run-daily: \d+ predictions are in-sample"):
-        meta.main()
+        run_stage()
     assert meta.METRICS.read_bytes() == before
 
 
 def test_without_runs_it_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     set_params()
-    meta.main()
+    run_stage()
     assert read_json(meta.METRICS) == {"inputs": []}
     assert read_parquet(meta.PREDICTIONS).empty
 
@@ -142,12 +148,12 @@ def test_runs_that_do_not_exist_or_fit_are_errors(
 ) -> None:
     set_params(runs=["no-such-run"])
     with pytest.raises(InputError, match=r"results/base_runs/no-such-run.json: no such file; .*study.base_runs"):
-        meta.main()
+        run_stage()
     values = yaml.safe_load(Path("params.yaml").read_text())
     values["meta"]["runs"] = ["run-daily"]
     Path("params.yaml").write_text(yaml.safe_dump(values | {"source": "bundled"}))
     with pytest.raises(InputError, match="run run-daily was made on source = simulated, but params"):
-        meta.main()
+        run_stage()
     monkeypatch.chdir(experiments)
     with pytest.raises(InputError, match="0 finished experiments are called no-such-run; `dvc exp list"):
         base_runs.take("no-such-run", None)
@@ -173,15 +179,15 @@ def test_a_run_of_other_dates_or_markets_than_the_experiment_s_is_refused(worksp
         with pytest.raises(
             InputError, match=rf"run run-daily was made on data\.{key} = .* data\.{key} = {value}; take"
         ):
-            meta.main()
+            run_stage()
     simulated = ours["data"]["simulated"] | {"signal": 1.0}
     Path("params.yaml").write_text(yaml.safe_dump(ours | {"data": ours["data"] | {"simulated": simulated}}))
     with pytest.raises(InputError, match=r"made on data\.simulated\.signal = 0\.5, but params\.yaml is on .* = 1;"):
-        meta.main()
+        run_stage()
     about = meta.BASE_RUNS / "run-daily.json"
     write_json(about, {key: value for key, value in read_json(about).items() if key != "made_on"})
     with pytest.raises(InputError, match=r"does not say what the run was made on; .*study\.base_runs run-daily` takes"):
-        meta.main()
+        run_stage()
 
 
 def test_labels_on_closes_and_on_highs_are_not_mixed_among_thresholds() -> None:

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
+from finscale.evaluation.ranking import rankings
 from finscale.pages import style
 from finscale.pages.page import Results, inlined_libraries, page_text
-from finscale.pages.run_tables import coverage_table, equity_table, rankings, rolling_ic
+from finscale.pages.run_tables import coverage_table, equity_table, rolling_ic
 from finscale.scaling.isoflop import isoflop_words, runs_by_compute
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.report import generate_scaling_report
