@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
-from pydantic_core import PydanticCustomError
 
 from finscale.assets import Assets
 from finscale.errors import InputError
@@ -65,7 +64,8 @@ def format_budget(count: int) -> str:
     return str(count)
 
 
-SECRET = "secret"  # the type of an error whose value must not be told
+class SecretError(ValueError):
+    """What is wrong with a value that must not be told."""
 
 
 def name_only(value: str) -> str:
@@ -84,8 +84,7 @@ Name = Annotated[str, AfterValidator(name_only)]
 def without_password(url: str | None) -> str | None:
     """A database's address. One with a password is refused: settings are kept in dvc.lock, in git and in pages."""
     if url is not None and (urlsplit(url).password or "password=" in url.lower()):
-        raise PydanticCustomError(
-            SECRET,
+        raise SecretError(
             "holds a password, which would end in dvc.lock and in every experiment; put the address into the "
             "environment variable FINSCALE_STUDIES and leave this null",
         )
@@ -225,8 +224,8 @@ def _explain(model: type[Block], problem: dict[str, Any]) -> str:
         return f"{key} = {problem['input']!r} is not a known key; allowed here: {', '.join(known)}{hint}"
     if problem["type"] == "missing":
         return f"{key} is missing"
-    if problem["type"] == SECRET:  # the value is what must not be told
-        return f"{key} {problem['msg']}"
+    if isinstance(problem.get("ctx", {}).get("error"), SecretError):
+        return f"{key} {problem['ctx']['error']}"
     return f"{key} = {problem['input']!r} is not allowed: {problem['msg'].removeprefix('Value error, ')}"
 
 
