@@ -76,7 +76,7 @@ def test_budgets_and_seeds_that_a_machine_can_afford_take_the_place_of_the_file_
     ("text", "message"),
     [
         ("phases: {'1': {rows: {P1: {budget: 2M}}}}", "phase 1, P1: .* missing or no axis"),
-        ("phases: {'1': {row: {}}}", "phase 1: row is not known; allowed: expects, fixed, grid, rows"),
+        ("phases: {'1': {row: {}}}", "phase 1: row is not known; allowed: expects, fixed, grid, recipe, rows"),
         ("phases: {'2': {}}", "no phase '1'; there are 2"),
         ("phases: {'1': {expects: [flat]}}", r"phase 1: expects is one sentence, not \['flat'\]"),
     ],
