@@ -15,6 +15,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.evaluation.ranking import rankings
 from finscale.pages import style
+from finscale.pages.findings import finding_table
 from finscale.pages.page import Results, inlined_libraries, page_text
 from finscale.pages.run_tables import coverage_table, equity_table, rolling_ic
 from finscale.scaling.isoflop import isoflop_words, runs_by_compute
@@ -74,6 +75,8 @@ def results() -> Results:
         reliability=pd.read_csv("plots/reliability.csv"),
         losses=pd.DataFrame({"epoch": [1, 2, 3], "train": [0.7, 0.6, 0.5], "validation": [0.68, 0.62, 0.66]}),
         manifest=pd.DataFrame([series | {"rows": 5031, "md5": "0" * 32, "notes": ""}]),
+        findings=[{"series": name, "rule": "hole", "severity": "warning", "where": ["2011-02-17"] * days, "remedy": "-"}
+                  for name, days in (("AA", 1), ("ABC", 3), ("ADI", 2), ("ZION", 1))],
         figures={},
         own_figures={"coverage": Path("plots/coverage.png")},
         inputs={"results/all_results.csv": "0" * 32},
@@ -91,6 +94,23 @@ def page(text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_what_validation_warns_of_stands_on_the_page(results: Results, text: str) -> None:
+    (row,) = finding_table(results.findings)
+    assert row["series"] == 4
+    assert row["where"].startswith("ABC (3: 2011-02-17, 2011-02-17, 2011-02-17), ADI (2: ")
+    assert row["where"].endswith("AA (1: 2011-02-17) and 1 more")
+    assert row["where"] in text
+
+
+def test_the_second_test_stands_beside_the_first(results: Results) -> None:
+    assert "symbols never seen" not in page_text(results, PLOTS_PAGE)
+    score = results.experiment["scores"]["models"]
+    second = results.experiment | {"unseen": {"symbols": 12, "rows": 9000, "scores": {"models": score}}}
+    said = page_text(replace(results, experiment=second), PLOTS_PAGE)
+    assert "on 12 symbols never seen: loss " in said
+    assert f"skill {score['model']['skill']['value']:+.4f}" in said
 
 
 def drawn(reader: Browser, page: Path, width: int = 1280, touch: bool = False) -> Tab:
