@@ -191,7 +191,7 @@ def correlate(test: pd.DataFrame, years: pd.DataFrame, params: Params) -> tuple[
 
 def write_plots(test: pd.DataFrame, found: dict[str, Any], drawn: scoring.Resampling, params: Params) -> None:
     if params.binary:
-        curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.enclosed)
+        curve = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.draws, drawn.enclosed)
     else:  # a regression has no probabilities: its table is empty, but the output exists
         curve = pd.DataFrame(columns=["predicted", "observed", "rows", "low", "high"])
     write_csv(RELIABILITY_TABLE, curve)

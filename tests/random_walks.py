@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from finscale.data.bars import adjust
 from finscale.data.labels import label
 from finscale.evaluation import metrics
-from finscale.evaluation.bootstrap import choose_block_length, resample, row_weights
+from finscale.evaluation.bootstrap import Draws, choose_block_length, draw_days, resample
 from finscale.evaluation.secondary import auc_score
 from finscale.sources.config import SimulatedConfig
 from finscale.sources.simulated import last_sessions, simulate
@@ -55,14 +55,14 @@ def predictions(seed: int, horizon: int, test_days: int, kind: str = "past") -> 
 
 
 @lru_cache(32)
-def drawn(days: int, block: int) -> tuple[np.ndarray, float]:
+def drawn(days: int, block: int) -> tuple[Draws, float]:
     return resample(np.arange(days), block, RESAMPLES, CONFIDENCE, seed=0)
 
 
 @lru_cache(8)
-def drawn_as_if_many(days: int, block: int) -> tuple[np.ndarray, float]:
+def drawn_as_if_many(days: int, block: int) -> tuple[Draws, float]:
     """The plain percentile interval."""
-    return row_weights(np.arange(days), block, RESAMPLES, seed=0), CONFIDENCE
+    return draw_days(np.arange(days), block, RESAMPLES, seed=0), CONFIDENCE
 
 
 def verdicts(seed: int, horizon: int, test_days: int, kind: str = "past") -> dict[str, bool]:

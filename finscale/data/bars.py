@@ -1,5 +1,7 @@
 """Bars: adjusted prices, and bars of 8 timescales that are known when closed."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -105,10 +107,18 @@ def _known_on(ends: pd.DatetimeIndex, days: pd.DatetimeIndex, freq: str) -> pd.D
     # 14 September 2001) is not known at the close before it: such a period is known to be over
     # only at the next session.
     first, last = days[0] - pd.Timedelta(days=31), ends[-1]
-    scheduled = pd.bdate_range(first, last).difference(exchange().regular_holidays.holidays(first, last))
+    scheduled = _scheduled(first.year, last.year)
+    scheduled = scheduled[scheduled.searchsorted(first) : scheduled.searchsorted(last, side="right")]
     last_scheduled = pd.Series(scheduled, _period_end(scheduled, freq)).groupby(level=0).last()
     trading = sessions(first, last + pd.Timedelta(days=_LONGEST_CLOSURE))
     return trading[trading.searchsorted(last_scheduled[ends])]
+
+
+@cache
+def _scheduled(first_year: int, last_year: int) -> pd.DatetimeIndex:
+    """The days of whole years on which the exchange was to trade. Many symbols share the years, and rules are slow."""
+    first, last = pd.Timestamp(first_year, 1, 1), pd.Timestamp(last_year, 12, 31)
+    return pd.bdate_range(first, last).difference(exchange().regular_holidays.holidays(first, last))
 
 
 def on_daily_rows(values: np.ndarray, known: pd.DatetimeIndex, days: pd.DatetimeIndex) -> np.ndarray:

@@ -152,7 +152,7 @@ def divide(rows: pd.DataFrame, last_development_day: pd.Timestamp) -> tuple[pd.D
 def read_development(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Train, validation and calibration rows (and the context rows among them). columns: `split` among them."""
     rows = read_parquet(path, columns)
-    if {"test", UNSEEN} & set(rows["split"]):
+    if rows["split"].isin(["test", UNSEEN]).any():
         raise InputError(f"{path} holds test rows; make it again with `dvc repro -f dataset`")
     return rows
 

@@ -60,7 +60,7 @@ class Finding:
 
 
 def _dates(frame: pd.DataFrame, mask: pd.Series) -> list[str]:
-    return [f"{date:%Y-%m-%d}" for date in frame.loc[mask, "date"]]
+    return [f"{date:%Y-%m-%d}" for date in frame.loc[mask, "date"]] if mask.any() else []
 
 
 def _not_numbers(frame: pd.DataFrame) -> list[str]:
@@ -127,8 +127,10 @@ def _log(values: pd.Series) -> pd.Series:
 def _unadjusted_splits(frame: pd.DataFrame) -> list[str]:
     """Days on which the adjusted price opens and closes at a split's ratio to the close before."""
     before = frame["adj_close"].shift()
-    gap = _log(frame["open"] * frame["adj_close"] / frame["close"] / before).abs()
     day = _log(frame["adj_close"] / before).abs()
+    if not (day > _SPLITS.min() - 2 * _ON_THE_DAY).any():  # as of most series, which then need no comparing
+        return []
+    gap = _log(frame["open"] * frame["adj_close"] / frame["close"] / before).abs()
     at_a_split = [(gap - ratio).abs().lt(_AT_A_SPLIT) & (day - ratio).abs().lt(_ON_THE_DAY) for ratio in _SPLITS]
     return _dates(frame, np.logical_or.reduce(at_a_split))
 

@@ -15,6 +15,8 @@ docs/intervals.md has what remains, measured on random walks.
 """
 
 import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -28,6 +30,43 @@ MIN_BLOCKS = 3  # fewer tell nothing of their own scatter
 _WEEK = 5  # sessions: the longest exit of the weekly horizon
 _TEST_RULE = 1.3  # block of a test: 1.3 sqrt(days), Lazarus et al. (2018), eq. 3 ...
 _RULE_DEPENDENCE = 2 * 0.7 / (1 - 0.7**2)  # ... for a first-order autoregression of 0.7: sum |j| rho_j / sum rho_j
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Resamples of days. All rows of a day are drawn together, so that a panel costs no more than its days do.
+
+    counts: (R, T) how often each day is drawn in each resample; day: (n,) the number of each row's day, from 0 on.
+    """
+
+    counts: np.ndarray
+    day: np.ndarray
+
+    @classmethod
+    def of_rows(cls, counts: np.ndarray) -> "Draws":
+        """Rows that are days: (R, n) counts."""
+        return cls(counts, np.arange(counts.shape[1]))
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether rows are days, in order."""
+        return np.array_equal(self.day, np.arange(self.counts.shape[1]))
+
+    def of_days(self, rows: np.ndarray) -> np.ndarray:
+        """(T,) sums of a per-row quantity over the rows of each day."""
+        return rows if self.single else np.bincount(self.day, rows, self.counts.shape[1])
+
+    def sums(self, rows: np.ndarray) -> np.ndarray:
+        """(R,) sum of a per-row quantity over what each resample has drawn. rows: (n,)."""
+        return np.asarray(self.counts @ self.of_days(rows))
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(R,) how many rows each resample has drawn."""
+        return self.sums(np.ones(len(self.day)))
 
 
 def horizon_sessions(horizon: Horizon) -> int:
@@ -66,28 +105,32 @@ def enclosed_share(confidence: float, block_length: int, days: int) -> float:
     return float(1 - 2 * special.ndtr(-quantile))
 
 
-def resample(
-    days: np.ndarray, block_length: int, resamples: int, confidence: float, seed: int
-) -> tuple[np.ndarray, float]:
-    """Weights of the rows and the share that their intervals enclose. days: one value per row, as in row_weights."""
+def resample(days: np.ndarray, block_length: int, resamples: int, confidence: float, seed: int) -> tuple[Draws, float]:
+    """Resamples and the share that their intervals enclose. days: one value per row, as in draw_days."""
     count = len(np.unique(days))
     block = longest_block(block_length, count)
-    return row_weights(days, block, resamples, seed), enclosed_share(confidence, block, count)
+    return draw_days(days, block, resamples, seed), enclosed_share(confidence, block, count)
 
 
-def row_weights(days: np.ndarray, block_length: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each row is drawn in each resample, (resamples, rows).
+def draw_days(days: np.ndarray, block_length: int, resamples: int, seed: int) -> Draws:
+    """Resamples of blocks of days. days: one value per row.
 
-    days: one value per row; all rows of a day (several assets) are drawn together. The last day is
-    followed by the first, so that days at the ends are drawn as often as those between.
+    The last day is followed by the first, so that days at the ends are drawn as often as those between.
     """
+    unique, day_of_row = np.unique(days, return_inverse=True)
+    return Draws(_counts(len(unique), min(block_length, len(unique)), resamples, seed), day_of_row)
+
+
+@lru_cache(8)  # 11 MB each for 2,000 resamples of 700 days; several predictions share one
+def _counts(days: int, block_length: int, resamples: int, seed: int) -> np.ndarray:
+    """(R, T) how often each day is drawn."""
     from arch.bootstrap import CircularBlockBootstrap
 
-    unique, day_of_row = np.unique(days, return_inverse=True)
-    positions = np.arange(len(unique))
-    bootstrap = CircularBlockBootstrap(min(block_length, len(unique)), positions, seed=seed)
-    counts = [np.bincount(drawn[0][0], minlength=len(unique)) for drawn in bootstrap.bootstrap(resamples)]
-    return np.array(counts, dtype=float)[:, day_of_row]
+    bootstrap = CircularBlockBootstrap(block_length, np.arange(days), seed=seed)
+    counts = [np.bincount(drawn[0][0], minlength=days) for drawn in bootstrap.bootstrap(resamples)]
+    drawn_RT = np.asfortranarray(counts, dtype=float)  # the layout decides a sum's last bit
+    drawn_RT.setflags(write=False)
+    return drawn_RT
 
 
 def daily_means(values: np.ndarray, days: pd.Series) -> pd.Series:

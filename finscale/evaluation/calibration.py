@@ -20,7 +20,7 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from finscale.evaluation.bootstrap import percentile_interval
+from finscale.evaluation.bootstrap import Draws, percentile_interval
 from finscale.evaluation.config import Method
 from finscale.evaluation.metrics import PROBABILITY_FLOOR, Score, log_loss_rows, resampled_means
 
@@ -104,12 +104,10 @@ def probabilities(logits: np.ndarray, temperature: float, towards: float = 0.5) 
     return np.asarray(expit(logits.astype(float) / temperature + anchor * (1 - 1 / temperature)))
 
 
-def reliability(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, enclosed: float) -> pd.DataFrame:
-    """Per bin: mean prediction, observed rate with its interval (low, high), rows. weights: (R, n)."""
+def reliability(label: np.ndarray, probability: np.ndarray, draws: Draws, enclosed: float) -> pd.DataFrame:
+    """Per bin: mean prediction, observed rate with its interval (low, high), rows."""
     groups = _bins(probability)
-    intervals = [
-        percentile_interval(weights[:, part] @ label[part] / _drawn(weights[:, part]), enclosed) for part in groups
-    ]
+    intervals = [percentile_interval(_observed(label, part, draws), enclosed) for part in groups]
     return pd.DataFrame(
         {
             "predicted": [float(probability[part].mean()) for part in groups],
@@ -121,7 +119,7 @@ def reliability(label: np.ndarray, probability: np.ndarray, weights: np.ndarray,
     )
 
 
-def calibration_error(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
+def calibration_error(label: np.ndarray, probability: np.ndarray, draws: Draws, enclosed: float) -> Score:
     """Expected calibration error: mean over rows of |mean prediction - observed rate| of the row's bin.
 
     An absolute value cannot average out: even a perfectly calibrated model has an ECE above 0 on few rows, and its
@@ -132,7 +130,7 @@ def calibration_error(label: np.ndarray, probability: np.ndarray, weights: np.nd
         gap = np.zeros(len(label))
         gap[part] = probability[part] - label[part]
         gaps[str(number)] = gap
-    resampled = sum(np.abs(gap) for gap in resampled_means(gaps, weights).values())
+    resampled = sum(np.abs(gap) for gap in resampled_means(gaps, draws).values())
     value = sum(abs(float(gap.mean())) for gap in gaps.values())
     return Score(value, *percentile_interval(np.asarray(resampled), enclosed))
 
@@ -142,7 +140,9 @@ def _bins(probability: np.ndarray) -> list[np.ndarray]:
     return [part for part in np.array_split(np.argsort(probability, kind="stable"), BINS) if len(part)]
 
 
-def _drawn(weights: np.ndarray) -> np.ndarray:
-    """Rows drawn per resample; NaN where none was, which leaves the resample out."""
-    drawn = weights.sum(axis=1)
-    return np.where(drawn > 0, drawn, np.nan)
+def _observed(label: np.ndarray, part: np.ndarray, draws: Draws) -> np.ndarray:
+    """(R,) rate of the rows `part` in each resample; NaN where it drew none of them, which leaves it out."""
+    inside = np.zeros(len(label))
+    inside[part] = 1.0
+    drawn = draws.sums(inside)
+    return np.asarray(draws.sums(inside * label) / np.where(drawn > 0, drawn, np.nan))

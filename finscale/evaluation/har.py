@@ -6,6 +6,8 @@ find that better than one each). For a surprise, which is 0 or 1, the same three
 measured against the symbol's usual volatility, as the label is.
 """
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -27,10 +29,8 @@ def add_past(bars: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     bars: date, asset, close, for every session. rows: date, asset, exit of labelled data set rows. Raises InputError
     where a row has too little past for one of them.
     """
-    parts = []
-    for asset, own in rows.groupby("asset", sort=False):
-        close = bars[bars["asset"] == asset].set_index("date")["close"].sort_index()
-        parts.append(own.assign(**_past(close, own)))
+    close = closes(bars)
+    parts = [own.assign(**_past(close[asset], own)) for asset, own in rows.groupby("asset", sort=False)]
     told = pd.concat(parts).loc[rows.index]
     if (short := told[list(COLUMNS)].isna().any(axis=1)).any():
         first = told[short].iloc[0]
@@ -39,6 +39,11 @@ def add_past(bars: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             "dataset.context_reserve"
         )
     return told
+
+
+def closes(bars: pd.DataFrame) -> dict[Hashable, pd.Series]:
+    """The closes of each asset by day, oldest first."""
+    return {asset: own.set_index("date")["close"].sort_index() for asset, own in bars.groupby("asset", sort=False)}
 
 
 def log_forecast(train: pd.DataFrame, wanted: pd.DataFrame) -> np.ndarray:

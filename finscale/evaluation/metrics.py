@@ -1,15 +1,15 @@
 """Loss and skill of predictions (SPEC 10), point value and block-bootstrap interval together.
 
 Rows are (asset, day); days are resampled in blocks because labels of overlapping horizons, and
-assets on one day, are dependent. R resamples, n rows, k sums. `enclosed`: the share of the resamples
-that an interval holds (bootstrap.enclosed_share). finscale/evaluation/secondary.py has the other metrics.
+assets on one day, are dependent. R resamples, n rows, k sums. `draws`: the resamples; `enclosed`: the share of them
+that an interval holds (bootstrap.resample). finscale/evaluation/secondary.py has the other metrics.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from finscale.evaluation.bootstrap import percentile_interval
+from finscale.evaluation.bootstrap import Draws, percentile_interval
 
 COLLAPSED_STD = {True: 1e-3, False: 1e-6}  # of probabilities, of returns
 PROBABILITY_FLOOR = 1e-6  # nothing is scored as surer than this
@@ -41,14 +41,14 @@ def loss_rows(label: np.ndarray, prediction: np.ndarray, binary: bool) -> np.nda
     return log_loss_rows(label, prediction) if binary else squared_error_rows(label, prediction)
 
 
-def mean_score(rows: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
-    """Mean of a per-row quantity. weights: (R, n) counts of each row in each resample."""
-    return Score(float(rows.mean()), *percentile_interval(_means(rows, weights), enclosed))
+def mean_score(rows: np.ndarray, draws: Draws, enclosed: float) -> Score:
+    """Mean of a per-row quantity."""
+    return Score(float(rows.mean()), *percentile_interval(_means(rows, draws), enclosed))
 
 
-def skill_score(rows: np.ndarray, reference: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
+def skill_score(rows: np.ndarray, reference: np.ndarray, draws: Draws, enclosed: float) -> Score:
     """1 - loss / reference loss, both on the same rows of each resample."""
-    resampled = 1 - _means(rows, weights) / _means(reference, weights)
+    resampled = 1 - _means(rows, draws) / _means(reference, draws)
     return Score(float(1 - rows.mean() / reference.mean()), *percentile_interval(resampled, enclosed))
 
 
@@ -61,11 +61,12 @@ def information_rows(label: np.ndarray, prediction: np.ndarray, base: np.ndarray
     return (label - base) * (prediction - base)
 
 
-def resampled_means(rows: Sums, weights: np.ndarray) -> Sums:
+def resampled_means(rows: Sums, draws: Draws) -> Sums:
     """Weighted mean of each per-row quantity in each resample: {name: (n,)} -> {name: (R,)}."""
-    means_Rk = weights @ np.column_stack(list(rows.values())) / weights.sum(axis=1, keepdims=True)
+    sums_Tk = np.column_stack([draws.of_days(one) for one in rows.values()])
+    means_Rk = draws.counts @ sums_Tk / draws.sizes[:, None]
     return dict(zip(rows, means_Rk.T, strict=True))
 
 
-def _means(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return np.asarray(weights @ rows / weights.sum(axis=1))
+def _means(rows: np.ndarray, draws: Draws) -> np.ndarray:
+    return np.asarray(draws.sums(rows) / draws.sizes)

@@ -16,10 +16,11 @@ from finscale.evaluation import metrics
 from finscale.evaluation.baseline_names import names_in
 from finscale.evaluation.bootstrap import (
     MIN_BLOCKS,
+    Draws,
     choose_block_length,
     daily_means,
+    draw_days,
     enclosed_share,
-    row_weights,
 )
 from finscale.evaluation.calibration import METHODS, calibration_error
 from finscale.evaluation.config import EvaluateConfig
@@ -33,7 +34,7 @@ class Resampling:
     """The resamples that every interval of a run is made from."""
 
     block_length: int  # days
-    weights: np.ndarray  # (resamples, rows)
+    draws: Draws
     confidence: float
     enclosed: float  # share of the resamples between the ends of an interval
 
@@ -41,7 +42,7 @@ class Resampling:
         return {
             "bootstrap": "circular block",
             "block_length": self.block_length,
-            "resamples": len(self.weights),
+            "resamples": len(self.draws),
             "confidence": self.confidence,
             "enclosed": self.enclosed,
         }
@@ -62,8 +63,8 @@ def resampling(test: pd.DataFrame, horizon_bars: int, binary: bool, config: Eval
             f"params.yaml: evaluate.block_length = {block}, but {days} test days hold fewer than {MIN_BLOCKS} such "
             f"blocks; at most {days // MIN_BLOCKS}, or auto"
         )
-    weights = row_weights(test["date"].to_numpy(), block, config.resamples, _SEED)
-    return Resampling(block, weights, config.confidence, enclosed_share(config.confidence, block, days))
+    draws = draw_days(test["date"].to_numpy(), block, config.resamples, _SEED)
+    return Resampling(block, draws, config.confidence, enclosed_share(config.confidence, block, days))
 
 
 def score(test: pd.DataFrame, task: Task, drawn: Resampling) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def score(test: pd.DataFrame, task: Task, drawn: Resampling) -> dict[str, Any]:
     names = ("model", *names_in(test))
     loss = {name: metrics.loss_rows(label, test[name].to_numpy(), binary) for name in names}
     base = test["base_rate"].to_numpy()
-    sample = (drawn.weights, drawn.enclosed)
+    sample = (drawn.draws, drawn.enclosed)
     models = {
         name: {
             "loss": metrics.mean_score(rows, *sample),
@@ -94,7 +95,7 @@ def score(test: pd.DataFrame, task: Task, drawn: Resampling) -> dict[str, Any]:
 
 def calibration_scores(test: pd.DataFrame, drawn: Resampling) -> dict[str, Any]:
     """Loss and expected calibration error of the model as every calibration method of its predictions leaves it."""
-    label, sample = test["label"].to_numpy(), (drawn.weights, drawn.enclosed)
+    label, sample = test["label"].to_numpy(), (drawn.draws, drawn.enclosed)
     found = {}
     for method in [method for method in METHODS if f"calibrated_{method}" in test]:
         probability = test[f"calibrated_{method}"].to_numpy()
@@ -105,7 +106,7 @@ def calibration_scores(test: pd.DataFrame, drawn: Resampling) -> dict[str, Any]:
 
 def conformal_scores(rows: pd.DataFrame, level: float, drawn: Resampling) -> dict[str, Any]:
     """Coverage and mean width on the test rows. rows: what conformal.conform returns."""
-    sample = (drawn.weights, drawn.enclosed)
+    sample = (drawn.draws, drawn.enclosed)
     return {"level": level} | {
         method: _as_dicts(
             {

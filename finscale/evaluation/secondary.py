@@ -10,7 +10,7 @@ import numpy as np
 from sklearn import metrics as sklearn_metrics
 
 from finscale.config import Task, is_binary
-from finscale.evaluation.bootstrap import percentile_interval
+from finscale.evaluation.bootstrap import Draws, percentile_interval
 from finscale.evaluation.metrics import Score, Sums, resampled_means
 from finscale.evaluation.qlike import qlike_rows
 from finscale.evaluation.ranking import weighted_auc
@@ -19,15 +19,15 @@ DECISION = 0.5  # the probability from which on a row is predicted to be positiv
 _SMALLEST_RETURN = np.finfo(float).eps  # scikit-learn's floor of |label| in MAPE
 
 
-def auc_score(label: np.ndarray, probability: np.ndarray, weights: np.ndarray, enclosed: float) -> Score:
+def auc_score(label: np.ndarray, probability: np.ndarray, draws: Draws, enclosed: float) -> Score:
     """Area under the ROC curve; resamples that hold one class only have none and are left out."""
-    resampled = weighted_auc(label, probability, weights)
+    resampled = weighted_auc(label, probability, draws)
     value = float(sklearn_metrics.roc_auc_score(label, probability))
     return Score(value, *percentile_interval(resampled, enclosed))
 
 
 def secondary_scores(
-    label: np.ndarray, prediction: np.ndarray, task: Task, weights: np.ndarray, enclosed: float
+    label: np.ndarray, prediction: np.ndarray, task: Task, draws: Draws, enclosed: float
 ) -> dict[str, Score]:
     """What is reported beside the loss and its skill (SPEC 10).
 
@@ -37,13 +37,13 @@ def secondary_scores(
     """
     if is_binary(task):
         table, sums = _CLASSIFICATION, _classification_rows(label, prediction)
-        scores = {"auc": auc_score(label, prediction, weights, enclosed)}
+        scores = {"auc": auc_score(label, prediction, draws, enclosed)}
     else:
         table = _VOLATILITY if task == "volatility" else _REGRESSION
         sums, scores = _regression_rows(label, prediction), {}
         if task == "volatility":
             sums["qlike"] = qlike_rows(label, prediction)
-    resampled = resampled_means(sums, weights)
+    resampled = resampled_means(sums, draws)
     for name, (point, formula) in table.items():
         scores[name] = Score(float(point(label, prediction)), *percentile_interval(formula(resampled), enclosed))
     return scores

@@ -24,7 +24,7 @@ from scipy import special
 
 from finscale.config import Task, Timescale
 from finscale.errors import InputError
-from finscale.evaluation.bootstrap import percentile_interval, resample
+from finscale.evaluation.bootstrap import Draws, percentile_interval, resample
 from finscale.evaluation.config import Rule
 from finscale.evaluation.metrics import Score
 
@@ -137,11 +137,11 @@ def drawdown(returns: np.ndarray) -> np.ndarray:
     return np.asarray(equity / np.maximum.accumulate(np.append(1.0, equity))[1:] - 1)
 
 
-def sharpe_score(returns: np.ndarray, weights: np.ndarray, enclosed: float, bars_per_year: float) -> Score:
+def sharpe_score(returns: np.ndarray, draws: Draws, enclosed: float, bars_per_year: float) -> Score:
     """Annual Sharpe ratio with its interval; 0 for an account that never moves."""
-    drawn = weights.sum(axis=1)
-    mean = weights @ returns / drawn
-    variance = (weights @ returns**2 / drawn - mean**2) * drawn / (drawn - 1)
+    drawn = draws.sizes
+    mean = draws.sums(returns) / drawn
+    variance = (draws.sums(returns**2) / drawn - mean**2) * drawn / (drawn - 1)
     resampled = np.divide(mean, np.sqrt(np.maximum(variance, 0)), out=np.zeros_like(mean), where=variance > 1e-20)
     yearly = math.sqrt(bars_per_year)
     return Score(_daily_sharpe(returns) * yearly, *percentile_interval(resampled * yearly, enclosed))

@@ -17,7 +17,7 @@ from finscale.data.windows import Windows
 from finscale.errors import InputError
 from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.baselines import baseline_predictions
-from finscale.evaluation.bootstrap import enclosed_share, row_weights
+from finscale.evaluation.bootstrap import draw_days, enclosed_share
 from finscale.evaluation.calibration import METHODS
 from finscale.evaluation.config import BaselinesConfig
 from finscale.evaluation.predictions import predictions_of
@@ -166,8 +166,8 @@ def test_a_calibration_stored_before_shrinkage_is_read_as_it_always_was(
     pd.testing.assert_frame_equal(old[others], predictions[others], check_exact=True)
     assert (old["model"] == old["calibrated_temperature"]).all()
     test = old[old["split"] == "test"]
-    weights = row_weights(test["date"].to_numpy(), 5, 100, seed=0)
-    drawn = Resampling(5, weights, 0.95, enclosed_share(0.95, 5, test["date"].nunique()))
+    draws = draw_days(test["date"].to_numpy(), 5, 100, seed=0)
+    drawn = Resampling(5, draws, 0.95, enclosed_share(0.95, 5, test["date"].nunique()))
     assert set(calibration_scores(test, drawn)) == set(METHODS) - {"shrinkage"}
 
 

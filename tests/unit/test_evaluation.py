@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 
 from finscale.config import Task
 from finscale.errors import InputError
-from finscale.evaluation.bootstrap import choose_block_length, enclosed_share, longest_block, resample, row_weights
+from finscale.evaluation.bootstrap import Draws, choose_block_length, draw_days, enclosed_share, longest_block, resample
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.metrics import information_rows, log_loss_rows, mean_score, skill_score
 from finscale.evaluation.ranking import weighted_auc
@@ -32,18 +32,19 @@ def test_a_certain_wrong_answer_costs_much_but_not_everything() -> None:
 
 def test_blocks_are_drawn_whole_and_all_assets_of_a_day_together() -> None:
     days = np.repeat(np.arange(50), 2)  # two assets
-    weights = row_weights(days, block_length=10, resamples=200, seed=0)
-    assert weights.shape == (200, 100)
-    assert (weights.sum(axis=1) == 100).all()
-    np.testing.assert_array_equal(weights[:, ::2], weights[:, 1::2])
+    draws = draw_days(days, block_length=10, resamples=200, seed=0)
+    assert len(draws) == 200
+    assert (draws.sizes == 100).all()
     # Days are drawn with their neighbours: counts of adjacent days go together, the last with the first.
-    of_day = weights[:, ::2]
+    of_day = draws.counts
+    rows = RNG.normal(size=100)
+    np.testing.assert_allclose(draws.sums(rows), np.repeat(of_day, 2, axis=1) @ rows)
     assert np.corrcoef(of_day[:, 24], of_day[:, 25])[0, 1] > 0.8
     assert np.corrcoef(of_day[:, 49], of_day[:, 0])[0, 1] > 0.8
 
 
 def test_days_at_the_ends_are_drawn_as_often_as_those_between() -> None:
-    mean = row_weights(np.arange(50), block_length=10, resamples=4000, seed=0).mean(axis=0)
+    mean = draw_days(np.arange(50), block_length=10, resamples=4000, seed=0).counts.mean(axis=0)
     np.testing.assert_allclose(mean, 1, atol=0.1)  # moving blocks would draw the first day a tenth as often
 
 
@@ -95,7 +96,7 @@ def test_the_interval_of_a_mean_is_wider_when_days_depend_on_each_other() -> Non
     smooth = pd.Series(RNG.normal(size=1200)).rolling(20).mean().dropna().to_numpy()
     widths = []
     for block in (1, 40):
-        score = mean_score(smooth, row_weights(np.arange(len(smooth)), block, 500, seed=0), 0.95)
+        score = mean_score(smooth, draw_days(np.arange(len(smooth)), block, 500, seed=0), 0.95)
         assert score.low < score.value < score.high
         widths.append(score.high - score.low)
     assert widths[1] > 2 * widths[0]
@@ -105,13 +106,13 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     covered = 0
     for seed in range(200):
         sample = np.random.default_rng(seed).normal(size=300)
-        score = mean_score(sample, row_weights(np.arange(300), 5, 300, seed), 0.95)
+        score = mean_score(sample, draw_days(np.arange(300), 5, 300, seed), 0.95)
         covered += score.low <= 0 <= score.high
     assert 0.88 <= covered / 200 <= 0.99
 
 
 def test_skill_compares_on_the_same_rows() -> None:
-    weights = row_weights(np.arange(600), 5, 300, seed=0)
+    weights = draw_days(np.arange(600), 5, 300, seed=0)
     good, base = log_loss_rows(LABEL, expit(LOGIT)), log_loss_rows(LABEL, np.full(600, LABEL.mean()))
     skill = skill_score(good, base, weights, 0.95)
     assert skill.value == pytest.approx(1 - good.mean() / base.mean())
@@ -120,7 +121,7 @@ def test_skill_compares_on_the_same_rows() -> None:
 
 
 def test_auc_is_scikit_learn_s_on_weighted_rows() -> None:
-    weights = row_weights(np.arange(600), 5, 50, seed=0)
+    weights = draw_days(np.arange(600), 5, 50, seed=0)
     score = auc_score(LABEL, LOGIT, weights, 0.95)
     assert score.value == sklearn_metrics.roc_auc_score(LABEL, LOGIT)
     assert score.low < score.value < score.high
@@ -128,14 +129,22 @@ def test_auc_is_scikit_learn_s_on_weighted_rows() -> None:
 
 @pytest.mark.parametrize("score", [LOGIT, LOGIT.round(0), np.zeros(600)], ids=["distinct", "tied", "constant"])
 def test_every_resample_s_auc_is_scikit_learn_s(score: np.ndarray) -> None:
-    weights = row_weights(np.arange(600), 5, 40, seed=1)
-    wanted = [sklearn_metrics.roc_auc_score(LABEL, score, sample_weight=w) for w in weights]
+    weights = draw_days(np.arange(600), 5, 40, seed=1)
+    wanted = [sklearn_metrics.roc_auc_score(LABEL, score, sample_weight=w) for w in weights.counts]
     np.testing.assert_allclose(weighted_auc(LABEL, score, weights), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("score", [LOGIT, LOGIT.round(0)], ids=["distinct", "tied"])
+def test_the_auc_of_days_of_many_rows_is_that_of_their_rows_to_the_last_bit(score: np.ndarray) -> None:
+    day = np.sort(RNG.integers(0, 40, 600))  # days of different length
+    draws = draw_days(day, 5, 300, seed=1)
+    rows = Draws.of_rows(draws.counts[:, draws.day])
+    np.testing.assert_array_equal(weighted_auc(LABEL, score, draws), weighted_auc(LABEL, score, rows))
 
 
 def test_a_resample_of_one_class_has_no_auc() -> None:
     weights = np.vstack([LABEL, np.ones(600)])  # the first draws positives only
-    assert np.isnan(weighted_auc(LABEL, LOGIT, weights)).tolist() == [True, False]
+    assert np.isnan(weighted_auc(LABEL, LOGIT, Draws.of_rows(weights))).tolist() == [True, False]
 
 
 CLASSIFICATION = {
@@ -174,9 +183,9 @@ def test_point_values_and_every_resample_are_scikit_learn_s(
     task: Task, label: np.ndarray, prediction: np.ndarray, wanted: dict
 ) -> None:
     # With one resample both ends of the interval are that resample's value.
-    weights = row_weights(np.arange(600), 5, 3, seed=2)
-    for one in weights:
-        found = secondary_scores(label, prediction, task, one[None, :], 0.95)
+    weights = draw_days(np.arange(600), 5, 3, seed=2)
+    for one in weights.counts:
+        found = secondary_scores(label, prediction, task, Draws.of_rows(one[None, :]), 0.95)
         assert set(found) == set(wanted)
         for name, metric in wanted.items():
             assert found[name].value == pytest.approx(metric(label, prediction)), name
@@ -193,7 +202,7 @@ def test_information_is_half_of_clark_and_west_s_adjusted_loss_difference() -> N
 def test_noise_costs_skill_but_no_information() -> None:
     rng = np.random.default_rng(5)
     label, noise = (rng.random(20_000) < 0.4).astype(float), np.clip(0.4 + 0.1 * rng.normal(size=20_000), 0.01, 0.99)
-    base, weights = np.full(20_000, 0.4), row_weights(np.arange(20_000), 1, 200, seed=0)
+    base, weights = np.full(20_000, 0.4), draw_days(np.arange(20_000), 1, 200, seed=0)
     loss, reference = log_loss_rows(label, noise), log_loss_rows(label, base)
     assert skill_score(loss, reference, weights, 0.95).high < 0
     information = mean_score(information_rows(label, noise, base), weights, 0.95)

@@ -1,5 +1,7 @@
 """Calibration makes probabilities honest; conformal sets hold what they promise."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from finscale.errors import InputError
 from finscale.evaluation.base_rate import base_rate
-from finscale.evaluation.bootstrap import row_weights
+from finscale.evaluation.bootstrap import draw_days
 from finscale.evaluation.calibration import (
     METHODS,
     calibrated,
@@ -19,14 +21,14 @@ from finscale.evaluation.calibration import (
     probabilities,
     reliability,
 )
-from finscale.evaluation.conformal import conform
+from finscale.evaluation.conformal import _bars, _intervals, _levels, _Rows, _sets, conform
 from finscale.evaluation.metrics import log_loss_rows
 
 RNG = np.random.default_rng(0)
 LOGIT = RNG.normal(size=4000)
 LABEL = (RNG.random(4000) < expit(LOGIT)).astype(float)
 RATE = 0.5  # of the training rows, which these logits and labels are symmetric about
-WEIGHTS = row_weights(np.arange(4000), 5, 200, seed=0)
+WEIGHTS = draw_days(np.arange(4000), 5, 200, seed=0)
 
 
 def loss(probability: np.ndarray) -> float:
@@ -196,3 +198,19 @@ def test_too_few_calibration_rows_for_a_level_are_an_error() -> None:
     frame = days(60, 1).assign(label=0.01, model=0.0)
     with pytest.raises(InputError, match=r"conformal_level = 0.99 needs at least 100 calibration rows, there are 30"):
         conform(frame[:30], frame[31:], binary=False, level=0.99, step=0.02)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("rows", [60, 999])
+def test_the_adaptive_bars_are_mapie_s_at_every_level(binary: bool, rows: int) -> None:
+    rng = np.random.default_rng(4)
+    model = rng.random(2 * rows).round(2) if binary else rng.normal(size=2 * rows)  # with ties
+    label = (rng.random(2 * rows) < model).astype(float) if binary else model + rng.normal(size=2 * rows)
+    frame = pd.DataFrame({"model": model, "label": label})
+    calibration, test = frame[:rows], frame[rows:]
+    levels = _levels(0.9, rows)[::20]
+    past, now = (_Rows(part["model"].to_numpy(), part["label"].to_numpy(), binary) for part in (calibration, test))
+    bars = _bars(past.scores(), np.array([float(1 - Decimal(str(level))) for level in levels]))
+    for level, bar in zip(levels, bars, strict=True):
+        wanted = (_sets if binary else _intervals)(calibration, test, float(level))
+        np.testing.assert_array_equal(now.at(np.arange(rows), bar), wanted)

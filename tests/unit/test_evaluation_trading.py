@@ -8,7 +8,7 @@ from scipy import stats
 from finscale.config import Task
 from finscale.errors import InputError
 from finscale.evaluation import trading
-from finscale.evaluation.bootstrap import row_weights
+from finscale.evaluation.bootstrap import draw_days
 
 DAYS = pd.bdate_range("2016-01-04", periods=8)
 
@@ -162,6 +162,6 @@ def test_the_best_of_many_lucky_accounts_is_not_believed() -> None:
 
 def test_an_account_that_never_moves_has_no_sharpe_ratio() -> None:
     idle = np.zeros(300)
-    score = trading.sharpe_score(idle, row_weights(np.arange(300), 5, 100, 0), 0.95, 252)
+    score = trading.sharpe_score(idle, draw_days(np.arange(300), 5, 100, 0), 0.95, 252)
     assert (score.value, score.low, score.high) == (0, 0, 0)
     assert trading.probabilistic_sharpe(idle, 0.0) == 0.5

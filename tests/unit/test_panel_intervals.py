@@ -45,7 +45,7 @@ def of_run(test: pd.DataFrame, task: Task) -> dict[str, Any]:
     drawn = scoring.resampling(test, 5, binary, CONFIG)
     found: dict[str, Any] = {"scores": scoring.score(test, task, drawn)}
     if binary:
-        bins = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.weights, drawn.enclosed)
+        bins = reliability(test["label"].to_numpy(), test["model"].to_numpy(), drawn.draws, drawn.enclosed)
         found["bins"] = bins.drop(columns="rows").to_dict("list")
     found["years"] = by_year(test, binary, drawn.block_length, 300, 0.95).drop(columns="rows").to_dict("list")
     sets = dict.fromkeys(("split_covered", "adaptive_covered"), (test["label"] > 0).astype(float))

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from finscale.evaluation.bootstrap import row_weights
+from finscale.evaluation.bootstrap import draw_days
 
 
 def run_weights(runs: int, resamples: int, seed: int = 0) -> np.ndarray:
@@ -43,7 +43,7 @@ def block_losses(
     days.
     """
     days = np.arange(daily_losses.shape[1])
-    weights = row_weights(days, block_length, resamples, seed)
+    weights = draw_days(days, block_length, resamples, seed).counts
     weights = weights if rows is None else weights * rows
     return np.asarray(weights @ daily_losses.T / weights.sum(axis=1, keepdims=True))
 
