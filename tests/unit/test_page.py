@@ -13,7 +13,7 @@ from finscale.errors import InputError
 from finscale.evaluation.ranking import rankings
 from finscale.pages.findings import finding_table
 from finscale.pages.page import Results, inlined_libraries, page_text
-from finscale.pages.run_tables import coverage_table, equity_table, rolling_ic
+from finscale.pages.run_tables import coverage_table, equity_table, ranking_words, rolling_ic
 from tests.unit.page_run import PLOTS_PAGE, committed_results
 
 
@@ -114,7 +114,7 @@ def test_the_model_s_ranking_is_scikit_learn_s() -> None:
     test = pd.DataFrame({"label": label, "model": label + rng.normal(size=5000), "constant": 1.0})
     [one] = rankings(test, ["model", "constant"])  # a constant ranks nothing
     assert np.trapezoid(one.roc["y"], one.roc["x"]) == pytest.approx(one.area)
-    assert one.words[0] == f"PatchTST {one.area:.3f}"
+    assert ranking_words(one)["roc"] == f"PatchTST {one.area:.3f}"
     assert one.recall[["x", "y"]].iloc[[0, -1]].to_numpy() == pytest.approx(np.array([[1, label.mean()], [0, 1]]))
 
 
