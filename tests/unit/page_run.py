@@ -59,6 +59,8 @@ def committed_results() -> Results:
         reliability=pd.read_csv("plots/reliability.csv"),
         losses=pd.DataFrame({"epoch": [1, 2, 3], "train": [0.7, 0.6, 0.5], "validation": [0.68, 0.62, 0.66]}),
         manifest=pd.DataFrame([series | {"rows": 5031, "md5": "0" * 32, "notes": ""}]),
+        findings=[{"series": name, "rule": "hole", "severity": "warning", "where": ["2011-02-17"] * days, "remedy": "-"}
+                  for name, days in (("AA", 1), ("ABC", 3), ("ADI", 2), ("ZION", 1))],
         figures={},
         own_figures={"coverage": Path("plots/coverage.png")},
         inputs={"results/all_results.csv": "0" * 32},

@@ -11,8 +11,9 @@ import pytest
 
 from finscale.errors import InputError
 from finscale.evaluation.ranking import rankings
+from finscale.pages.findings import finding_table
 from finscale.pages.page import Results, inlined_libraries, page_text
-from finscale.pages.run_tables import coverage_table, equity_table, rolling_ic
+from finscale.pages.run_tables import coverage_table, equity_table, ranking_words, rolling_ic
 from tests.unit.page_run import PLOTS_PAGE, committed_results
 
 
@@ -46,6 +47,23 @@ def test_the_page_loads_nothing_and_its_links_lead_somewhere(text: str) -> None:
     outside = {Path("reports", link) for link in leads if not link.startswith("#")}
     assert outside
     assert all(path.resolve().is_relative_to(Path.cwd()) and path.exists() for path in outside)
+
+
+def test_what_validation_warns_of_stands_on_the_page(results: Results, text: str) -> None:
+    (row,) = finding_table(results.findings)
+    assert row["series"] == 4
+    assert row["where"].startswith("ABC (3: 2011-02-17, 2011-02-17, 2011-02-17), ADI (2: ")
+    assert row["where"].endswith("AA (1: 2011-02-17) and 1 more")
+    assert row["where"] in text
+
+
+def test_the_second_test_stands_beside_the_first(results: Results) -> None:
+    assert "symbols never seen" not in page_text(results, PLOTS_PAGE)
+    score = results.experiment["scores"]["models"]
+    second = results.experiment | {"unseen": {"symbols": 12, "rows": 9000, "scores": {"models": score}}}
+    said = page_text(replace(results, experiment=second), PLOTS_PAGE)
+    assert "on 12 symbols never seen: loss " in said
+    assert f"skill {score['model']['skill']['value']:+.4f}" in said
 
 
 def test_the_same_results_give_the_same_bytes(results: Results, text: str) -> None:
@@ -96,7 +114,7 @@ def test_the_model_s_ranking_is_scikit_learn_s() -> None:
     test = pd.DataFrame({"label": label, "model": label + rng.normal(size=5000), "constant": 1.0})
     [one] = rankings(test, ["model", "constant"])  # a constant ranks nothing
     assert np.trapezoid(one.roc["y"], one.roc["x"]) == pytest.approx(one.area)
-    assert one.words[0] == f"PatchTST {one.area:.3f}"
+    assert ranking_words(one)["roc"] == f"PatchTST {one.area:.3f}"
     assert one.recall[["x", "y"]].iloc[[0, -1]].to_numpy() == pytest.approx(np.array([[1, label.mean()], [0, 1]]))
 
 
