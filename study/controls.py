@@ -1,9 +1,18 @@
-"""controls: planted markets through the whole pipeline -> docs/controls.md
+"""controls: planted markets and simulated panels through the whole pipeline -> docs/controls.md
 
-Reads  params.yaml, for all that a control does not set itself
-Writes results/controls.csv  one row per control and version of the code; a row that is there is not measured again
-       docs/controls.md      the table: loss beside the bound, and the share of skill found
-Why    a null result on real prices means something only if the same pipeline finds a signal that is there.
+Reads  params.yaml, for all that a control does not set itself; study/controls.yaml, the ladders
+Writes results/controls.csv   one row per planted market and version of the code; a row that is there is not measured
+                              again
+       results/ledger.csv     a row per run of a ladder, as of every experiment; what is there is not run again
+       results/noiseless.csv  what these runs lose in expectation over the draw of the next day
+       docs/controls.md       verdicts of the ladders; planted markets: loss beside the bound, share of skill found
+       docs/controls.png      the ladders side by side
+Why    a null result on real prices means something only if the same pipeline finds a signal that is there, and the
+       same verdict calls a law one where there is one, and none where there is none.
+
+    python -m study.controls
+    python -m study.controls --only teacher walk --budgets 10K 30K 100K --jobs 1
+    python -m study.controls --only page
 """
 
 import argparse
@@ -21,10 +30,14 @@ from finscale.pages.render import render
 from finscale.sources.config import SimulatedConfig
 from finscale.storage import write_csv, write_text
 from study.experiments import code_hash
+from study.ladders import run_ladder
+from study.ladders_page import told_of_ladders
 from study.planted import Found, measure, run_stages, share_after_instance_norm
 
 TABLE = Path("results/controls.csv")
 PAGE = Path("docs/controls.md")
+FIGURE = Path("docs/controls.png")
+PLANTED, LADDER_PHASES, NOTHING = "planted", ("teacher", "walk", "data", "dense"), "page"
 SIGNAL = 1.0  # at complexity 1 the best log-loss is then 1/2
 CONTEXTS = (30, 60, 120)
 
@@ -99,14 +112,8 @@ def normed(complexity: int) -> dict[str, str]:
     return {"complexity": f"{complexity}"} | shares
 
 
-def page(rows: list[dict[str, str]]) -> str:
-    shown = [{name: value for name, value in row.items() if name not in ("code", "sessions")} for row in rows]
-    norm = [normed(complexity) for complexity in (1, 2)]
-    return render("controls.md.j2", signal=f"{SIGNAL:g}", runs=shown, norm=norm)
-
-
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+def measure_planted() -> None:
+    """Run the rows of GRID that this version of the code lacks."""
     code = code_hash(read_sources())
     rows = known()
     for control in GRID:
@@ -115,8 +122,34 @@ def main() -> None:
             rows[key] = row(control, code, run_control(control))
             write_csv(TABLE, pd.DataFrame(rows.values()))
         print(f"controls: {', '.join(key)}: share {rows[key]['share']}", flush=True)
-    write_text(PAGE, page([rows[(*control.told().values(), code)] for control in GRID]))
-    print(f"controls: {len(GRID)} runs in {PAGE}")
+
+
+def planted_rows() -> list[dict[str, str]]:
+    """The rows of GRID that have been measured, each of the newest code: the last of them in the file."""
+    newest = {key[:-1]: one for key, one in known().items()}
+    found = [newest[key] for control in GRID if (key := tuple(control.told().values())) in newest]
+    return [{name: value for name, value in one.items() if name not in ("code", "sessions")} for one in found]
+
+
+def page() -> str:
+    ladders = told_of_ladders(FIGURE)
+    norm = [normed(complexity) for complexity in (1, 2)]
+    return render("controls.md.j2", signal=f"{SIGNAL:g}", runs=planted_rows(), norm=norm, **ladders)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = (PLANTED, *LADDER_PHASES)
+    parser.add_argument("--only", nargs="+", choices=(*parts, NOTHING), default=parts, help="page: run nothing")
+    parser.add_argument("--budgets", nargs="+", help="sizes of the ladders to run, all of them unless given")
+    parser.add_argument("--jobs", type=int, default=2, help="experiments side by side")
+    asked = parser.parse_args()
+    if PLANTED in asked.only:
+        measure_planted()
+    for phase in (one for one in LADDER_PHASES if one in asked.only):
+        run_ladder(phase, asked.jobs, asked.budgets)
+    write_text(PAGE, page())
+    print(f"controls: {PAGE}, {FIGURE}")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ DAILY = "metrics/daily_losses.parquet"
 DAILY_UNSEEN = "metrics/daily_losses_unseen.parquet"
 LOG = "dvclive"
 _LOSSES = ("plots/metrics/train/loss.tsv", "plots/metrics/validation/loss.tsv")
+_WINDOWS = "plots/metrics/windows_seen.tsv"  # which older runs did not log
 _EVERYTHING = "stages/everything.py"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
@@ -249,7 +250,8 @@ def _bytes(commit: str, path: str) -> bytes | None:
 
 def _epochs(lock: str | None) -> pd.DataFrame | None:
     """The losses by epoch that the training logged; None where this machine does not have them: nothing is fetched."""
-    logged = read_held_folder(locked(lock, "train", LOG), _LOSSES)
+    md5 = locked(lock, "train", LOG)
+    logged = read_held_folder(md5, (*_LOSSES, _WINDOWS)) or read_held_folder(md5, _LOSSES)
     return None if logged is None else epochs_table(*logged)
 
 

@@ -34,7 +34,7 @@ from finscale.storage import read_json, read_parquet
 from study.experiments import RESULT_STAGES
 
 ROOT = Path(__file__).parents[1]
-_CODE = ("stages", "finscale", "search_spaces")
+_CODE = ("stages", "finscale", "search_spaces", "universes")
 _DEVIATION = 0.01  # of the simulated daily log-returns
 _RESAMPLES, _CONFIDENCE = 2000, 0.95
 
@@ -58,17 +58,22 @@ class Found:
     seconds: float
 
 
-def run_stages(folder: Path, settings: dict[str, Any]) -> None:
-    """Run all stages up to `evaluate` in a fresh workspace. settings: axes, and blocks of keys that replace theirs.
+def run_stages(
+    folder: Path, settings: dict[str, Any], first: str = RESULT_STAGES[0], last: str = RESULT_STAGES[-1]
+) -> None:
+    """Run stages, all up to `evaluate`, in a workspace. settings: axes, and blocks of keys that replace theirs.
 
-    Raises InputError where a stage does.
+    first, last: the stages to begin and end with; those before `first` have been run there already, with settings that
+    they share. Raises InputError where a stage does.
     """
     for name in _CODE:
-        (folder / name).symlink_to(ROOT / name)
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False))
     with contextlib.chdir(folder), _silence():
-        for stage in (f"stages.{name}" for name in RESULT_STAGES):
+        wanted = RESULT_STAGES[RESULT_STAGES.index(first) : RESULT_STAGES.index(last) + 1]
+        for stage in (f"stages.{name}" for name in wanted):
             if stage in (*OPEN_TEST_FEATURES, *OPEN_TEST_LABELS):
                 _run_apart(stage)
             else:

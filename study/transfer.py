@@ -31,8 +31,10 @@ from finscale.storage import md5_of, write_text
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.initial import initial_model
-from finscale.training.loop import DivergedError, Epoch, Target, Trainer
+from finscale.training.loop import Trainer
+from finscale.training.progress import DivergedError, Epoch
 from finscale.training.resume import run_key
+from finscale.training.target import Target
 
 TABLE = Path("results/hyperparameter_transfer.csv")
 PAGE = Path("docs/hyperparameter_transfer.md")

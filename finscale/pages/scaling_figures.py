@@ -75,7 +75,7 @@ def compare_scaling_across_tasks(
     if not names:
         say_nothing_yet(grid[0], ONE_SIZE if len(results) else NOTHING_YET)
     for axes, name in zip(grid, names, strict=False):
-        _draw_panel(axes, results[results[panel] == name], str(name), (fits or {}).get(str(name)))
+        draw_panel(axes, results[results[panel] == name], str(name), (fits or {}).get(str(name)))
     for position, axes in enumerate(grid[: len(names)]):
         axes.set_xlabel("parameters" if position + columns >= len(names) else "")
         axes.tick_params(labelbottom=position + columns >= len(names))
@@ -163,7 +163,8 @@ def _draw_irreducible(axes: Axes, study: pd.DataFrame, law: LossLaw, unit: LossU
     axes.axhline(unit.factor * floor, color=colour, linewidth=1, linestyle=":", label=text)
 
 
-def _draw_panel(axes: Axes, runs: pd.DataFrame, name: str, fit: CurveFit | None) -> None:
+def draw_panel(axes: Axes, runs: pd.DataFrame, name: str, fit: CurveFit | None) -> None:
+    """One curve in a panel: its runs, their means, the law with alpha and R². runs: as of plot_scaling_curve."""
     unit = _unit(runs)
     axes.set_title(name, fontsize=9)
     law, words = fit_of(runs) if fit is None else fit.shown(), "too few sizes for a fit"

@@ -13,7 +13,7 @@ from finscale.errors import InputError
 from finscale.identity import SHARES, axis_word
 from finscale.scaling.ledger import AXES
 
-_PARTS = {"expects", "fixed", "rows", "grid"}
+_PARTS = {"expects", "recipe", "fixed", "settings", "seeds", "rows", "grid"}
 _VARIED = ("source", "budget", "seed")  # by one who runs a phase on files of his own, or at sizes that he can afford
 
 
@@ -60,6 +60,12 @@ def hypothesis(path: Path, phase: str) -> str:
     return _expects(path, read_yaml(path), phase)
 
 
+def recipe_of(path: Path, phase: str) -> str | None:
+    """The recipe that a phase runs with (finscale/recipes.py), None for params.yaml as it stands."""
+    name = _phase(path, read_yaml(path), phase).get("recipe")
+    return None if name is None else str(name)
+
+
 def load_phase(
     path: Path, phase: str, budgets: Sequence[str] | None = None, seeds: Sequence[int] | None = None
 ) -> list[Row]:
@@ -69,6 +75,11 @@ def load_phase(
     that does not exist or a key that is no axis.
     """
     return _rows(path, read_yaml(path), phase, budgets, seeds)
+
+
+def phase_settings(path: Path, phase: str) -> dict[str, Any]:
+    """What all runs of a phase set beside their axes, by dotted keys; nothing where it says nothing."""
+    return dict(_phase(path, read_yaml(path), phase).get("settings", {}))
 
 
 def _expects(path: Path, told: Mapping[str, Any], phase: str) -> str:
@@ -83,8 +94,9 @@ def _rows(
     budgets: Sequence[str] | None = None, seeds: Sequence[int] | None = None,
 ) -> list[Row]:  # fmt: skip
     common = dict(told.get("all", {}))
-    own_seeds = common.pop("seeds", [0])
-    named = _with_budgets(_experiments(phase, _phase(path, told, phase)), budgets)
+    of_phase = _phase(path, told, phase)
+    own_seeds = of_phase.get("seeds", common.pop("seeds", [0]))
+    named = _with_budgets(_experiments(phase, of_phase), budgets)
     rows = []
     for (name, axes), seed in product(named, seeds if seeds is not None else own_seeds):
         whole = dict.fromkeys(SHARES) | common | axes | {"seed": seed}

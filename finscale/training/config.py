@@ -42,9 +42,15 @@ class TrackingConfig(Block):
 
 
 class TrainConfig(Block):
+    """epochs counts passes over the training windows; what else is counted in epochs, as patience, counts validations:
+    after each pass, or every `validate_every` windows (finscale.training.schedule)."""
+
     from_tune: bool = False
     model: ModelConfig
-    epochs: Annotated[int, Field(ge=1, le=1000)]
+    epochs: Annotated[int | float, Field(gt=0, le=1000)]
+    max_windows: PositiveInt | None = None
+    validate_every: PositiveInt | None = None
+    validation_windows: PositiveInt | None = None
     patience: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat

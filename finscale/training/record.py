@@ -7,7 +7,7 @@ from finscale.data.windows import Windows
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape, flops_per_window
-from finscale.training.loop import FitResult
+from finscale.training.progress import FitResult
 
 
 def describe_run(

@@ -1,6 +1,7 @@
 """One run of training, from a fold's rows to a model on the disk and the record of how it was made.
 
-    rows -> windows -> the model, built from its seed -> trained, or gone on with -> weights, description, log
+    rows, shared with other runs -> windows -> the model, built from its seed -> trained, or gone on with
+    -> weights, description, log
 
 States of a run that is not complete lie in <scratch>/<key>/ (finscale.training.resume), claimed by one process. Under
 torchrun every process runs this; the first alone writes.
@@ -16,8 +17,8 @@ import torch
 from tqdm import tqdm
 
 from finscale.config import is_binary
-from finscale.data.dataset import feature_names, read_development
-from finscale.data.windows import Windows
+from finscale.data.rows import Rows, shared_rows
+from finscale.data.windows import Windows, development_windows
 from finscale.identity import Made, made_from
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape, solve
@@ -28,8 +29,9 @@ from finscale.training.config import RunSettings
 from finscale.training.device import Compute
 from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
-from finscale.training.loop import DivergedError, Epoch, FitResult, Trainer
+from finscale.training.loop import Trainer
 from finscale.training.mirrors import Record
+from finscale.training.progress import DivergedError, Epoch, FitResult
 from finscale.training.record import describe_run
 from finscale.training.resume import SavedRun, claim
 from finscale.training.target import Target
@@ -97,9 +99,14 @@ class Trained:
 
 def train(run: Run) -> Trained:
     """Train the run's model, or go on with it, or find that it is trained already; write it."""
-    rows, settings = read_development(run.files.development), run.settings
-    model, device = settings.train.model, run.compute.device
-    data = {split: Windows(rows, split, model.context_length, device) for split in ("train", "validation")}
+    with shared_rows(run.files.development, run.scratch) as rows:
+        return train_on(rows, run)
+
+
+def train_on(rows: Rows, run: Run) -> Trained:
+    settings, device = run.settings, run.compute.device
+    model = settings.train.model
+    data = development_windows(rows, settings.train.model.context_length, device, settings.train.validation_windows)
     target = Target.of(data["train"], is_binary(settings.task))
     shape = run.shape or solve(settings.budget, model, data["train"].channels)
     with run.claimed() as folder:
@@ -117,7 +124,7 @@ def train(run: Run) -> Trained:
             about |= {"tuned": run.found_by} if run.found_by else {}
             best = next(epoch for epoch in trainer.progress.history if epoch.epoch == result.best_epoch)
             about |= {"train_loss": best.train_loss, "made_from": run.made_from()}
-            made = Checkpoint(network, shape, model, feature_names(rows), target, run.compute, about)
+            made = Checkpoint(network, shape, model, rows.features, target, run.compute, about)
             write(made, run.files, done, tracker, data["validation"])
     return done
 
@@ -132,6 +139,8 @@ def prepare(run: Run, shape: Shape, data: dict[str, Windows], target: Target) ->
     micro_batch = sharding.smallest(choose_micro_batch(run, network, shape, data["train"]))
     sharding.shard(network, network.layers)
     trainer = Trainer(network, data["train"], data["validation"], target, config, compute, seed)
+    if sharding.is_main():
+        print(f"train: at most {trainer.schedule.told(len(data['validation']), config)}")
     trainer.micro_batch = micro_batch
     if read := thermal_reader(config.thermal.sensor, compute.device):
         trainer.guard = ThermalGuard(config.thermal, read)
@@ -168,12 +177,16 @@ def start_tracker(run: Run) -> Tracker | None:
 
 def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
     """Train, showing progress and logging every epoch; exits with a message where the run is stopped."""
-    with tqdm(total=trainer.config.epochs, desc="train", unit="epoch", mininterval=2, disable=tracker is None) as bar:
+    with tqdm(
+        total=trainer.schedule.total, desc="train", unit=" windows", unit_scale=True, mininterval=2,
+        disable=tracker is None,
+    ) as bar:  # fmt: skip
+        trainer.on_windows = bar.update
 
         def log(epoch: Epoch) -> None:
             if tracker:
                 tracker.log(epoch)
-            bar.update()
+            bar.update(max(0, epoch.windows_seen - bar.n))  # of an earlier start
             bar.set_postfix(train=f"{epoch.train_loss:.5g}", validation=f"{epoch.validation_loss:.5g}")
 
         try:
