@@ -1,6 +1,6 @@
 """What a panel costs: FINSCALE_DATA=DIR python -m tests.bench.panel [--symbols 50 200 499] [--tiers a20 a50] [--judge]
 
-Wall and processor seconds (user and system, of a stage's process and its workers) and the memory of its largest process,
+Wall and processor seconds (user and system, of a stage and its workers) and the memory of its largest process,
 in a clone of this commit in a temporary folder. DIR/ohlcv holds the series (`source: directory, assets: all`); of N
 symbols every so-many-th file is taken, days from 2005 on. The splits end with 2012, 2013 and 2014, for a folder whose
 data end in 2017. --judge: then the stages that train, judge and show, with one year of training, one epoch and 10K
