@@ -37,7 +37,7 @@ from finscale.training.pretrain import settings as pretrain_settings
 from finscale.training.progress import DivergedError, Epoch, FitResult
 from finscale.training.record import describe_run
 from finscale.training.resume import SavedRun, claim
-from finscale.training.target import Objective, Target
+from finscale.training.target import Criterion, Target
 from finscale.training.thermal import ThermalGuard, thermal_reader
 from finscale.training.tracking import Tracker, sample_predictions
 
@@ -154,7 +154,7 @@ def pretrain(run: Run, shape: Shape, data: dict[str, Windows], folder: Path) -> 
 
 
 def prepare(
-    run: Run, network: PatchTST, shape: Shape, data: dict[str, Windows], target: Objective, config: TrainConfig
+    run: Run, network: PatchTST, shape: Shape, data: dict[str, Windows], target: Criterion, config: TrainConfig
 ) -> Trainer:
     """The model on its device, sharded where there are several processes, and what trains it."""
     compute = run.compute

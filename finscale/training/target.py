@@ -9,7 +9,7 @@ from torch import Tensor
 from finscale.data.windows import Windows
 
 
-class Objective(Protocol):
+class Criterion(Protocol):
     """What is minimised."""
 
     def loss(self, output_B: Tensor, label_B: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 from transformers import PatchTSTConfig, PatchTSTForPretraining
 
@@ -20,12 +19,14 @@ from finscale.model.shape import Shape, solve
 from finscale.model.transformers_format import to_transformers
 from finscale.training.config import PretrainConfig, RunSettings, TrainConfig
 from finscale.training.device import choose_compute
+from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError
 from finscale.training.loop import Trainer
 from finscale.training.pretrain import Pretrained, Reconstruction, check, masked_model
 from finscale.training.pretrain import settings as pretrain_settings
 from finscale.training.resume import SavedRun
 from finscale.training.run import Files, Run, train
+from finscale.training.target import Target
 
 MODEL = ModelConfig(context_length=24, patch_length=4, patch_stride=4, dropout=0.1)
 SHAPE = Shape(d_model=16, n_layers=2, n_heads=4, ffn_dim=32)
@@ -176,11 +177,41 @@ def test_a_run_pretrains_first_counts_it_and_tells_its_losses(tmp_path: Path) ->
     assert not torch.equal(ours["embed.weight"], theirs["embed.weight"])
 
 
+def test_a_run_stopped_after_pretraining_does_not_pretrain_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = run_of(tmp_path / "whole", 0.5), run_of(tmp_path / "stopped", 0.5)
+    train(whole)
+    steps, between = [], Trainer._between_steps
+
+    def signalled(self: Trainer, started: float) -> None:
+        steps.append(type(self.model))
+        if steps.count(PatchTST) == 5:
+            self.stop.signal = "SIGTERM"
+        between(self, started)
+
+    monkeypatch.setattr(Trainer, "_between_steps", signalled)
+    with pytest.raises(SystemExit, match="stopped by SIGTERM in epoch 1, after step 5; saved"):
+        train(stopped)
+    steps.clear()
+    steps += [PatchTST] * 6  # not again
+    train(stopped)
+    assert MaskedPatches not in steps
+    assert stopped.files.weights.read_bytes() == whole.files.weights.read_bytes()
+    assert (stopped.files.log / "pretraining.csv").read_bytes() == (whole.files.log / "pretraining.csv").read_bytes()
+
+
 def test_a_ratio_that_hides_nothing_or_all_is_refused() -> None:
     with pytest.raises(InputError, match=r"mask_ratio = 0\.9 hides 6 of 6 patches"):
         check(CONFIG.model_copy(update={"pretrain": PretrainConfig(epochs=1, mask_ratio=0.9)}))
     check(CONFIG)
 
 
-def test_it_is_off_as_shipped() -> None:
-    assert yaml.safe_load(Path("params.yaml").read_text())["train"]["pretrain"]["epochs"] == 0
+def test_off_is_training_as_if_it_were_not_there(tmp_path: Path) -> None:
+    off = run_of(tmp_path / "off", 0)
+    train(off)
+    target = Target.of(DATA["train"], binary=True)
+    network = initial_model(solve(5000, MODEL, 2), CONFIG, 5000, DATA["train"], target, 0)
+    Trainer(network, DATA["train"], DATA["validation"], target, CONFIG, COMPUTE, 0).fit(lambda epoch: None)
+    weights = load_file(off.files.weights)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in network.state_dict().items())
