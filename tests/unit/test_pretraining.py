@@ -147,6 +147,13 @@ def test_the_encoder_is_taken_over_and_the_head_is_fresh(options: dict) -> None:
         assert torch.equal(tensor, before[name] if of_head else masked.state_dict()[name]), name
 
 
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in no repository: DVCLive would read this one's."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def run_of(folder: Path, epochs: float) -> Run:
     folder.mkdir()
     ROWS.to_parquet(folder / "development.parquet")
@@ -156,8 +163,8 @@ def run_of(folder: Path, epochs: float) -> Run:
     return Run("key", "name", settings, COMPUTE, files, folder / "scratch")
 
 
-def test_a_run_pretrains_first_counts_it_and_tells_its_losses(tmp_path: Path) -> None:
-    plain, pretrained = run_of(tmp_path / "plain", 0), run_of(tmp_path / "pretrained", 0.5)
+def test_a_run_pretrains_first_counts_it_and_tells_its_losses(outside: Path) -> None:
+    plain, pretrained = run_of(outside / "plain", 0), run_of(outside / "pretrained", 0.5)
     train(plain)
     done = train(pretrained)
     without, told = (json.loads(one.files.model.read_text())["run"] for one in (plain, pretrained))
@@ -178,9 +185,9 @@ def test_a_run_pretrains_first_counts_it_and_tells_its_losses(tmp_path: Path) ->
 
 
 def test_a_run_stopped_after_pretraining_does_not_pretrain_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, stopped = run_of(tmp_path / "whole", 0.5), run_of(tmp_path / "stopped", 0.5)
+    whole, stopped = run_of(outside / "whole", 0.5), run_of(outside / "stopped", 0.5)
     train(whole)
     steps, between = [], Trainer._between_steps
 
@@ -207,8 +214,8 @@ def test_a_ratio_that_hides_nothing_or_all_is_refused() -> None:
     check(CONFIG)
 
 
-def test_off_is_training_as_if_it_were_not_there(tmp_path: Path) -> None:
-    off = run_of(tmp_path / "off", 0)
+def test_off_is_training_as_if_it_were_not_there(outside: Path) -> None:
+    off = run_of(outside / "off", 0)
     train(off)
     target = Target.of(DATA["train"], binary=True)
     network = initial_model(solve(5000, MODEL, 2), CONFIG, 5000, DATA["train"], target, 0)
