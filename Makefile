@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install install-dev repro check test test-slow coverage doctor pins transfer bench gpu controls pilot phase collect show map dictionary backup verify-backup push pull
+.PHONY: install install-dev repro check test test-slow coverage doctor pins transfer bench gpu controls recipe pilot phase collect show map dictionary backup verify-backup push pull
 
 # What a run needs; and, on top of it in the same environment, what tests and checks need.
 install: $(INSTALLED)
@@ -73,6 +73,10 @@ gpu: install-dev
 # Planted markets, and ladders on simulated panels: what has been measured and run is not done again.
 controls: install
 	$(BIN)/python -m study.controls --jobs $(JOBS) $(ARGS)
+
+# The protocol by which the default recipe was chosen; runs that results/recipe.csv holds are not run again.
+recipe: install
+	$(BIN)/python -m study.recipe $(ARGS)
 
 # The ladder of README's figure, and the figure.
 pilot: install

@@ -29,8 +29,9 @@ from finscale.cli import run
 from finscale.data.config import EvaluationConfig
 from finscale.errors import InputError
 from finscale.imports import read_sources
+from finscale.recipes import recipe_settings
 from finscale.scaling.ledger import read_ledger
-from finscale.scaling.phases import Row, hypothesis, load_phase
+from finscale.scaling.phases import Row, hypothesis, load_phase, phase_settings, recipe_of
 from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
 from finscale.scaling.settings import digest_of, settings_of
 from finscale.storage import write_csv
@@ -144,8 +145,11 @@ def main() -> None:
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of every run, such as source"
     )
+    parser.add_argument("--recipe", help="recipes/<RECIPE>.yaml in place of the phase's own")
     asked = parser.parse_args()
-    settings = parse_settings(asked.set)
+    recipe = asked.recipe or recipe_of(PHASES, asked.phase)
+    of_recipe = recipe_settings(recipe) if recipe else {}
+    settings = of_recipe | phase_settings(PHASES, asked.phase) | parse_settings(asked.set)
     rows = chosen(load_phase(PHASES, asked.phase, asked.budgets, asked.seeds), asked.only)
     rows = [Row(row.name, {axis: settings.get(axis, value) for axis, value in row.axes.items()}) for row in rows]
     settings = {key: value for key, value in settings.items() if key not in rows[0].axes}

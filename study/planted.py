@@ -58,11 +58,13 @@ class Found:
     seconds: float
 
 
-def run_stages(folder: Path, settings: dict[str, Any], first: str = RESULT_STAGES[0]) -> None:
-    """Run all stages up to `evaluate` in a workspace. settings: axes, and blocks of keys that replace theirs.
+def run_stages(
+    folder: Path, settings: dict[str, Any], first: str = RESULT_STAGES[0], last: str = RESULT_STAGES[-1]
+) -> None:
+    """Run stages, all up to `evaluate`, in a workspace. settings: axes, and blocks of keys that replace theirs.
 
-    first: the stage to begin with, where those before it have been run there already with settings that they share.
-    Raises InputError where a stage does.
+    first, last: the stages to begin and end with; those before `first` have been run there already, with settings that
+    they share. Raises InputError where a stage does.
     """
     for name in _CODE:
         if not (folder / name).exists():
@@ -70,7 +72,8 @@ def run_stages(folder: Path, settings: dict[str, Any], first: str = RESULT_STAGE
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False))
     with contextlib.chdir(folder), _silence():
-        for stage in (f"stages.{name}" for name in RESULT_STAGES[RESULT_STAGES.index(first) :]):
+        wanted = RESULT_STAGES[RESULT_STAGES.index(first) : RESULT_STAGES.index(last) + 1]
+        for stage in (f"stages.{name}" for name in wanted):
             if stage in (*OPEN_TEST_FEATURES, *OPEN_TEST_LABELS):
                 _run_apart(stage)
             else:

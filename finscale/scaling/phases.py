@@ -13,7 +13,7 @@ from finscale.errors import InputError
 from finscale.identity import SHARES, axis_word
 from finscale.scaling.ledger import AXES
 
-_PARTS = {"expects", "fixed", "settings", "seeds", "rows", "grid"}
+_PARTS = {"expects", "recipe", "fixed", "settings", "seeds", "rows", "grid"}
 _VARIED = ("source", "budget", "seed")  # by one who runs a phase on files of his own, or at sizes that he can afford
 
 
@@ -58,6 +58,12 @@ def load_hypotheses(path: Path) -> list[Hypothesis]:
 def hypothesis(path: Path, phase: str) -> str:
     """What is expected of one phase, '' where nothing is. Raises InputError where that is no sentence."""
     return _expects(path, read_yaml(path), phase)
+
+
+def recipe_of(path: Path, phase: str) -> str | None:
+    """The recipe that a phase runs with (finscale/recipes.py), None for params.yaml as it stands."""
+    name = _phase(path, read_yaml(path), phase).get("recipe")
+    return None if name is None else str(name)
 
 
 def load_phase(

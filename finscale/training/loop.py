@@ -24,7 +24,7 @@ from finscale.model.mup import parameter_groups
 from finscale.model.patchtst import PatchTST
 from finscale.training import sharding
 from finscale.training.config import TrainConfig
-from finscale.training.device import Compute, generator_states, set_generator_states
+from finscale.training.device import Compute, compiled, generator_states, set_generator_states
 from finscale.training.graphs import StepGraphs
 from finscale.training.interrupt import RunStoppedError, StopRequest
 from finscale.training.prediction import mean_loss
@@ -52,7 +52,7 @@ class Trainer:
         self.guard: ThermalGuard | None = None
         self.micro_batch = config.micro_batch if isinstance(config.micro_batch, int) else config.batch_size
         self.slowdown = 0.0  # pause after each step, as a multiple of the step's own time
-        forward = torch.compile(model, dynamic=False) if config.compile else model
+        forward = compiled(model) if config.compile else model
         self._compiled = cast(Callable[[Tensor], Tensor], forward)
         self.schedule = Schedule.of(len(train), config)
         self.on_windows: Callable[[int], object] = lambda windows: None  # told how many windows each step has seen
