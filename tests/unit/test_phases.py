@@ -43,15 +43,22 @@ def test_every_phase_says_what_is_expected_of_it_in_one_sentence() -> None:
 
 def test_a_hypothesis_is_met_by_the_curves_of_its_axes_whatever_the_source_but_not_by_simulated_ones() -> None:
     pilot, first = load_hypotheses(PHASES)[:2]
-    axes = {"assets": "A", "symbols": "all", "history": "all", "quality": "a", "timescale": "daily", "tier": "a50",
-            "task": "direction", "horizon": "5"}  # fmt: skip
+    axes = {
+        "assets": "A",
+        "symbols": "all",
+        "history": "all",
+        "quality": "a",
+        "timescale": "daily",
+        "tier": "a50",
+        "task": "direction",
+        "horizon": "5",
+    }
     runs = pd.DataFrame([
         axes | {"experiment": "own files", "source": "directory", "budget": "10K"},
         axes | {"experiment": "own files", "source": "directory", "budget": "30K"},
         axes | {"experiment": "control", "source": "simulated"},
         axes | {"experiment": "other tier", "source": "live", "tier": "a100"},
         axes | {"experiment": "other horizon", "source": "live", "horizon": "weekly"},
-        axes | {"experiment": "a part of the symbols", "source": "live", "symbols": "16"},
     ])  # fmt: skip
     assert first.experiments(runs) == ["own files"]
     assert pilot.experiments(runs) == []
