@@ -37,7 +37,7 @@ def test_what_is_neither_a_name_nor_tickers_is_refused_with_the_way_to_type_them
 
 def axes(assets: object) -> dict[str, object]:
     return {"quality": "a", "timescale": "daily", "tier": "a20", "source": "live", "assets": assets,
-            "task": "direction", "horizon": 5}  # fmt: skip
+            "symbols": None, "history": "all", "task": "direction", "horizon": 5}  # fmt: skip
 
 
 def test_dvc_writes_a_typed_list_as_the_settings_read_it(tmp_path: Path) -> None:
