@@ -135,7 +135,7 @@ def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:
 
 
 def all_settings(path: Path, phase: str, recipe: str | None = None) -> dict[str, Any]:
-    """What the runs of a phase set beside their axes: its recipe's values, then its own. recipe: in place of its own."""
+    """What runs of a phase set beside their axes: its recipe's values, then its own. recipe: in place of its own."""
     recipe = recipe or recipe_of(path, phase)
     return (recipe_settings(recipe) if recipe else {}) | phase_settings(path, phase)
 
