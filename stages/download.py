@@ -61,7 +61,8 @@ def main() -> None:
     params, inputs = load_params(Params), read_json(INPUTS)
     universe = Universe.model_validate(inputs["universe"])
     store = RawStore(store_folder(os.environ), params.data.vintage)
-    found = with_join_note(fetch(params.source, universe, inputs["quality"], params.data.expanded(), store))
+    data, quality, holes = params.data.expanded(), inputs["quality"], inputs["holes"]
+    found = with_join_note(fetch(params.source, universe, quality, data, store, holes))
     for one in found:
         write_parquet(RAW / f"{one.wanted.name}.parquet", one.frame)
     for stale in set(RAW.glob("*.parquet")) - {RAW / f"{one.wanted.name}.parquet" for one in found}:
