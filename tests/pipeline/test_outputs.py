@@ -37,8 +37,12 @@ def main() -> None:
     if how == "error":
         raise InputError("that cannot be")
     if how == "full":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
-        write_text(Path("written"), 9001 * "x")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
+        try:
+            write_text(Path("written"), 9001 * "x")
+        finally:  # room again for DVC's own files
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
     if how == "forbidden":
         raise PermissionError(errno.EACCES, "Permission denied", "/proc/1/mem")
     if how == "memory":

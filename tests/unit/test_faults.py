@@ -123,10 +123,10 @@ def test_every_text_file_is_read_and_written_in_utf_8_whatever_the_locale() -> N
 
 
 def _opens_text(call: ast.Call) -> bool:
-    name = ast.unparse(call.func)
-    if name.endswith((".read_text", ".write_text")):
-        return True
-    if not name.endswith(".open") or name.startswith(("os.", "tarfile.", "dvc.api.", "webbrowser.")):
-        return name == "open"
+    if isinstance(call.func, ast.Name):
+        return call.func.id == "open"
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if name != "open" or ast.unparse(call.func).startswith(("os.", "tarfile.", "dvc.api.", "webbrowser.")):
+        return name in ("read_text", "write_text")
     modes = [one.value for one in call.args if isinstance(one, ast.Constant)]
     return "b" not in str(modes[-1] if modes else "r")
