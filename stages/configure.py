@@ -55,10 +55,11 @@ class Params(Axes):
 def inputs(params: Params) -> dict[str, Any]:
     memo = HashMemo(scratch_folder(dict(os.environ), Path.cwd()) / "input_hashes.json")
     data = params.data.expanded()
-    universe = members(params.source, params.assets, params.quality, data, UNIVERSES)
-    found = inputs_of(params.source, universe, params.quality, data, memo)
+    quality = params.features.needed(params.quality)
+    universe = members(params.source, params.assets, quality, data, UNIVERSES)
+    found = inputs_of(params.source, universe, quality, data, memo)
     memo.save()
-    return {"universe": universe.model_dump(), **found}
+    return {"universe": universe.model_dump(), "quality": quality, "holes": params.universe.holes, **found}
 
 
 def search(params: Params, values: dict[str, Any]) -> dict[str, Any]:

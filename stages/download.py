@@ -1,8 +1,8 @@
 """download: source -> data/raw
 
 Reads  the source that params.yaml names; `live` through the raw store, so that no server is asked twice
-       data/inputs.json           of `configure`: which symbols, and what the source will read, by content, so that
-                                  new content is a new run
+       data/inputs.json           of `configure`: which symbols and quality, and what the source will read, by
+                                  content, so that new content is a new run
 Writes data/raw/<series>.parquet  as published, nothing repaired (columns: finscale/sources/tables.py)
        data/raw/manifest.csv      one row per file: series, kind, source, origin, first, last, rows, columns, md5,
                                   retrieved, notes
@@ -14,8 +14,9 @@ import os
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import Block, Quality, Source, load_params
+from finscale.config import Block, Source, load_params
 from finscale.data.series import rate_3m_note
+from finscale.pages.many import series_lines
 from finscale.sources.config import DataConfig
 from finscale.sources.fetch import Fetched, fetch
 from finscale.sources.inputs import store_folder
@@ -27,7 +28,6 @@ from stages.paths import INPUTS, RAW
 
 class Params(Block):
     source: Source
-    quality: Quality
     data: DataConfig
 
 
@@ -58,17 +58,19 @@ def with_join_note(found: list[Fetched]) -> list[Fetched]:
 
 
 def main() -> None:
-    params, universe = load_params(Params), Universe.model_validate(read_json(INPUTS)["universe"])
+    params, inputs = load_params(Params), read_json(INPUTS)
+    universe = Universe.model_validate(inputs["universe"])
     store = RawStore(store_folder(os.environ), params.data.vintage)
-    found = with_join_note(fetch(params.source, universe, params.quality, params.data.expanded(), store))
+    data, quality, holes = params.data.expanded(), inputs["quality"], inputs["holes"]
+    found = with_join_note(fetch(params.source, universe, quality, data, store, holes))
     for one in found:
         write_parquet(RAW / f"{one.wanted.name}.parquet", one.frame)
     for stale in set(RAW.glob("*.parquet")) - {RAW / f"{one.wanted.name}.parquet" for one in found}:
         stale.unlink()
     manifest = pd.DataFrame([manifest_row(params.source, one) for one in found])
     write_csv(RAW / "manifest.csv", manifest)
-    for row in manifest.itertuples():
-        print(f"download: {row.series} ({row.kind}) from {row.origin}: {row.rows} rows, {row.first} to {row.last}")
+    for line in series_lines(manifest):
+        print(f"download: {line}")
 
 
 if __name__ == "__main__":

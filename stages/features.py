@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finscale.cli import run
@@ -44,7 +45,9 @@ def features(daily: pd.DataFrame, series: pd.DataFrame, start: pd.Timestamp, par
         quality_features(known, params.quality),
         economic_features(known),
     ]
-    return pd.concat([table.reindex(tables[0].index) for table in tables], axis=1)
+    table = pd.concat([table.reindex(tables[0].index) for table in tables], axis=1)
+    others = quality_features(known, params.features.needed(params.quality)).reindex(table.index)
+    return table.where(others.notna().all(axis=1), np.nan) if params.features.days_of else table
 
 
 def write_part(

@@ -14,6 +14,7 @@ import pandas as pd
 from finscale.cli import run
 from finscale.data.dataset import feature_names, read_development, read_test_features
 from finscale.data.folds import StoredFold, read_folds
+from finscale.data.rows import Rows
 from finscale.data.windows import Windows
 from finscale.evaluation.rows import EVALUATED, of_fold
 from finscale.storage import read_parquet, write_parquet
@@ -27,9 +28,9 @@ def predict_fold(fold: StoredFold) -> pd.DataFrame:
     rows = pd.concat([read_development(fold.of(DEVELOPMENT)), read_test_features(fold.of(TEST))])
     rows = rows.sort_values(["asset", "date"], ignore_index=True)
     trained = checkpoint.load(fold.of(WEIGHTS), fold.of(MODEL), feature_names(rows))
-    made = []
+    made, stacked = [], Rows.of(rows).on(trained.compute.device)
     for split in (split for split in EVALUATED if split in set(rows["split"])):
-        windows = Windows(rows, split, trained.model.context_length, trained.compute.device)
+        windows = Windows(stacked, split, trained.model.context_length, trained.compute.device)
         output = outputs_in_units(trained.network, windows, trained.target, trained.compute)
         made.append(windows.keys.assign(split=split, output=output))
     return of_fold(made, fold)

@@ -1,6 +1,7 @@
 """report: all results -> reports/index.html, reports/report.md, pictures, and one screen of result
 
 Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, dvclive/, data/processed/dataset.json
+       reports/validation.json   what validation warns of
        data/processed/{predictions,conformal,cross_section}.parquet, data/processed/rankings.json,
        plots/{reliability,equity,by_year}.csv   the tables and curves of this run
        models/tune/   what the search has drawn
@@ -31,6 +32,7 @@ from finscale.config import Task, is_binary
 from finscale.evaluation.ranking import Ranking
 from finscale.pages import run_figures
 from finscale.pages.data_figures import plot_coverage
+from finscale.pages.findings import finding_table, unseen_table, unseen_words
 from finscale.pages.page import Results, page_text
 from finscale.pages.run_tables import (
     coverage_table,
@@ -70,6 +72,7 @@ SCALING_REPORTS = Path("reports/scaling.json")
 ALL_RESULTS = Path("results/all_results.csv")
 SCALING_FIGURES = Path("plots/scaling")
 MANIFEST = Path("data/raw/manifest.csv")
+FINDINGS = Path("reports/validation.json")
 PLOTS_PAGE = Path(".dvc/plots/offline.html")
 SCALING_FIGURE = Path("plots/scaling_curve.png")
 COVERAGE_FIGURE = Path("plots/coverage.png")
@@ -101,6 +104,7 @@ _INPUTS = (
     ALL_RESULTS,
     RELIABILITY_TABLE,
     MANIFEST,
+    FINDINGS,
 )
 
 
@@ -166,6 +170,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         reliability=reliability,
         losses=read_losses(),
         manifest=pd.read_csv(MANIFEST, keep_default_na=False),
+        findings=read_json(FINDINGS),
         rankings=[Ranking.of_dict(one) for one in ranked["curves"]],
         share=ranked["share"],
         equity=equity_table(pd.read_csv(EQUITY_TABLE)),
@@ -212,10 +217,10 @@ def test_rows() -> pd.DataFrame:
 
 def write_texts(experiment: dict[str, Any]) -> None:
     """report.md and the screen, which is printed as well."""
-    lines = headline(experiment, read_json(METRICS))
+    lines = [*headline(experiment, read_json(METRICS)), *unseen_words(experiment)]
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
-    across = cross_section_table(experiment)
-    by_year = [*tables, *([across] if across else []), year_table(experiment)]
+    more = [unseen_table(experiment), cross_section_table(experiment), year_table(experiment)]
+    by_year = [*tables, *(table for table in [*more, finding_table(read_json(FINDINGS))] if table)]
     scaling, figures = read_json(SCALING_METRICS), [RUN_FIGURE, SCALING_FIGURE]
     sentence = scaling_sentence(scaling)
     write_text(REPORT, report_text(lines, by_year, sentence, figures, notes(experiment, scaling)))

@@ -25,6 +25,7 @@ from finscale.scaling.ledger import read_ledger
 from finscale.sources import bundled
 from finscale.sources.universes import members
 from finscale.training.config import TrainConfig
+from finscale.training.schedule import Schedule
 from study.cells import Asked, judge
 from study.experiments import params_with
 
@@ -43,7 +44,7 @@ class Planned(Asked):
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run that trains for all its epochs in every fold; early stopping makes it cheaper."""
+    """Of one run that sees all its windows in every fold; early stopping makes it cheaper."""
 
     parameters: int
     folds: int  # models trained: 1 unless evaluation.scheme is walk_forward
@@ -71,7 +72,7 @@ def estimate(settings: Mapping[str, Any]) -> Cost:
     config, channels = run.train, len(features_of(run.tier, run.timescale, run.features.levels))
     windows = calendar_windows(run) if cell.windows is None else list(cell.windows)
     parameters, per_window = _size(run.budget, config.model.model_dump_json(), channels)
-    flops = 3.0 * per_window * sum(windows) * config.epochs
+    flops = 3.0 * per_window * sum(Schedule.of(max(1, one), config).total for one in windows)
     seconds, gigabytes = flops / _speed(per_window), parameters * _BYTES_PER_PARAMETER / 1e9
     return Cost(parameters, len(windows), flops, seconds, gigabytes, cell.refused, cell.windows is not None)
 

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from finscale.config import flat
+from finscale.config import flat, parse_yaml
 from finscale.errors import InputError
 from finscale.imports import PROJECT_PACKAGES, as_text, import_closure
 from finscale.scaling.epochs import epochs_table
@@ -40,6 +40,7 @@ DAILY = "metrics/daily_losses.parquet"
 DAILY_UNSEEN = "metrics/daily_losses_unseen.parquet"
 LOG = "dvclive"
 _LOSSES = ("plots/metrics/train/loss.tsv", "plots/metrics/validation/loss.tsv")
+_WINDOWS = "plots/metrics/windows_seen.tsv"  # which older runs did not log
 _EVERYTHING = "stages/everything.py"
 _FINISHED = re.compile(r"refs/exps/[0-9a-f]{2}/([0-9a-f]{38})/(.+)")
 
@@ -101,7 +102,7 @@ def params_with(settings: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _parsed(text: str) -> dict[str, Any]:
     """YAML, parsed once: a phase asks for hundreds of variants of one file."""
-    told: dict[str, Any] = yaml.safe_load(text)
+    told: dict[str, Any] = parse_yaml(text)
     return told
 
 
@@ -128,7 +129,7 @@ def read_file(commit: str, path: str) -> str | None:
 @cache
 def committed_params(commit: str = "HEAD") -> dict[str, Any]:
     """params.yaml as a commit has it. Raises CalledProcessError where there is no such commit or file here."""
-    told: dict[str, Any] = yaml.safe_load(_git("show", f"{commit}:params.yaml"))
+    told: dict[str, Any] = parse_yaml(_git("show", f"{commit}:params.yaml"))
     return told
 
 
@@ -224,7 +225,7 @@ def _finished(name: str, commit: str) -> Finished | None:
     if trees not in _code_of_trees:
         _code_of_trees[trees] = code_hash(files)
     code, data = _code_of_trees[trees], data_hash(files.get("dvc.lock"))
-    params = yaml.safe_load(files["params.yaml"])
+    params = parse_yaml(files["params.yaml"])
     told, space = json.loads(experiment), space_of(params, files.get)
     settings = settings_of(params) | space
     baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()
@@ -249,7 +250,8 @@ def _bytes(commit: str, path: str) -> bytes | None:
 
 def _epochs(lock: str | None) -> pd.DataFrame | None:
     """The losses by epoch that the training logged; None where this machine does not have them: nothing is fetched."""
-    logged = read_held_folder(locked(lock, "train", LOG), _LOSSES)
+    md5 = locked(lock, "train", LOG)
+    logged = read_held_folder(md5, (*_LOSSES, _WINDOWS)) or read_held_folder(md5, _LOSSES)
     return None if logged is None else epochs_table(*logged)
 
 

@@ -36,6 +36,7 @@ def run_ladder(phase: str, jobs: int, budgets: Sequence[str] | None = None) -> N
     """
     settings = phase_settings(LADDERS, phase)
     rows = [row for row in load_phase(LADDERS, phase) if budgets is None or row.axes["budget"] in budgets]
+    rows.sort(key=lambda row: row.axes["seed"])  # a ladder that is stopped has all its sizes once
     collect(quiet=True)
     runs = as_runs(missing(rows, settings), settings)
     print(f"controls: {phase}: {len(runs)} of {len(rows)} runs to do; logs in {LOGS}", flush=True)

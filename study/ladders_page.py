@@ -44,8 +44,15 @@ def told_of_ladders(figure: Path) -> dict[str, Any]:
 
 
 def told(one: Judged, runs: pd.DataFrame) -> dict[str, Any]:
-    return {"phase": one.phase, "expects": one.expects, "verdict": one.verdict(), "rows": by_size(runs),
-            "interpretation": one.report["interpretation"] if one.report else ""}  # fmt: skip
+    whole = str(one.report["interpretation"]) if one.report else ""
+    more = whole.removeprefix(one.verdict()).lstrip("; ")
+    return {
+        "phase": one.phase,
+        "expects": one.expects,
+        "verdict": one.verdict(),
+        "more": more[:1].upper() + more[1:],
+        "rows": by_size(runs),
+    }
 
 
 def by_size(runs: pd.DataFrame) -> list[dict[str, str]]:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from finscale.config import check_params
+from finscale.config import check_params, parse_yaml
 from finscale.evaluation.metrics import log_loss_rows
 from finscale.sources.config import DataConfig
 from finscale.sources.simulated import last_sessions
@@ -22,7 +21,8 @@ from finscale.storage import write_csv
 from study.base_runs import commit_of, read_predictions
 from study.experiments import read_commit
 
-TABLE = Path("results/noiseless.csv")  # a row per run: key, name, expected loss and the bound on its test rows
+TABLE = Path("results/noiseless.csv")  # a row per run; bound: of its test rows
+_COLUMNS = ("key", "name", "expected_loss", "bound")
 
 
 def noiseless(runs: pd.DataFrame) -> pd.DataFrame:
@@ -30,23 +30,28 @@ def noiseless(runs: pd.DataFrame) -> pd.DataFrame:
 
     A run is measured once, on its predictions in DVC's cache; results/noiseless.csv keeps what was found.
     """
-    known = pd.read_csv(TABLE).set_index("key") if TABLE.exists() else pd.DataFrame(columns=["expected_loss", "bound"])
-    found = {row["key"]: _measure(row) for row in runs.to_dict("records") if row["key"] not in known.index}
+    known = _known()
+    found = [_measure(row) for row in runs.to_dict("records") if row["key"] not in set(known["key"])]
     if found:
-        known = pd.concat([known, pd.DataFrame.from_dict(found, orient="index").rename_axis("key")])
-        write_csv(TABLE, known.reset_index())
-    return runs.join(known[["expected_loss", "bound"]].astype(float), on="key")
+        known = pd.concat([known, pd.DataFrame(found)], ignore_index=True)
+        write_csv(TABLE, known)
+    losses = known.set_index("key")[["expected_loss", "bound"]].astype(float)
+    return runs.assign(**{name: runs["key"].map(losses[name]) for name in losses})
+
+
+def _known() -> pd.DataFrame:
+    return pd.read_csv(TABLE, dtype={"key": str}) if TABLE.exists() else pd.DataFrame(columns=list(_COLUMNS))
 
 
 def _measure(row: dict[str, object]) -> dict[str, object]:
     name = str(row["name"])
     commit = commit_of(name)
-    params = yaml.safe_load(read_commit(commit)["params.yaml"])
+    params = parse_yaml(read_commit(commit)["params.yaml"])
     predictions = pd.read_parquet(io.BytesIO(read_predictions(commit, name)))
     test = predictions[predictions["split"] == "test"]
     chance = chance_on(check_params(DataConfig, params["data"], Path("params.yaml")), test)
     loss, bound = expected(chance, test["model"].to_numpy())
-    return {"name": name, "expected_loss": loss, "bound": bound}
+    return dict(zip(_COLUMNS, (row["key"], name, loss, bound), strict=True))
 
 
 def expected(chance: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:

@@ -8,22 +8,24 @@ import pandas as pd
 from finscale.evaluation import metrics
 from finscale.evaluation.scoring import spread
 
-_MEANS = ("best_epoch", "epochs_run", "train_windows")
-_LOSSES = ("validation_loss", "train_loss")
-_SUMS = ("steps", "windows_seen", "tokens_seen", "train_flops")
+_MEANS = ("best_epoch", "epochs_run", "train_windows", "unique_windows")
+_FRACTIONS = ("validation_loss", "train_loss", "passes")  # means that are not rounded
+_SUMS = ("steps", "windows_seen", "pretrain_windows", "tokens_seen", "train_flops")
 
 
 def pool_runs(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """What training recorded, of all folds; that of a single fold as it is.
 
-    Costs are summed. Losses are means over folds; epochs and training windows are means, rounded. The
+    Costs are summed. Losses and passes are means over folds; epochs and training windows are means, rounded. The
     rest, parameter counts above all, is the same in every fold.
     """
     if len(runs) == 1:
         return runs[0]
-    pooled: dict[str, float] = {name: round(float(np.mean([run[name] for run in runs]))) for name in _MEANS}
-    pooled |= {name: sum(run[name] for run in runs) for name in _SUMS}
-    pooled |= {name: float(np.mean([run[name] for run in runs])) for name in _LOSSES if name in runs[0]}
+    pooled: dict[str, float] = {
+        name: round(float(np.mean([run[name] for run in runs]))) for name in _MEANS if name in runs[0]
+    }
+    pooled |= {name: sum(run[name] for run in runs) for name in _SUMS if name in runs[0]}
+    pooled |= {name: float(np.mean([run[name] for run in runs])) for name in _FRACTIONS if name in runs[0]}
     return runs[0] | pooled
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 
@@ -14,7 +14,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from finscale.config import format_budget
 from finscale.pages.style import INK, MUTED, SOFT
-from finscale.scaling.band import Band
+
+if TYPE_CHECKING:  # with scipy.stats, a second to import, and most figures have no band
+    from finscale.scaling.band import Band
 
 _DPI = 160
 _ROOM = 1.6  # factor between two sizes that both have a label
@@ -97,7 +99,7 @@ def whole_epochs(axes: Axes) -> None:
     axes.set_xlabel("epoch")
 
 
-def draw_band(axes: Axes, band: Band | None, colour: str, label: str | None = None) -> None:
+def draw_band(axes: Axes, band: "Band | None", colour: str, label: str | None = None) -> None:
     if band is not None:
         axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.13, linewidth=0, label=label)
 

@@ -19,6 +19,8 @@ from finscale.errors import InputError
 from finscale.evaluation.ranking import Ranking
 from finscale.pages import charts, page_tables, style
 from finscale.pages.charts import Chart
+from finscale.pages.findings import finding_table, unseen_table, unseen_words
+from finscale.pages.many import series_table
 from finscale.pages.render import render
 from finscale.pages.run_tables import (
     ROLLING,
@@ -55,7 +57,8 @@ class Results:
     study: the name of today's curve. reports: reports/scaling.json. runs: results/all_results.csv. by_compute:
     sentences about equal compute. reliability: predicted, observed, rows, low, high. losses: epoch, train, validation.
     rankings, share: of the test rows, and the share of positives among them. equity, coverage, rank_ic: of run_tables.
-    manifest: data/raw/manifest.csv. figures: caption -> SVG or PNG of all experiments, own_figures of this run.
+    manifest: data/raw/manifest.csv. findings: reports/validation.json.
+    figures: caption -> SVG or PNG of all experiments, own_figures of this run.
     inputs: file -> md5.
     """
 
@@ -76,6 +79,7 @@ class Results:
     coverage: pd.DataFrame
     rank_ic: pd.DataFrame
     manifest: pd.DataFrame
+    findings: list[dict[str, Any]]
     figures: dict[str, Path]
     own_figures: dict[str, Path]
     inputs: dict[str, str]
@@ -101,7 +105,9 @@ def page_text(results: Results, plots_page: Path) -> str:
         by_compute=results.by_compute,
         experiments=page_tables.experiment_table(results.reports, results.runs),
         figures=_pictures(results.figures),
-        headline=headline(results.experiment, results.evaluated),
+        headline=[*headline(results.experiment, results.evaluated), *unseen_words(results.experiment)],
+        unseen=unseen_table(results.experiment),
+        findings=finding_table(results.findings),
         scores=score_table(results.experiment),
         other_scores=page_tables.other_score_table(results.experiment),
         years=year_table(results.experiment),
@@ -117,9 +123,7 @@ def page_text(results: Results, plots_page: Path) -> str:
         own_figures=_pictures(results.own_figures),
         runs=page_tables.run_table(results.runs),
         splits=split_table(results.splits),
-        series=results.manifest[["series", "kind", "origin", "first", "last", "rows", "md5", "notes"]].to_dict(
-            "records"
-        ),
+        series=series_table(results.manifest),
         notes=results.notes,
         versions=_versions(results),
         inputs=[{"input": name, "MD5 of the file": md5, "_href": f"../{name}"} for name, md5 in results.inputs.items()],

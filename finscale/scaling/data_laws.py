@@ -25,6 +25,7 @@ from finscale.scaling.settings import Settings
 
 DATA_AXES = ("history", "symbols")  # what sets D, as an axis or a setting
 _FREE_HERE = (*FREE, *(f"dataset.{axis}" for axis in DATA_AXES))
+_UNIQUE = "unique"
 _LEAST = 3  # values of N and of D
 _RESAMPLES = 400
 
@@ -60,19 +61,20 @@ def _groups(ledger: pd.DataFrame, known: Mapping[str, Settings]) -> Iterator[tup
     if ledger.empty:
         return
     level = ledger.assign(**{axis: "" for axis in DATA_AXES if axis in ledger})
+    # A run that ended within its first pass has seen no window twice, and not all of those it had.
+    level[_UNIQUE] = np.minimum(level["train_windows"], level["windows_seen"])
     named = name_runs(level, known, _FREE_HERE)
-    point = ["experiment", *VERSION, "settings", "train_windows", "budget", "seed"]
+    point = ["experiment", *VERSION, "settings", _UNIQUE, "budget", "seed"]
     newest = named.drop_duplicates(point, keep="last")
     for (name, _), rows in newest.groupby(["experiment", "code"], sort=True):
-        if min(count_sizes(rows[column].to_numpy(float)) for column in ("params_total", "train_windows")) >= _LEAST:
+        if min(count_sizes(rows[column].to_numpy(float)) for column in ("params_total", _UNIQUE)) >= _LEAST:
             yield str(name), rows
 
 
 def _laws(rows: pd.DataFrame) -> dict[str, Any]:
     params, unique, seen, losses = (
-        rows[name].to_numpy(float) for name in ("params_total", "train_windows", "windows_seen", "test_loss")
+        rows[name].to_numpy(float) for name in ("params_total", _UNIQUE, "windows_seen", "test_loss")
     )
-    seen = np.maximum(seen, unique)  # a run that stopped within its first pass has seen no window twice
     sizes = np.column_stack([params, unique])
     counts = {"runs": len(rows), "sizes": count_sizes(params), "windows": sorted({int(one) for one in unique})}
     fits = {

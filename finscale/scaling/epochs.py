@@ -1,9 +1,11 @@
 """The losses of a run after each epoch, kept beside the ledger: results/epochs/<key>.csv. What L(C) is fitted to.
 
-Columns: epoch, train_loss, validation_loss, as DVCLive logged them. Each epoch costs the same compute, so that the
-ledger's FLOPs of the whole training say what an epoch had cost. Only runs of one division of the days: a walk-forward
-run logs the curves of its first fold, and its FLOPs are of all. Assumed, not studied: a loss in the middle of a
-learning-rate schedule stands for that of a schedule which ends there; it is higher, so the frontier is from above.
+Columns: epoch, train_loss, validation_loss and windows_seen by its end, as DVCLive logged them. An epoch is what lies
+between two validations. Each window costs the same compute, so that the ledger's FLOPs of the whole training say what
+it had cost by then; older tables lack the windows: there every epoch was a pass. Only runs of one division of the
+days: a walk-forward run logs the curves of its first fold, and its FLOPs are of all. Assumed, not studied: a loss in
+the middle of a learning-rate schedule stands for that of a schedule which ends there; it is higher, so the frontier is
+from above.
 """
 
 import io
@@ -19,29 +21,35 @@ from finscale.scaling.laws.frontier import Frontier, compute_frontier
 
 FOLDER = Path("results/epochs")
 _COLUMNS = ["epoch", "train_loss", "validation_loss"]
+_WINDOWS = "windows_seen"
 
 
 def epochs_path(folder: Path, key: str) -> Path:
     return folder / f"{key}.csv"
 
 
-def epochs_table(train: bytes, validation: bytes) -> pd.DataFrame:
-    """epoch, train_loss, validation_loss. train, validation: DVCLive's tables of step and loss.
+def epochs_table(train: bytes, validation: bytes, windows: bytes | None = None) -> pd.DataFrame:
+    """epoch, train_loss, validation_loss, and windows_seen where told: DVCLive's tables of step and value.
 
     A training that was interrupted logs the epochs after its checkpoint again: the last of a step counts.
     """
-    train_loss, validation_loss = (
-        pd.read_csv(io.BytesIO(one), sep="\t").drop_duplicates("step", keep="last").set_index("step")["loss"]
-        for one in (train, validation)
-    )
-    table = pd.DataFrame({"train_loss": train_loss, "validation_loss": validation_loss}).sort_index()
+    told = {"train_loss": train, "validation_loss": validation} | ({_WINDOWS: windows} if windows else {})
+    columns = {name: _by_step(one) for name, one in told.items()}
+    table = pd.DataFrame(columns).sort_index()
     return table.rename_axis("epoch").reset_index()
+
+
+def _by_step(table: bytes) -> pd.Series:
+    rows = pd.read_csv(io.BytesIO(table), sep="\t").drop_duplicates("step", keep="last")
+    return rows.set_index("step").iloc[:, -1]
 
 
 def read_epochs(path: Path, epochs_run: int) -> pd.DataFrame:
     """One run's table. epochs_run: the ledger's. Raises InputError naming the file where it is none of this run."""
     table = pd.read_csv(path)
-    whole = list(table) == _COLUMNS and table["epoch"].tolist() == list(range(1, epochs_run + 1))
+    whole = list(table) in (_COLUMNS, [*_COLUMNS, _WINDOWS]) and table["epoch"].tolist() == list(
+        range(1, epochs_run + 1)
+    )
     if not whole or not np.isfinite(table.to_numpy(float)).all():
         raise InputError(
             f"{path}: no table of {', '.join(_COLUMNS)} with a row for each of {epochs_run} epochs; delete it: `make "
@@ -64,7 +72,10 @@ def frontier_of(runs: pd.DataFrame, folder: Path) -> Frontier:
     parts = []
     for row in runs.to_dict("records"):
         table = read_epochs(epochs_path(folder, row["key"]), int(row["epochs_run"]))
-        flops = float(row["train_flops"]) / int(row["epochs_run"]) * table["epoch"]
+        seen = table[_WINDOWS] if _WINDOWS in table else table["epoch"]
+        before = float(row.get("pretrain_windows") or 0) if _WINDOWS in table else 0.0
+        before = 0.0 if np.isnan(before) else before
+        flops = float(row["train_flops"]) * (before + seen) / (before + seen.iloc[-1])
         told = {"params": row["params"], "seed": row["seed"], "epoch": table["epoch"], "flops": flops}
         parts.append(pd.DataFrame(told | {"loss": table["validation_loss"]}))
     return compute_frontier(pd.concat(parts, ignore_index=True))

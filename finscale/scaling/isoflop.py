@@ -2,10 +2,10 @@
 
 Compute is what a run spent, patience included. Early stopping makes it vary, so levels are found after the fact, as
 runs within a tenth of each other; a profile is only as good as a design that sets each size's epochs for a level.
-Every epoch sees the same windows: a smaller model at equal compute repeats them more often, it does not see more.
+Every pass sees the same windows: a smaller model at equal compute repeats them more often, it does not see more.
 
-Epochs are how compute is set here. Profiles are therefore the one place where runs of different train.epochs and
-train.patience stand together; all other settings agree, as on a curve.
+Passes and windows are how compute is set here. Profiles are therefore the one place where runs of different
+train.epochs, train.max_windows and train.patience stand together; all other settings agree, as on a curve.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,16 @@ from finscale.scaling.laws.optimum import MIN_PROFILE_SIZES, MIN_PROFILES, NEAR,
 from finscale.scaling.settings import Settings
 
 MIN_LEVELS = MIN_PROFILES
-FREE = ("train.epochs", "train.patience")  # settings that may differ between the runs of one profile
+FREE = (
+    "train.epochs",
+    "train.max_windows",
+    "train.patience",
+)  # settings that may differ between the runs of one profile
 _EPOCHS = (6, 12, 24)  # of the largest size, in the design that is proposed: rounding others moves them by 8 % at most
 
 
 def runs_by_compute(ledger: pd.DataFrame, alike: str, known: Mapping[str, Settings]) -> pd.DataFrame:
-    """The runs that differ in size, seed, epochs and patience alone, of one version of the code.
+    """The runs that differ in size, seed, passes, windows and patience alone, of one version of the code.
 
     Of each size, seed and settings the newest run: unlike on the curve, one size may have several, one for each number
     of epochs that was set. What it came to spend tells no design points apart: newer code that stops early at another
@@ -36,7 +40,8 @@ def runs_by_compute(ledger: pd.DataFrame, alike: str, known: Mapping[str, Settin
     newest = mine.drop_duplicates(["settings", *VERSION, "budget", "seed"], keep="last")
     if len(newest):
         newest = newest_complete(newest, ("budget", "settings"))
-    return newest.reindex(columns=["budget", "seed", "params_total", "train_flops", "epochs_run", "test_loss"])
+    columns = ["budget", "seed", "params_total", "train_flops", "epochs_run", "passes", "test_loss"]
+    return newest.reindex(columns=columns)
 
 
 def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:
@@ -61,15 +66,19 @@ def compute_levels(params: np.ndarray, flops: np.ndarray) -> list[float]:
 def missing_runs(runs: pd.DataFrame, levels: list[float]) -> str:
     """One sentence: what the ledger has, and the runs that enough profiles would take.
 
-    runs: budget, params_total, train_flops, epochs_run of one study.
+    runs: budget, params_total, train_flops, epochs_run of one study, and passes where they are told: in runs of older
+    code each epoch was one.
     """
     needed = f"an isoFLOP profile needs {MIN_PROFILE_SIZES} sizes at each of {MIN_LEVELS} levels of training FLOPs"
     found = f"{needed} (within {NEAR - 1:.0%}); the ledger has {len(levels)} such levels"
-    per_epoch = (runs["train_flops"] / runs["epochs_run"]).groupby(runs["params_total"]).median().sort_index()
-    if len(per_epoch) < MIN_PROFILE_SIZES:
-        return f"{found} and runs of {len(per_epoch)} sizes: `make pilot` runs a ladder"
-    first = (len(per_epoch) - MIN_PROFILE_SIZES) // 2
-    chosen = per_epoch.iloc[first : first + MIN_PROFILE_SIZES]
+    passes = runs["epochs_run"].astype(float)
+    if "passes" in runs:
+        passes = runs["passes"].astype(float).fillna(passes)
+    per_pass = (runs["train_flops"] / passes).groupby(runs["params_total"]).median().sort_index()
+    if len(per_pass) < MIN_PROFILE_SIZES:
+        return f"{found} and runs of {len(per_pass)} sizes: `make pilot` runs a ladder"
+    first = (len(per_pass) - MIN_PROFILE_SIZES) // 2
+    chosen = per_pass.iloc[first : first + MIN_PROFILE_SIZES]
     names = runs.groupby("params_total")["budget"].last()
     designs = [
         f"{epochs * chosen.iloc[-1]:.1e} FLOPs: "

@@ -5,7 +5,6 @@ Symbols: D d_model, F ffn_dim.
 
 from dataclasses import dataclass
 from functools import cache
-from math import ceil
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +13,7 @@ from finscale.model.config import ModelConfig
 from finscale.model.shape import TOLERANCE, Shape, count, solve
 from finscale.search.space import Value
 from finscale.training.config import TrainConfig
+from finscale.training.schedule import Schedule
 
 _ARCHITECTURE = ("depth_factor", "width_to_depth", "n_heads")
 _WIDTH_TO_DEPTH = 32.0  # of the usual family (finscale.model.shape)
@@ -39,7 +39,7 @@ def make_candidate(
     try:
         config = apply_settings(base, direct)
         if "warmup_steps" in values:
-            steps = config.epochs * ceil(train_windows / config.batch_size)
+            steps = Schedule.of(train_windows, config).total_steps
             fraction = min(float(values["warmup_steps"]) / steps, _LONGEST_WARMUP)
             config = apply_settings(config, {"warmup_fraction": fraction})
     except ValidationError as error:

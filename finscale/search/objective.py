@@ -12,7 +12,8 @@ from typing import Any
 import optuna
 import pandas as pd
 
-from finscale.data.windows import Windows
+from finscale.data.rows import Rows
+from finscale.data.windows import Windows, development_windows
 from finscale.errors import InputError
 from finscale.search.candidate import Candidate, UnbuildableError, make_candidate, settings_of
 from finscale.search.space import SearchSpace, Value
@@ -20,9 +21,11 @@ from finscale.training.config import TrainConfig
 from finscale.training.device import Compute
 from finscale.training.initial import initial_model
 from finscale.training.interrupt import StopRequest
-from finscale.training.loop import DivergedError, Epoch, FitResult, Target, Trainer
+from finscale.training.loop import Trainer
 from finscale.training.mirrors import Record
+from finscale.training.progress import DivergedError, Epoch, FitResult
 from finscale.training.resume import SavedRun, claim, run_key
+from finscale.training.target import Target
 from finscale.training.thermal import ThermalGuard
 from finscale.training.tracking import Tracker
 
@@ -33,7 +36,7 @@ _TOLD = ("shape", "losses", "best_epochs")
 class Problem:
     """What stays the same over a study."""
 
-    rows: pd.DataFrame  # development rows (finscale.data.dataset.read_development)
+    rows: pd.DataFrame | Rows  # development rows
     base: TrainConfig  # what the space does not vary
     budget: int
     binary: bool
@@ -48,6 +51,11 @@ class Objective:
         self.space, self.problem, self._scratch, self._tracking = space, problem, scratch, tracking
         self.stop = StopRequest()
         self.guard: ThermalGuard | None = None
+        if problem.base.pretrain.epochs:
+            raise InputError(
+                f"params.yaml: train.pretrain.epochs = {problem.base.pretrain.epochs}: a search trains without "
+                "pretraining; set it to 0 to search, and back to train with what was found"
+            )
         self._windows: dict[int, dict[str, Windows]] = {}
         for length in {problem.base.model.context_length, *_lengths(space)}:
             self._windows_of(length)  # refused now rather than in the fiftieth trial
@@ -121,7 +129,7 @@ class Objective:
         """Windows of a context length, on the very days of every other length."""
         if length not in self._windows:
             device = self.problem.compute.device
-            made = {split: Windows(self.problem.rows, split, length, device) for split in ("train", "validation")}
+            made = development_windows(self.problem.rows, length, device, self.problem.base.validation_windows)
             for known in self._windows.values():
                 if not all(made[split].keys.equals(known[split].keys) for split in made):
                     raise InputError(

@@ -11,7 +11,7 @@ import optuna
 import torch
 
 from finscale.config import Task, is_binary
-from finscale.data.dataset import read_development
+from finscale.data.rows import shared_rows
 from finscale.search.config import TuneConfig
 from finscale.search.objective import Problem, create_objective
 from finscale.search.space import SearchSpace
@@ -68,14 +68,14 @@ def take_part(job: Search) -> None:
     """Run trials in this process."""
     config = job.train
     compute = choose_compute(config.device, config.precision, config.threads)
-    rows = read_development(job.development)
-    problem = Problem(rows, config, job.budget, is_binary(job.task), job.tune.seeds, compute)
-    objective = create_objective(job.space, problem, job.folder / "runs", job.tracking)
-    if read := thermal_reader(config.thermal.sensor, compute.device):
-        objective.guard = ThermalGuard(config.thermal, read)
-    heartbeats = storage_url(job.tune, dict(os.environ)) is not None
-    with stop_on_signals() as objective.stop:
-        run_hpo(job.study(), objective, job.tune, job.folder, heartbeats)
+    with shared_rows(job.development, job.folder.parent) as rows:
+        problem = Problem(rows, config, job.budget, is_binary(job.task), job.tune.seeds, compute)
+        objective = create_objective(job.space, problem, job.folder / "runs", job.tracking)
+        if read := thermal_reader(config.thermal.sensor, compute.device):
+            objective.guard = ThermalGuard(config.thermal, read)
+        heartbeats = storage_url(job.tune, dict(os.environ)) is not None
+        with stop_on_signals() as objective.stop:
+            run_hpo(job.study(), objective, job.tune, job.folder, heartbeats)
 
 
 def _run_processes(job: Search) -> None:

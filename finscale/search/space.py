@@ -16,7 +16,7 @@ from finscale.training.config import TrainConfig
 Value = int | float | str | bool
 
 # The settings that decide what is learned; the others decide how fast, where, or what is written down.
-_LEARNING = ("epochs", "patience", "batch_size", "learning_rate", "final_learning_rate", "weight_decay",
+_LEARNING = ("epochs", "max_windows", "patience", "batch_size", "learning_rate", "final_learning_rate", "weight_decay",
              "warmup_fraction", "clip_norm")  # fmt: skip
 _OWN: dict[str, Any] = {
     "warmup_steps": Annotated[int, FieldInfo(ge=0)],

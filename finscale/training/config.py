@@ -41,10 +41,24 @@ class TrackingConfig(Block):
     wandb: bool = False
 
 
+class PretrainConfig(Block):
+    """Masked patches before training on labels; epochs counts passes over the same training windows."""
+
+    epochs: Annotated[int | float, Field(ge=0, le=1000)] = 0
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    learning_rate: PositiveFloat = 1e-4
+
+
 class TrainConfig(Block):
+    """epochs counts passes over the training windows; what else is counted in epochs, as patience, counts validations:
+    after each pass, or every `validate_every` windows (finscale.training.schedule)."""
+
     from_tune: bool = False
     model: ModelConfig
-    epochs: Annotated[int, Field(ge=1, le=1000)]
+    epochs: Annotated[int | float, Field(gt=0, le=1000)]
+    max_windows: PositiveInt | None = None
+    validate_every: PositiveInt | None = None
+    validation_windows: PositiveInt | None = None
     patience: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
@@ -60,6 +74,7 @@ class TrainConfig(Block):
     recompute: bool = False
     compile: bool = False
     graphs: bool = True
+    pretrain: PretrainConfig = PretrainConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     thermal: ThermalConfig = ThermalConfig()
     tracking: TrackingConfig = TrackingConfig()

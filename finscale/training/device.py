@@ -6,7 +6,7 @@ import platform
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -51,10 +51,18 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
     # cuBLAS repeats itself with a workspace of its own only. And the backward passes of torch's attention on CUDA, told
     # to warn rather than to refuse, warn and take the algorithm that does not repeat itself.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=chosen != "cuda")
+    # use_deterministic_algorithms sets the same, and loads the compiler, which takes longer than torch: see
+    # `compiled`.
+    torch.set_deterministic_debug_mode("error" if chosen == "cuda" else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a write of every new tensor
     _keep_freed_memory()
     return Compute(torch.device(chosen), "bf16" if precision == "bf16" else "fp32", threads)
+
+
+def compiled(model: torch.nn.Module) -> Any:
+    """The model through torch.compile, which then keeps to deterministic algorithms as `choose_compute` has asked."""
+    torch.use_deterministic_algorithms(True, warn_only=torch.is_deterministic_algorithms_warn_only_enabled())
+    return torch.compile(model, dynamic=False)
 
 
 def _keep_freed_memory() -> None:

@@ -4,77 +4,44 @@ A run is a sequence of steps; between any two of them it can be stopped, and the
 makes it go on to the same last bit. One optimizer step sees `batch_size` windows, in passes of `micro_batch`; under
 torchrun every process takes its share of each pass's windows.
 
+Which windows a step sees, and after which steps the run is validated, is the schedule's to say
+(finscale.training.schedule); an epoch is what lies between two validations.
+
 Shapes: B batch, L context, C channels, S steps of an epoch.
 """
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from finscale.data.windows import Windows
-from finscale.errors import InputError
 from finscale.model.mup import parameter_groups
 from finscale.model.patchtst import PatchTST
 from finscale.training import sharding
 from finscale.training.config import TrainConfig
-from finscale.training.device import Compute, generator_states, set_generator_states
+from finscale.training.device import Compute, compiled, generator_states, set_generator_states
 from finscale.training.graphs import StepGraphs
 from finscale.training.interrupt import RunStoppedError, StopRequest
 from finscale.training.prediction import mean_loss
+from finscale.training.progress import DivergedError, Epoch, FitResult, Progress
 from finscale.training.resume import SavedRun
-from finscale.training.target import Target as Target
+from finscale.training.schedule import Schedule
+from finscale.training.target import Criterion
 from finscale.training.thermal import ThermalGuard
 
 _DIVERGED = 10.0  # a constant prediction loses at most 0.69 nats, or 1 in z-scored units
-
-
-class DivergedError(InputError):
-    """The loss stopped being a number, or ran away."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch reports. Losses are log-loss in nats, or MSE in squared returns."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    learning_rate: float
-    is_best: bool
-
-
-@dataclass(frozen=True)
-class FitResult:
-    best_epoch: int
-    validation_loss: float
-    epochs_run: int
-    steps: int
-    windows_seen: int
-
-
-@dataclass
-class Progress:
-    """Where a run stands, in numbers."""
-
-    epoch: int = 1  # under way
-    batch: int = 0  # batches of it that are done: the sampler's position
-    step: int = 0
-    best_epoch: int = 0
-    best_loss: float | None = None
-    seconds: float = 0.0  # of training, over all starts
-    history: list[Epoch] = field(default_factory=list)
 
 
 class Trainer:
     """One run: fit() trains to the end, or to a request to stop."""
 
     def __init__(
-        self, model: PatchTST, train: Windows, validation: Windows, target: Target, config: TrainConfig,
+        self, model: PatchTST, train: Windows, validation: Windows, target: Criterion, config: TrainConfig,
         compute: Compute, seed: int,
     ) -> None:  # fmt: skip
         self.model, self.train, self.validation, self.target = model, train, validation, target
@@ -85,10 +52,12 @@ class Trainer:
         self.guard: ThermalGuard | None = None
         self.micro_batch = config.micro_batch if isinstance(config.micro_batch, int) else config.batch_size
         self.slowdown = 0.0  # pause after each step, as a multiple of the step's own time
-        forward = torch.compile(model, dynamic=False) if config.compile else model
+        forward = compiled(model) if config.compile else model
         self._compiled = cast(Callable[[Tensor], Tensor], forward)
-        self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
-        self._loss_S = torch.zeros(self._steps_per_epoch, device=compute.device)
+        self.schedule = Schedule.of(len(train), config)
+        self.on_windows: Callable[[int], object] = lambda windows: None  # told how many windows each step has seen
+        self._pass: tuple[int, Tensor] | None = None  # the one under way, and its order of windows
+        self._loss_S = self._no_losses()
         self._best_weights = _copy(model.state_dict())
         self._started = time.perf_counter()
         on_cuda = compute.device.type == "cuda"
@@ -122,23 +91,41 @@ class Trainer:
             self._graphs.forget()
         done = self.progress
         done.seconds = time.perf_counter() - self._started
-        epochs = len(done.history)
-        return FitResult(done.best_epoch, cast(float, done.best_loss), epochs, done.step, epochs * len(self.train))
+        seen = self.schedule.seen(done.step)
+        return FitResult(
+            done.best_epoch, cast(float, done.best_loss), len(done.history), done.step, seen,
+            min(seen, len(self.train)), seen / len(self.train),
+        )  # fmt: skip
 
     def _finished(self) -> bool:
-        done = len(self.progress.history)
-        return done >= self.config.epochs or done - self.progress.best_epoch >= self.config.patience
+        progress = self.progress
+        without_better = len(progress.history) - progress.best_epoch
+        return progress.step >= self.schedule.total_steps or without_better >= self.config.patience
 
     def _train_epoch(self) -> None:
         self.model.train()
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.progress.epoch)
-        order = torch.randperm(len(self.train), generator=generator).to(self.compute.device)
-        for index_B in order.split(self.config.batch_size)[self.progress.batch :]:
+        progress = self.progress
+        while progress.step < progress.began + len(self._loss_S):
             started = time.perf_counter()
-            self._loss_S[self.progress.batch] = self.step(index_B)
-            self.progress.batch += 1
-            self.progress.step += 1
+            index_B = self._batch(progress.step)
+            self._loss_S[progress.step - progress.began] = self.step(index_B)
+            progress.step += 1
+            self.on_windows(len(index_B))
             self._between_steps(started)
+
+    def _batch(self, step: int) -> Tensor:
+        """Positions of the windows that this step sees."""
+        number, place = self.schedule.place(step)
+        if self._pass is None or self._pass[0] != number:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number + 1)
+            order = torch.randperm(len(self.train), generator=generator)
+            self._pass = number, order.to(self.compute.device)
+        return self._pass[1][place]
+
+    def _no_losses(self) -> Tensor:
+        """Room for the loss of each step of the epoch that begins."""
+        began = self.progress.began
+        return torch.zeros(self.schedule.epoch_end(began) - began, device=self.compute.device)
 
     def step(self, index_B: Tensor) -> Tensor:
         """One optimizer step on these windows, replayed where it is captured; returns its loss, as _step does."""
@@ -171,8 +158,7 @@ class Trainer:
                 group["lr"] = rate
 
     def _learning_rate(self) -> float:
-        total_steps = self.config.epochs * self._steps_per_epoch
-        return self.config.learning_rate * learning_rate_factor(self.progress.step, total_steps, self.config)
+        return self.config.learning_rate * self.schedule.learning_rate_factor(self.progress.step, self.config)
 
     def _between_steps(self, started: float) -> None:
         if sharding.any_process(bool(self.stop)):
@@ -200,21 +186,22 @@ class Trainer:
     def _end_epoch(self) -> Epoch:
         self._check_losses()
         progress, target = self.progress, self.target
-        sizes_S = torch.full_like(self._loss_S, self.config.batch_size)
-        sizes_S[-1] = len(self.train) - self.config.batch_size * (self._steps_per_epoch - 1)
-        train_loss = float((sharding.summed(self._loss_S) * sizes_S).sum()) / len(self.train)
+        seen_S = [self.schedule.seen(step) for step in range(progress.began, progress.step + 1)]
+        sizes_S = torch.tensor(seen_S, device=self.compute.device).diff().to(self._loss_S.dtype)
+        train_loss = float((sharding.summed(self._loss_S) * sizes_S).sum()) / (seen_S[-1] - seen_S[0])
         validation_loss = target.reported(mean_loss(self.model, self.validation, target, self.compute))
         if not math.isfinite(validation_loss) or train_loss > _DIVERGED:
             self._diverged(f"train loss {train_loss:.5g} after step {progress.step}, validation {validation_loss:.5g}")
         is_best = progress.best_loss is None or validation_loss < progress.best_loss
-        epoch = Epoch(progress.epoch, target.reported(train_loss), validation_loss, self._learning_rate(), is_best)
+        losses = target.reported(train_loss), validation_loss
+        epoch = Epoch(progress.epoch, seen_S[-1], *losses, self._learning_rate(), is_best)
         if is_best:
             progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
             for name, tensor in self.model.state_dict().items():
                 self._best_weights[name].copy_(tensor)  # in place: two copies would not fit beside the largest models
         progress.history.append(epoch)
-        progress.epoch, progress.batch = progress.epoch + 1, 0
-        self._loss_S.zero_()
+        progress.epoch, progress.began = progress.epoch + 1, progress.step
+        self._loss_S = self._no_losses()
         if is_best or epoch.epoch % self.config.checkpoint.every_epochs == 0:
             self.save()
         return epoch
@@ -245,46 +232,30 @@ class Trainer:
         self.progress = Progress(**numbers, history=history)
         sharding.load_training_state(self.model, self._optimizer, tensors)
         set_generator_states(self.compute.device, tensors)
-        self._loss_S.copy_(tensors["losses"] / sharding.world_size())
+        self._loss_S = tensors["losses"].to(self.compute.device) / sharding.world_size()
         if best:
             self._best_weights = sharding.scattered(best, self.model)
         print(f"train: goes on after step {self.progress.step}, in epoch {self.progress.epoch}", flush=True)
 
     def _check_losses(self) -> None:
-        losses = sharding.summed(self._loss_S)[: self.progress.batch]
+        losses = sharding.summed(self._loss_S)[: self.progress.step - self.progress.began]
         if not bool(losses.isfinite().all()):
             first = int((~losses.isfinite()).nonzero()[0])
-            step = self.progress.step - self.progress.batch + first + 1
+            step = self.progress.began + first + 1
             before = ", ".join(f"{loss:.4g}" for loss in losses[max(0, first - 5) : first].tolist()) or "none"
             self._diverged(f"at step {step} the loss is no number; losses of the steps before: {before}")
 
     def _diverged(self, what: str) -> None:
-        config, history = self.config, self.progress.history[-5:]
-        epochs = "; ".join(f"{e.epoch}: train {e.train_loss:.5g}, validation {e.validation_loss:.5g}" for e in history)
-        states = self.saved.states() if self.saved else []
-        raise DivergedError(
-            f"training diverged in epoch {self.progress.epoch} ({what}). Epochs before: {epochs or 'none'}. "
-            f"Last good state: {states[-1] if states else 'none'}. To avoid it, "
-            f"lower train.learning_rate = {config.learning_rate} or train.clip_norm = {config.clip_norm}"
-        )
+        last_good = self.saved.states()[-1:] if self.saved else []
+        raise DivergedError(self.progress, self.config, what, str(last_good[0]) if last_good else "none")
 
 
 def fit(
-    model: PatchTST, train: Windows, validation: Windows, target: Target, config: TrainConfig, compute: Compute,
+    model: PatchTST, train: Windows, validation: Windows, target: Criterion, config: TrainConfig, compute: Compute,
     seed: int, on_epoch: Callable[[Epoch], None],
 ) -> FitResult:  # fmt: skip
     """Train without saved states; see Trainer.fit."""
     return Trainer(model, train, validation, target, config, compute, seed).fit(on_epoch)
-
-
-def learning_rate_factor(step: int, total_steps: int, config: TrainConfig) -> float:
-    """Multiplier of the peak learning rate: linear warm-up, then cosine to the final rate."""
-    warmup = round(config.warmup_fraction * total_steps)
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
-    floor = config.final_learning_rate / config.learning_rate
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _copy(weights: dict[str, Any]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from finscale.training import mirrors
 from finscale.training.config import TrackingConfig
 from finscale.training.device import Compute
 from finscale.training.live_log import log_epoch, open_log
-from finscale.training.loop import Epoch
 from finscale.training.mirrors import Mirror, Record
+from finscale.training.progress import Epoch
 from finscale.training.target import Target
 from finscale.training.use import UseMeter
 
@@ -58,6 +58,7 @@ class Tracker:
             "train/loss": epoch.train_loss,
             "validation/loss": epoch.validation_loss,
             "learning_rate": epoch.learning_rate,
+            "windows_seen": epoch.windows_seen,
         }
         log_epoch(self._live, epoch.epoch, values)
         used = {f"device/{name}": value for name, value in self.use.read().items()}

@@ -28,8 +28,9 @@ from finscale.storage import read_parquet
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.initial import initial_model
-from finscale.training.loop import Epoch, Trainer
+from finscale.training.loop import Trainer
 from finscale.training.prediction import outputs_in_units
+from finscale.training.progress import Epoch
 from finscale.training.target import Target
 from stages.paths import BARS
 from study.planted import chance_of_a_rise

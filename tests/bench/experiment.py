@@ -1,9 +1,10 @@
-"""What an experiment costs beside its training: python -m tests.bench.experiment [--stages]
+"""What an experiment costs beside its training: python -m tests.bench.experiment [--stages] [NAME ...]
 
 In a clone of this commit in a temporary folder, set to a small configuration (10K parameters, two epochs): a first
 `dvc repro`, then one experiment each that varies the budget, the seed, the feature tier and the task, goes back to an
 earlier tier and task, and a plain `dvc repro` with nothing to do. Wall and processor seconds (user and system, of all
-processes), less what the training loop itself took; --stages adds those of each stage's process.
+processes), less what the training loop itself took; --stages adds those of each stage's process. With names (budget,
+seed, nothing, ...) only these, after the first run.
 """
 
 import json
@@ -95,8 +96,10 @@ def main() -> None:
         shell.chmod(0o755)
         os.environ |= {"SHELL": str(shell), "FINSCALE_BENCH_LOG": str(log)}
         workspace = small_clone(Path(folder) / "finscale")
-        costs = {}
+        costs, chosen = {}, {"first run", *sys.argv[1:]} - {"--stages"}
         for name, command in EXPERIMENTS.items():
+            if len(chosen) > 1 and name not in chosen:
+                continue
             costs[name] = measure(workspace, command, log)
             if name == "first run":
                 workspace.commit("small configuration")

@@ -26,7 +26,8 @@ from finscale.sources import bundled
 from finscale.training.config import TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.interrupt import RunStoppedError, StopRequest
-from finscale.training.loop import Target, Trainer
+from finscale.training.loop import Trainer
+from finscale.training.target import Target
 from tests.conftest import rows_of
 
 MODEL = ModelConfig(context_length=60, patch_length=16, patch_stride=8, dropout=0.1)

@@ -15,8 +15,9 @@ from finscale.training import checkpoint, graphs
 from finscale.training.config import CheckpointConfig
 from finscale.training.graphs import StepGraphs
 from finscale.training.interrupt import StopRequest
-from finscale.training.loop import Epoch, Trainer
+from finscale.training.loop import Trainer
 from finscale.training.prediction import predict
+from finscale.training.progress import Epoch
 from finscale.training.resume import SavedRun
 from finscale.training.target import Target
 from tests.bench.launches import Operations

@@ -11,10 +11,15 @@ DATA = (
     "meta",
 )  # fmt: skip
 LEARNING = {"torch", "catboost", "optuna", "transformers"}
+SHOWING = ("trade", "report")  # what is computed with these is in tables by then
+FITTING = {"sklearn", "arch", "statsmodels", "mapie", "scipy.stats", "scipy.optimize", "exchange_calendars"}
 STATISTICS = {"scipy", "sklearn", "arch", "statsmodels", "mapie", "matplotlib", "exchange_calendars"}
 
 
-@pytest.mark.parametrize(("stages", "unwanted"), [(SCORING, LEARNING), (DATA, LEARNING | STATISTICS)])
+@pytest.mark.parametrize(
+    ("stages", "unwanted"),
+    [(SCORING, LEARNING), (SHOWING, LEARNING | FITTING), (DATA, LEARNING | STATISTICS)],
+)
 def test_importing_stages_loads_no_more_than_they_use(stages: tuple[str, ...], unwanted: set[str]) -> None:
     # One process for all: the first that loads too much is named with what it loaded.
     check = (

@@ -11,7 +11,8 @@ import torch
 from finscale.model.patchtst import PatchTST
 from finscale.training import sharding
 from finscale.training.interrupt import RunStoppedError
-from finscale.training.loop import Epoch, Trainer
+from finscale.training.loop import Trainer
+from finscale.training.progress import Epoch
 from finscale.training.resume import SavedRun
 from tests.unit.test_training import COMPUTE, CONFIG, MODEL, SHAPE, TARGET, TRAIN, VALIDATION
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -80,6 +81,24 @@ def test_the_rates_of_a_universe_join_every_asset_and_its_end_ends_the_rows(bars
     moving = found["sma_50"]  # a constant rate would be refused
     varied = found.assign(**{name: found[name] * moving for name in rates})
     assert drop_warmup(varied, "X").index[-1] == pd.Timestamp("2018-06-29")
+
+
+def test_qualities_can_be_compared_on_the_days_of_the_one_with_most(bars: pd.DataFrame) -> None:
+    rng = np.random.default_rng(0)
+    series = pd.DataFrame({"sentiment": rng.normal(size=len(bars)), "vix": rng.uniform(10, 30, len(bars))}, bars.index)
+    series.loc[:"2003-12-31", "vix"] = np.nan
+    series.loc["2017-01-03":, "sentiment"] = np.nan
+    days = {}
+    for quality, days_of in (("a", None), ("a", "c"), ("b", "c"), ("c", "c"), ("c", None)):
+        params = Params(quality=quality, tier="a20", timescale="daily", features={"days_of": days_of})
+        found = features(bars, series, bars.index[0], params)
+        assert len(found.columns) == 20 + len(features_of_series([], quality))
+        days[quality, days_of] = drop_warmup(found, "X").index
+    assert days["a", "c"].equals(days["b", "c"])
+    assert days["a", "c"].equals(days["c", "c"])
+    assert days["c", "c"].equals(days["c", None])
+    assert len(days["a", None]) > len(days["a", "c"])
+    assert days["a", "c"][-1] == pd.Timestamp("2016-12-30")
 
 
 def test_a_series_that_is_absent_is_named(bars: pd.DataFrame) -> None:

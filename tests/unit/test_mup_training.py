@@ -12,8 +12,9 @@ from finscale.model.shape import Shape
 from finscale.training import checkpoint
 from finscale.training.config import TrainConfig
 from finscale.training.interrupt import RunStoppedError, StopRequest
-from finscale.training.loop import Epoch, Trainer
+from finscale.training.loop import Trainer
 from finscale.training.prediction import predict
+from finscale.training.progress import Epoch
 from finscale.training.resume import SavedRun
 from tests.unit.test_training import COMPUTE, CONFIG, TARGET, TRAIN, VALIDATION
 

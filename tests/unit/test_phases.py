@@ -43,7 +43,16 @@ def test_every_phase_says_what_is_expected_of_it_in_one_sentence() -> None:
 
 def test_a_hypothesis_is_met_by_the_curves_of_its_axes_whatever_the_source_but_not_by_simulated_ones() -> None:
     pilot, first = load_hypotheses(PHASES)[:2]
-    axes = {"assets": "A", "quality": "a", "timescale": "daily", "tier": "a50", "task": "direction", "horizon": "5"}
+    axes = {
+        "assets": "A",
+        "symbols": "all",
+        "history": "all",
+        "quality": "a",
+        "timescale": "daily",
+        "tier": "a50",
+        "task": "direction",
+        "horizon": "5",
+    }
     runs = pd.DataFrame([
         axes | {"experiment": "own files", "source": "directory", "budget": "10K"},
         axes | {"experiment": "own files", "source": "directory", "budget": "30K"},
@@ -59,7 +68,7 @@ def test_phase_five_is_as_written() -> None:
     row = next(row for row in load_phase(PHASES, "5") if row.name == "P5-8")
     assert row.axes == {
         "source": "live", "timescale": "daily", "horizon": 5, "task": "direction", "budget": "200M", "tier": "a500",
-        "assets": "E", "quality": "d", "seed": 0,
+        "assets": "E", "symbols": None, "history": None, "quality": "d", "seed": 0,
     }  # fmt: skip
 
 

@@ -1,8 +1,5 @@
-"""Each client library against a server that answers like the real one, on good days and bad ones."""
+"""Yahoo's client against a server that answers like the real one, on good days and bad ones."""
 
-import io
-import json
-import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -15,19 +12,21 @@ from yfinance.data import YfData
 
 from finscale.calendar import last_final_day, sessions
 from finscale.errors import InputError
-from finscale.sources import client, fred, live, news_sentiment, yahoo
+from finscale.sources import client, live, yahoo
+from finscale.sources.config import DataConfig
+from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
-from finscale.sources.tables import Wanted
-from tests.servers import Answer, Redirected, Service, as_json, serve
+from finscale.sources.tables import Universe, Wanted
+from tests.servers import Answer, Redirected, as_json, serve
 
 FIRST, LAST = date(2024, 1, 2), date(2024, 6, 28)
 SPY = Wanted("SPY", "prices")
-KEY = "k" * 32
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(client, "PACE", 0.0)
 
 
 class Market:
@@ -37,10 +36,19 @@ class Market:
         self.days = sessions(pd.Timestamp(2024, 1, 2), pd.Timestamp(2024, 12, 31))
         self.close = 400 * np.exp(np.random.default_rng(0).normal(scale=0.01, size=len(self.days)).cumsum())
         self.split, self.bad_days, self.change = 1.0, 0, lambda quote: quote
+        self.adjusted: Callable[[list], list] = lambda values: values
+        self.only: set[str] | None = None  # symbols that are answered; None: all
+        self.unknown: set[str] = set()
 
     def __call__(self, path: str, query: dict[str, str]) -> Answer:
         if not path.startswith("/v8/finance/chart/"):
             return Answer("crumb", headers={"Set-Cookie": "A3=d; Path=/"})
+        symbol = path.rpartition("/")[2]
+        if symbol in self.unknown:
+            error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
+            return as_json({"chart": {"result": None, "error": error}})
+        if self.only is not None and symbol not in self.only:
+            return Answer("Too Many Requests", status=429)
         if "period1" not in query:  # yfinance asks for the time zone first
             return as_json(self.chart(slice(0, 1)))
         if self.bad_days:
@@ -62,7 +70,7 @@ class Market:
         lists = self.change({name: values.tolist() for name, values in quote.items()})
         return {"chart": {"error": None, "result": [{
             "meta": meta, "timestamp": stamps.tolist(),
-            "indicators": {"quote": [lists], "adjclose": [{"adjclose": (close * 0.98).tolist()}]},
+            "indicators": {"quote": [lists], "adjclose": [{"adjclose": self.adjusted((close * 0.98).tolist())}]},
         }]}}  # fmt: skip
 
 
@@ -146,6 +154,78 @@ def test_a_split_between_two_downloads_is_undone_and_the_stored_file_stays(
     np.testing.assert_allclose(live.fetch(SPY, FIRST, LAST, store)[0]["close"], market[0].close[:124])
 
 
+GLD_AND_MORE = Universe(symbols=("GLD", "IEF", "TLT"))
+CONFIG = DataConfig(start=FIRST, end=LAST, directory="")
+
+
+def charts(requests: list[str]) -> list[str]:
+    return [path.rpartition("/")[2] for path in requests if "/chart/" in path]
+
+
+def test_a_universe_goes_on_after_too_many_requests_with_what_has_not_arrived(
+    market: tuple[Market, list[str]], tmp_path: Path
+) -> None:
+    store, service = RawStore(tmp_path / "store"), market[0]
+    service.only = {"GLD"}  # then Yahoo has had enough
+    with pytest.raises(
+        InputError, match=r"IEF: no answer after 5 attempts .HTTP 429.*\n1 of 3 series are there"
+    ) as told:
+        fetch("live", GLD_AND_MORE, "a", CONFIG, store)
+    assert "TLT" not in str(told.value)  # nobody asks on where a server has had enough
+    assert "TLT" not in charts(market[1])
+    service.only, before = None, len(market[1])
+    YfData.cache_get.cache_clear()
+    found = fetch("live", GLD_AND_MORE, "a", CONFIG, store)
+    assert [one.wanted.name for one in found] == ["GLD", "IEF", "TLT"]
+    assert set(charts(market[1][before:])) == {"IEF", "TLT"}
+    # A later end asks each for the new days.
+    before = len(market[1])
+    YfData.cache_get.cache_clear()
+    longer = fetch("live", GLD_AND_MORE, "a", CONFIG.model_copy(update={"end": date(2024, 9, 30)}), store)
+    assert [one.frame["date"].iloc[-1] for one in longer] == [pd.Timestamp("2024-09-30")] * 3
+    assert sorted(charts(market[1][before:])) == ["GLD", "IEF", "TLT"]
+
+
+def test_a_symbol_that_yahoo_does_not_know_stops_no_other(market: tuple[Market, list[str]], tmp_path: Path) -> None:
+    market[0].unknown = {"GLD", "IEF"}
+    with pytest.raises(InputError, match=r"GLD: .*No data found.*\n.*IEF: .*No data found.*\n1 of 3 series are there"):
+        fetch("live", GLD_AND_MORE, "a", CONFIG, RawStore(tmp_path / "store"))
+    assert RawStore(tmp_path / "store").manifest()["series"].tolist() == ["TLT"]
+
+
+def test_holes_are_taken_as_they_are_but_not_among_the_newest_days(
+    market: tuple[Market, list[str]], tmp_path: Path
+) -> None:
+    store, service = RawStore(tmp_path / "store"), market[0]
+    service.change = lambda quote: {name: [*quote[name][:30], None, *quote[name][31:]] for name in quote}
+    service.adjusted = lambda values: [*values[:30], None, *values[31:]]
+    with pytest.raises(InputError, match="has no value for the session of 2024-02-14"):
+        live.fetch(SPY, FIRST, LAST, store)
+    YfData.cache_get.cache_clear()
+    frame = live.fetch(SPY, FIRST, LAST, store, holes=1)[0]
+    assert len(frame) == 123
+    assert frame.notna().all(axis=None)
+    service.change = lambda quote: {name: [*quote[name][:-3], None, *quote[name][-2:]] for name in quote}
+    service.adjusted = lambda values: [*values[:-3], None, *values[-2:]]
+    YfData.cache_get.cache_clear()
+    with pytest.raises(InputError, match="has no value for the session of 2024-06-26; nothing was stored; try later"):
+        live.fetch(Wanted("TLT", "prices"), FIRST, LAST, store, holes=1)
+
+
+def test_a_provider_is_asked_at_a_steady_pace(
+    market: tuple[Market, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(client, "PACE", 60.0)
+    monkeypatch.setattr(client, "_asked_at", {})
+    monkeypatch.setattr(client.time, "sleep", paused.append)
+    store = RawStore(tmp_path / "store")
+    fetch("live", GLD_AND_MORE, "a", CONFIG, store)
+    assert [round(pause, -1) for pause in paused] == [60, 60]
+    fetch("live", GLD_AND_MORE, "a", CONFIG, store)  # what is stored is not asked for
+    assert len(paused) == 2
+
+
 def test_a_revised_history_is_refused(market: tuple[Market, list[str]], tmp_path: Path) -> None:
     store = RawStore(tmp_path / "store")
     live.fetch(SPY, FIRST, LAST, store)
@@ -199,203 +279,3 @@ def test_a_day_ends_by_the_exchange_s_clock() -> None:
 def test_a_day_that_has_not_passed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data.end = 2999-01-01 has not passed"):
         live.fetch(SPY, FIRST, date(2999, 1, 1), RawStore(tmp_path))
-
-
-def fault(message: str, status: int = 400) -> Answer:
-    return Answer(json.dumps({"error_code": status, "error_message": message}), status)
-
-
-def observations(path: str, query: dict[str, str]) -> Answer:
-    """FRED: what it holds of a series, and its observations; every seventh day is without a value."""
-    if query["api_key"] != KEY:
-        return fault("Bad Request.  The value for variable api_key is not registered.")
-    if query["series_id"] == "NONE":
-        return fault("Bad Request.  The series does not exist.")
-    if path == "/series":
-        return as_json({"seriess": [{"observation_start": "1962-01-02", "observation_end": "2025-12-31"}]})
-    days = pd.date_range(query["observation_start"], query["observation_end"])
-    return listed(
-        [{"date": f"{day:%Y-%m-%d}", "value": "." if i % 7 == 0 else f"{4 + i / 100}"} for i, day in enumerate(days)]
-    )
-
-
-def listed(rows: list[dict[str, str]]) -> Answer:
-    return as_json({"count": len(rows), "offset": 0, "limit": 100000, "observations": rows})
-
-
-def answering(change: Callable[[list[dict[str, str]]], list[dict[str, str]]]) -> Service:
-    """FRED with other observations."""
-
-    def service(path: str, query: dict[str, str]) -> Answer:
-        answer = observations(path, query)
-        return answer if path == "/series" else listed(change(json.loads(answer.body)["observations"]))
-
-    return service
-
-
-@pytest.fixture
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRED_API_KEY", KEY)
-
-
-def test_fred_s_empty_days_are_left_out(monkeypatch: pytest.MonkeyPatch, key: None) -> None:
-    with serve(observations) as server:
-        monkeypatch.setattr(fred, "URL", server.url)
-        frame = fred.fetch("DGS10", date(2024, 1, 1), date(2024, 1, 14))
-    assert frame["date"].dt.day.tolist() == [2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14]
-    assert frame["value"].iloc[0] == 4.01
-
-
-def test_fred_s_faults_are_retried(monkeypatch: pytest.MonkeyPatch, key: None) -> None:
-    bad = [Answer("<html>Service Unavailable", 503), fault("Too Many Requests.", 429)]
-    with serve(lambda path, query: bad.pop() if bad else observations(path, query)) as server:
-        monkeypatch.setattr(fred, "URL", server.url)
-        assert len(fred.fetch("DGS10", date(2024, 1, 1), date(2024, 1, 7))) == 6
-        assert len(server.requests) == 4  # two bad answers, what FRED holds, the observations
-
-
-FAULTS = {
-    "inf": (lambda rows: [*rows[:-1], rows[-1] | {"value": "inf"}], "a number that is not finite: 2024-06-28, inf"),
-    "words": (lambda rows: [*rows[:-1], rows[-1] | {"value": "n/a"}], "n/a is no number"),
-    "a day twice": (lambda rows: [*rows, rows[-1]], "a day twice: 2024-06-28"),
-    "not in order": (lambda rows: [rows[1], rows[0], *rows[2:]], "days that are not in order: 2024-01-02"),
-    "outside": (lambda rows: [*rows, {"date": "2024-07-01", "value": "4"}], "outside what was asked for: 2024-07-01"),
-    "ends early": (lambda rows: rows[:30], "ends on 2024-01-31, before 2024-06-28"),
-    "begins late": (lambda rows: rows[60:], "begins on 2024-03-02, after 2024-01-02"),
-    "no day": (lambda rows: [{"date": "soon", "value": "4"}], "soon is no date"),
-    "empty": (lambda rows: [], "no row from 2024-01-02 to 2024-06-28"),
-    "no values": (lambda rows: [row | {"value": "."} for row in rows], "no value from 2024-01-02 to 2024-06-28"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("change", "message"), FAULTS.values(), ids=FAULTS)
-def test_an_answer_of_fred_that_is_not_what_was_asked_for_is_refused(
-    change: Callable, message: str, monkeypatch: pytest.MonkeyPatch, key: None, tmp_path: Path
-) -> None:
-    with serve(answering(change)) as server:
-        monkeypatch.setattr(fred, "URL", server.url)
-        with pytest.raises(InputError, match=f"FRED, DGS10: .*{message}.*; nothing was stored; "):
-            live.fetch(Wanted("DGS10", "economic"), FIRST, LAST, RawStore(tmp_path))
-    assert not list(tmp_path.rglob("*.parquet"))
-
-
-BODY = json.dumps({"seriess": [{"observation_start": "1962-01-02", "observation_end": "2025-12-31"}]})
-BROKEN = {
-    "a page": (Answer("<html><title>x</title><h1>Scheduled maintenance</h1>", headers={"Content-Type": "text/html"}),
-               "HTTP 200 with something else than JSON: 'Scheduled maintenance'"),
-    "no type": (Answer("<h1>Oops</h1>"), "something else than JSON: 'Oops'"),
-    "503 with a page": (Answer("<html><h1>Down</h1></html>", 503), "HTTP 503: 'Down'"),
-    "cut": (Answer(BODY, cut=20), "IncompleteRead"),
-    "half a JSON": (Answer(BODY[:40]), "something else than JSON"),
-    "a list": (as_json([1]), "a JSON list in place of an object"),
-    "another object": (as_json({"series": []}), "does not describe one series"),
-    "a byte a second": (Answer(BODY, drip=1.0), "no whole answer within 0.2 s"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("answer", "message"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_answer_is_asked_for_again_and_then_told(
-    answer: Answer, message: str, monkeypatch: pytest.MonkeyPatch, key: None
-) -> None:
-    monkeypatch.setattr(client, "DEADLINE", 0.2)
-    with serve(lambda path, query: answer) as server:
-        monkeypatch.setattr(fred, "URL", server.url)
-        with pytest.raises(InputError) as told:
-            fred.fetch("DGS10", FIRST, LAST)
-        assert len(server.requests) == 5
-    assert "FRED, DGS10: no answer after 5 attempts (" in str(told.value)
-    assert message in str(told.value)
-    assert "nothing was stored" in str(told.value)
-
-
-def test_no_message_holds_the_key(monkeypatch: pytest.MonkeyPatch, key: None) -> None:
-    with serve(observations) as server:
-        monkeypatch.setattr(fred, "URL", server.url)  # a port on which nobody listens any more
-    with pytest.raises(InputError, match="no answer after 5 attempts") as told:
-        fred.fetch("DGS10", FIRST, LAST)
-    assert KEY not in str(told.value)
-
-
-def test_a_server_s_own_pause_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch, key: None) -> None:
-    monkeypatch.setattr(client, "PAUSE", 0.0)
-    monkeypatch.setattr(client, "LONGEST_PAUSE", 0.3)
-    bad = [Answer("wait", 429, {"Retry-After": "3600"})]
-    with serve(lambda path, query: bad.pop() if bad else observations(path, query)) as server:
-        monkeypatch.setattr(fred, "URL", server.url)
-        begun = time.monotonic()
-        fred.fetch("DGS10", FIRST, LAST)
-    assert 0.3 <= time.monotonic() - begun < 5
-
-
-def test_fred_without_a_key_says_where_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FRED_API_KEY", raising=False)
-    with pytest.raises(InputError, match=r"FRED_API_KEY is not set; a key is free at https://fred.stlouisfed.org"):
-        fred.fetch("DGS10", FIRST, LAST)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"), [("NONE", "series does not exist"), ("DGS10", "api_key is not registered")]
-)
-def test_fred_s_own_words_are_passed_on(name: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRED_API_KEY", KEY if name == "NONE" else "wrong")
-    with serve(observations) as server:
-        monkeypatch.setattr(fred, "URL", server.url)
-        with pytest.raises(InputError, match=message):
-            fred.fetch(name, FIRST, LAST)
-
-
-def test_fred_s_revisions_do_not_change_what_was_known_first(
-    monkeypatch: pytest.MonkeyPatch, key: None, tmp_path: Path
-) -> None:
-    store, rate = RawStore(tmp_path), Wanted("DGS10", "economic")
-    with serve(observations) as server:
-        monkeypatch.setattr(fred, "URL", server.url)
-        before = live.fetch(rate, FIRST, LAST, store)[0]
-        after = live.fetch(rate, FIRST, date(2024, 8, 30), store)[0]  # this server restates the month they share
-    pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
-    assert after["date"].max() == pd.Timestamp(2024, 8, 30)
-    assert after["date"].is_unique
-
-
-def spreadsheet(
-    columns: tuple[str, str] = ("date", "News Sentiment"), first: str = "2024-01-01", last: str = "2024-06-30"
-) -> bytes:
-    days = pd.date_range(first, last)
-    content = io.BytesIO()
-    with pd.ExcelWriter(content) as writer:
-        pd.DataFrame({"Notes": ["The series is re-estimated at each release."]}).to_excel(writer, sheet_name="Notes")
-        table = pd.DataFrame({columns[0]: days, columns[1]: np.linspace(-0.2, 0.2, len(days))})
-        table.to_excel(writer, sheet_name="Data", index=False)
-    return content.getvalue()
-
-
-def sentiment(content: bytes) -> Answer:
-    return Answer(content, headers={"Last-Modified": "Mon, 01 Jul 2024 16:00:00 GMT"})
-
-
-def test_the_sentiment_spreadsheet_keeps_its_vintage(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve(lambda path, query: sentiment(spreadsheet())) as server:
-        monkeypatch.setattr(news_sentiment, "URL", server.url)
-        frame = news_sentiment.fetch(FIRST, LAST)
-    assert len(frame) == 179
-    assert news_sentiment.notes(frame) == [
-        "San Francisco Fed, news sentiment: release of Mon, 01 Jul 2024 16:00:00 GMT, which re-estimates the past"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (spreadsheet()[:4000], "no answer after 5 attempts .an answer that is no spreadsheet"),
-        (b"<html><title>503</title>Back soon</html>", "no answer after 5 attempts .an answer that is no spreadsheet"),
-        (spreadsheet(("date", "Index")), "the bank has changed the file"),
-        (spreadsheet(first="2024-03-04"), "begins on 2024-03-04, after 2024-01-02; .*set data.start to 2024-03-04"),
-        (spreadsheet(last="2024-04-30"), "ends on 2024-04-30, before 2024-06-28"),
-    ],
-    ids=["truncated", "a page", "changed columns", "begins late", "ends early"],
-)
-def test_a_broken_spreadsheet_is_refused(content: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve(lambda path, query: sentiment(content)) as server:
-        monkeypatch.setattr(news_sentiment, "URL", server.url)
-        with pytest.raises(InputError, match=message):
-            news_sentiment.fetch(FIRST, LAST)

@@ -18,9 +18,12 @@ from finscale.model.shape import Shape
 from finscale.training import checkpoint
 from finscale.training.config import CheckpointConfig, TrainConfig
 from finscale.training.device import choose_compute
-from finscale.training.loop import Epoch, FitResult, Target, Trainer, fit, learning_rate_factor
+from finscale.training.loop import Trainer, fit
 from finscale.training.prediction import mean_loss, predict
+from finscale.training.progress import Epoch, FitResult
 from finscale.training.resume import SavedRun
+from finscale.training.schedule import learning_rate_factor
+from finscale.training.target import Target
 
 MODEL = ModelConfig(context_length=16, patch_length=8, patch_stride=4, dropout=0.1)
 SHAPE = Shape(d_model=16, n_layers=1, n_heads=4, ffn_dim=32)

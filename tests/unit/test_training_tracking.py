@@ -16,16 +16,20 @@ from finscale.config import load_params
 from finscale.scaling.ledger import AXES
 from finscale.storage import md5_of
 from finscale.training.config import TrackingConfig
-from finscale.training.loop import Epoch
 from finscale.training.mirrors import Record, add_results
 from finscale.training.prediction import predict
+from finscale.training.progress import Epoch
 from finscale.training.run import Files, Run
 from finscale.training.tracking import SAMPLE, Tracker, sample_predictions
 from finscale.training.use import UseMeter
 from stages.train import Params
 from tests.unit.test_training import COMPUTE, TARGET, VALIDATION, trained
 
-EPOCHS = [Epoch(1, 0.7, 0.69, 1e-4, True), Epoch(2, 0.65, 0.66, 9e-5, True), Epoch(3, 0.6, 0.67, 5e-5, False)]
+EPOCHS = [
+    Epoch(1, 32, 0.7, 0.69, 1e-4, True),
+    Epoch(2, 64, 0.65, 0.66, 9e-5, True),
+    Epoch(3, 80, 0.6, 0.67, 5e-5, False),
+]
 SETTINGS = {
     "budget": 100_000, "task": "direction", "seed": 3, "batch_size": 32, "micro_batch": None,
     "model": {"dropout": 0.1}, "betas": [0.9, 0.999], "data_md5": "0123abcd",
@@ -79,6 +83,7 @@ def test_dvclive_has_settings_epochs_best_checkpoint_and_predictions_and_no_mirr
     log = tmp_path / "dvclive"
     assert curve(tmp_path, "validation/loss") == [0.69, 0.66, 0.67]
     assert curve(tmp_path, "learning_rate") == [1e-4, 9e-5, 5e-5]
+    assert curve(tmp_path, "windows_seen") == [32, 64, 80]
     assert json.loads((log / "metrics.json").read_text())["step"] == 3
     assert yaml.safe_load((log / "params.yaml").read_text()) == SETTINGS
     assert json.loads((log / "best.json").read_text()) == complete.best
