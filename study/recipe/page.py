@@ -38,7 +38,8 @@ def write(rows: pd.DataFrame, protocol: Protocol, page: Path = PAGE, figure: Pat
         standings=[standing_row(one, protocol) for one in told], shares=share_rows(rows, protocol),
         goals=list(goal_rows(rows, protocol, chosen)) if chosen else [], real=real_rows(rows, protocol),
         factors={name: table for name, table in factors.items() if table}, rates=rate_rows(rows, protocol),
-        useless=list(useless(rows, protocol)), lacking=list(lacking(rows, protocol)), runs=len(rows), hours=f"{rows['seconds'].sum() / 3600:.1f}",
+        useless=list(useless(rows, protocol)), lacking=list(lacking(rows, protocol)),
+        runs=len(rows), hours=f"{rows['seconds'].sum() / 3600:.1f}",
         codes=", ".join(sorted(rows["code"].dropna().unique())), figure=figure.name,
     )  # fmt: skip
     page.write_text(text)
