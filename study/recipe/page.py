@@ -115,7 +115,7 @@ def share_rows(rows: pd.DataFrame, protocol: Protocol) -> Rows:
         ((str(data), str(budget)) for data, budget in columns), key=lambda place: finals(protocol).index(place[0])
     )
     table = []
-    for name in protocol.finalists:
+    for name in [*protocol.finalists, *protocol.beside]:
         mine = own[own["candidate"] == name]
         cells = {
             f"{data}, {budget}": spread(student(_values(mine, data, budget))) for data, budget in places
@@ -244,7 +244,7 @@ def draw(rows: pd.DataFrame, protocol: Protocol, path: Path) -> None:
     draw_factors(left, rows, protocol)
     own = final_rows(rows, protocol)
     for axes, law in zip(right, ("straight", "turning"), strict=True):
-        draw_shares(axes, own[own["data"].str.startswith(law)], protocol.finalists)
+        draw_shares(axes, own[own["data"].str.startswith(law)], [*protocol.finalists, *protocol.beside])
         axes.set_title(f"{law} law, 10K")
     if len(own):
         right[0].legend()
