@@ -19,6 +19,7 @@ from study.recipe.table import DAILY
 PAGE = Path("docs/recipe.md")
 FIGURE = Path("docs/recipe.png")
 VOLATILITY = "panel-volatility"
+RELATIVE = "panel-relative"  # the same rows with scale-free features, for baselines
 GOALS = {"straight-2418": 0.8, "turning-2418": 0.4}
 _RIVALS = ("catboost", "har", "volatility", "garch", "logistic")
 
@@ -138,13 +139,14 @@ def goal_rows(rows: pd.DataFrame, protocol: Protocol, chosen: Standing) -> Itera
         if found.pairs:
             word = "reached" if found.mean >= goal else "**not reached**"
             yield f"{data.split('-')[0]} law, 10K, 2,418 days: {spread(found)}, goal {goal}: {word}"
-    same = own[own["data"] == VOLATILITY]
-    for rival in ("catboost", "har"):
-        if {chosen.candidate, rival} <= set(same["candidate"]):
-            seeds = sorted(set(same.loc[same["candidate"] == chosen.candidate, "seed"]))
-            loss = loss_against(DAILY, chosen.candidate, rival, VOLATILITY, seeds, horizon_of(protocol, VOLATILITY))
+    seeds = sorted(set(mine.loc[mine["data"] == VOLATILITY, "seed"]))
+    for rival, data in (("catboost", VOLATILITY), ("catboost", RELATIVE), ("har", VOLATILITY)):
+        if seeds and rival in set(own.loc[own["data"] == data, "candidate"]):
+            horizon = horizon_of(protocol, VOLATILITY)
+            loss = loss_against(DAILY, chosen.candidate, rival, VOLATILITY, seeds, horizon, data)
             word = "worse" if loss.low > 0 else "better" if loss.high < 0 else "not told apart"
-            yield f"volatility of the panel, loss against {rival}: {_relative(loss)}: {word}"
+            features = ", the recipe's features" if data == RELATIVE else ""
+            yield f"volatility of the panel, loss against {rival}{features}: {_relative(loss)}: {word}"
     if chosen.found_in_noise is not None:
         yield f"random walks in which it finds skill (95 %): {chosen.found_in_noise} of 12, at most 2 allowed"
 
@@ -255,7 +257,7 @@ def draw_factors(axes: Axes, rows: pd.DataFrame, protocol: Protocol) -> None:
     first = next(one for one in protocol.rounds.values() if one.against)
     own = rows[rows["data"].isin(first.data) & rows["seed"].isin(first.seeds)]
     found = {name: paired(own, name, str(first.against)) for name in first.candidates if name != first.against}
-    shown = sorted((one.mean, name) for name, one in found.items() if one.pairs > 1)
+    shown = sorted((one.mean, name) for name, one in found.items() if one.pairs > 2)
     for place, (mean, name) in enumerate(shown):
         axes.plot([found[name].low, found[name].high], [place, place], color=MUTED, linewidth=2)
         axes.plot(mean, place, "o", color=SERIES[0])
