@@ -26,7 +26,7 @@ def parse_tickers(names: list[Any]) -> tuple[str, ...]:
     """Tickers in one spelling. Raises ValueError for what is none and for one that is there twice."""
     for name in names:
         if isinstance(name, bool):
-            raise ValueError(f"{name} is no ticker: YAML takes ON, NO, YES and TRUE for truth values; put it in quotes")
+            raise ValueError(f"{name} is no ticker: YAML takes TRUE and FALSE for truth values; put it in quotes")
         if not isinstance(name, str):
             raise ValueError(f"{name!r} is no ticker; put it in quotes")
     tickers = [ticker_of(name) for name in names]

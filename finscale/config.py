@@ -162,10 +162,27 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's truth values, as DVC writes them: ON and NO are tickers."""
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0] != _BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOL, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text says. Raises YAMLError."""
+    return yaml.load(text, _Loader)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises InputError where there is none."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = parse_yaml(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the repository's root") from None
     except yaml.YAMLError as error:

@@ -59,7 +59,7 @@ def inputs(params: Params) -> dict[str, Any]:
     universe = members(params.source, params.assets, quality, data, UNIVERSES)
     found = inputs_of(params.source, universe, quality, data, memo)
     memo.save()
-    return {"universe": universe.model_dump(), "quality": quality, **found}
+    return {"universe": universe.model_dump(), "quality": quality, "holes": params.universe.holes, **found}
 
 
 def search(params: Params, values: dict[str, Any]) -> dict[str, Any]:

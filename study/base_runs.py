@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from finscale.cli import run
-from finscale.config import is_binary
+from finscale.config import is_binary, parse_yaml
 from finscale.errors import InputError
 from finscale.meta.base_runs import BaseRun, check_clean, check_closed, default_column, extract
 from finscale.meta.made_on import check_made_on, made_on
@@ -65,7 +64,7 @@ def take(name: str, column: str | None) -> dict[str, Any]:
 
 def made_on_of(name: str) -> Settings:
     """What a finished experiment was made on, as its own params.yaml says."""
-    return made_on(yaml.safe_load(read_commit(commit_of(name))["params.yaml"]))
+    return made_on(parse_yaml(read_commit(commit_of(name))["params.yaml"]))
 
 
 def check_alike(names: list[str]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from finscale.config import flat
+from finscale.config import flat, parse_yaml
 from finscale.errors import InputError
 from finscale.imports import PROJECT_PACKAGES, as_text, import_closure
 from finscale.scaling.epochs import epochs_table
@@ -102,7 +102,7 @@ def params_with(settings: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _parsed(text: str) -> dict[str, Any]:
     """YAML, parsed once: a phase asks for hundreds of variants of one file."""
-    told: dict[str, Any] = yaml.safe_load(text)
+    told: dict[str, Any] = parse_yaml(text)
     return told
 
 
@@ -129,7 +129,7 @@ def read_file(commit: str, path: str) -> str | None:
 @cache
 def committed_params(commit: str = "HEAD") -> dict[str, Any]:
     """params.yaml as a commit has it. Raises CalledProcessError where there is no such commit or file here."""
-    told: dict[str, Any] = yaml.safe_load(_git("show", f"{commit}:params.yaml"))
+    told: dict[str, Any] = parse_yaml(_git("show", f"{commit}:params.yaml"))
     return told
 
 
@@ -225,7 +225,7 @@ def _finished(name: str, commit: str) -> Finished | None:
     if trees not in _code_of_trees:
         _code_of_trees[trees] = code_hash(files)
     code, data = _code_of_trees[trees], data_hash(files.get("dvc.lock"))
-    params = yaml.safe_load(files["params.yaml"])
+    params = parse_yaml(files["params.yaml"])
     told, space = json.loads(experiment), space_of(params, files.get)
     settings = settings_of(params) | space
     baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from finscale.config import check_params
+from finscale.config import check_params, parse_yaml
 from finscale.evaluation.metrics import log_loss_rows
 from finscale.sources.config import DataConfig
 from finscale.sources.simulated import last_sessions
@@ -47,7 +46,7 @@ def _known() -> pd.DataFrame:
 def _measure(row: dict[str, object]) -> dict[str, object]:
     name = str(row["name"])
     commit = commit_of(name)
-    params = yaml.safe_load(read_commit(commit)["params.yaml"])
+    params = parse_yaml(read_commit(commit)["params.yaml"])
     predictions = pd.read_parquet(io.BytesIO(read_predictions(commit, name)))
     test = predictions[predictions["split"] == "test"]
     chance = chance_on(check_params(DataConfig, params["data"], Path("params.yaml")), test)

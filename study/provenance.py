@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from finscale.config import flat
+from finscale.config import flat, parse_yaml
 from finscale.identity import check_size, differs_from
 
 RESULT_STAGE = "evaluate"
@@ -28,7 +28,7 @@ Locked = Mapping[str, Any]
 def why_not(read: Read) -> str | None:
     """Why the result in a commit is none of its own settings, code and data, in words; None where it is."""
     told = json.loads(read(EXPERIMENT) or "{}")
-    params = yaml.safe_load(read("params.yaml") or "{}")
+    params = parse_yaml(read("params.yaml") or "{}")
     lock = read_lock(read)
     if RESULT_STAGE not in lock:
         return f"dvc.lock has no stage {RESULT_STAGE}; {_REMEDY}"

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finscale.cli import run
+from finscale.config import ALL
 from finscale.errors import InputError
+from finscale.identity import SHARES
 from finscale.scaling.ledger import AXES, experiment_key, open_ledger
 from finscale.scaling.schema import UNKNOWN
 from finscale.scaling.settings import PLAIN, Settings, digest_of, read_settings, settings_of
@@ -43,6 +45,7 @@ def settle(row: Mapping[str, Any], known: Mapping[str, Settings]) -> Settings | 
 def _candidates(committed: Params, row: Mapping[str, Any], known: Mapping[str, Settings]) -> Iterator[Params]:
     axes = {axis: row[axis] for axis in AXES if axis in committed}
     axes["seed"] = int(row["seed"])
+    axes |= {axis: None if row[axis] == ALL else int(row[axis]) for axis in SHARES if axis in axes}
     if str(row["horizon"]).isdigit():
         axes["horizon"] = int(row["horizon"])
     yield overlaid(committed, axes)

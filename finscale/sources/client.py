@@ -7,6 +7,7 @@ what to do. A message never holds the query of an address: keys stand there.
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ ATTEMPTS = 5
 PAUSE = 1.0  # seconds before the second attempt; doubled before each further one
 DEADLINE = 60.0  # seconds for one whole answer, however slowly it arrives
 LONGEST_PAUSE = 60.0  # seconds, also where a server asks for more
+PACE = 0.5  # seconds from one question to the next that a provider is asked: Yahoo counts them by the hour
 LARGEST = 200 * 2**20  # bytes of an answer
 
 _QUERY = re.compile(r"\?[^\s'\")>]*")
@@ -36,6 +38,10 @@ class TemporaryError(Exception):
         self.pause = pause  # seconds that the server asked for
 
 
+class UnavailableError(InputError):
+    """A provider that did not answer after all attempts: the next series would fare no better."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """Who is asked for what: the first words of every message."""
@@ -43,12 +49,13 @@ class Asked:
     provider: str
     series: str
 
-    def refused(self, told: str, remedy: str) -> InputError:
-        return InputError(f"{self.provider}, {self.series}: {told}; nothing was stored; {remedy}")
+    def refused(self, told: str, remedy: str, kind: type[InputError] = InputError) -> InputError:
+        return kind(f"{self.provider}, {self.series}: {told}; nothing was stored; {remedy}")
 
 
 def ask(asked: Asked, request: Callable[[], T]) -> T:
-    """Call request() until it answers within the deadline. Raises InputError after five temporary failures."""
+    """Call request() until it answers within the deadline. Raises UnavailableError after five temporary failures."""
+    _wait_for_turn(asked.provider)
     attempts = Retrying(
         retry=retry_if_exception_type(TemporaryError), stop=stop_after_attempt(ATTEMPTS), wait=_pause, reraise=True
     )
@@ -58,7 +65,17 @@ def ask(asked: Asked, request: Callable[[], T]) -> T:
         raise asked.refused(
             f"no answer after {ATTEMPTS} attempts ({error})",
             "look at the connection and the service's own page, try later",
+            UnavailableError,
         ) from None
+
+
+_asked_at: dict[str, float] = {}  # when each provider was asked last
+
+
+def _wait_for_turn(provider: str) -> None:
+    if (asked_at := _asked_at.get(provider)) is not None:
+        time.sleep(max(0.0, asked_at + PACE - time.monotonic()))
+    _asked_at[provider] = time.monotonic()
 
 
 def _pause(state: RetryCallState) -> float:

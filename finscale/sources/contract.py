@@ -12,6 +12,7 @@ import pandas as pd
 from finscale.calendar import sessions
 from finscale.sources.client import Asked
 
+_RECENT = 20  # sessions whose bars may still come
 _AGAIN = "try later, or set data.end to an earlier day"
 
 
@@ -54,15 +55,25 @@ def judge(asked: Asked, frame: pd.DataFrame, promise: Promise) -> None:
         raise asked.refused(f"the answer ends on {ends:%Y-%m-%d}, before {promise.ends}", _AGAIN)
 
 
-def judge_sessions(asked: Asked, frame: pd.DataFrame) -> None:
-    """Raise InputError where a session between the first and the last row is absent or has no value."""
+def judge_sessions(asked: Asked, frame: pd.DataFrame, holes: int = 0) -> pd.DataFrame:
+    """The rows that have values. holes: the sessions that a series may lack, none of them among the newest.
+
+    Raises InputError where more sessions between the first and the last row are absent or without a value, or a row has
+    some of its values.
+    """
     expected = sessions(frame["date"].iloc[0], frame["date"].iloc[-1])
     absent = expected.difference(pd.DatetimeIndex(frame["date"]))
-    empty = pd.DatetimeIndex(frame.loc[frame.isna().any(axis=1), "date"])
+    lacking = frame.isna().any(axis=1)
+    empty = pd.DatetimeIndex(frame.loc[lacking, "date"])
+    in_part = lacking & ~frame.drop(columns=["date", "volume"]).isna().all(axis=1)  # yfinance calls an unknown volume 0
+    recent = absent.union(empty).intersection(expected[-_RECENT:])
+    if len(absent) + len(empty) <= holes and not in_part.any() and recent.empty:
+        return frame[~lacking].reset_index(drop=True)
     for fault, found in (("lacks the session", absent), ("has no value for the session", empty)):
         if len(found):
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
             raise asked.refused(f"the answer {fault} of {found[0]:%Y-%m-%d}{more}", _AGAIN)
+    return frame
 
 
 def _first(frame: pd.DataFrame, mask: pd.Series) -> str:

@@ -24,11 +24,13 @@ class Fetched:
     notes: list[str] = field(default_factory=list)
 
 
-def fetch(source: Source, universe: Universe, quality: Quality, config: DataConfig, store: RawStore) -> list[Fetched]:
-    """The raw series of a data set, from `config.start` to `config.end`.
+def fetch(
+    source: Source, universe: Universe, quality: Quality, config: DataConfig, store: RawStore, holes: int = 0
+) -> list[Fetched]:
+    """The raw series of a data set, from `config.start` to `config.end`. holes: sessions that prices may lack.
 
     Raises InputError where the source does not offer a series, cannot be reached, or answers with
-    something else than what was asked for. Only `live` uses the store.
+    something else than what was asked for. Only `live` uses the store and `holes`.
     """
     if source == "bundled":
         return [_bundled(symbol, config) for symbol in universe.symbols]
@@ -36,7 +38,7 @@ def fetch(source: Source, universe: Universe, quality: Quality, config: DataConf
         return _simulated(universe, config)
     if source == "directory":
         return [_directory(series, config) for series in directory.present(config.directory, wanted(universe, quality))]
-    return [_live(series, config, store) for series in wanted(universe, quality)]
+    return _all_live(wanted(universe, quality), config, store, holes)
 
 
 def _bundled(symbol: str, config: DataConfig) -> Fetched:
@@ -56,12 +58,34 @@ def _directory(series: Wanted, config: DataConfig) -> Fetched:
     return Fetched(series, _checked(_between(frame, config), series, f" in {path}"), path, notes=notes)
 
 
-def _live(series: Wanted, config: DataConfig, store: RawStore) -> Fetched:
+def _all_live(series: list[Wanted], config: DataConfig, store: RawStore, holes: int) -> list[Fetched]:
+    """Series after series; what has arrived is stored, and not asked for again. One that is refused stops no other, a
+    server that no longer answers does."""
+    from finscale.sources.client import UnavailableError
+
+    found: list[Fetched] = []
+    refused: list[str] = []
+    for one in series:
+        try:
+            found.append(_live(one, config, store, holes))
+        except UnavailableError as error:
+            refused.append(str(error))
+            break
+        except InputError as error:
+            refused.append(str(error))
+    if refused and len(series) > 1:
+        refused.append(f"{len(found)} of {len(series)} series are there and stay stored; `dvc repro` asks for the rest")
+    if refused:
+        raise InputError("\n".join(refused))
+    return found
+
+
+def _live(series: Wanted, config: DataConfig, store: RawStore, holes: int) -> Fetched:
     from finscale.sources import live  # what asks servers is imported where one is asked
 
     if saved_by_hand(series) and (series.kind == "trends" or directory.has(config.directory, series)):
         return _directory(series, config)
-    frame, retrieved, notes = live.fetch(series, config.start, config.end, store)
+    frame, retrieved, notes = live.fetch(series, config.start, config.end, store, holes)
     return Fetched(series, _checked(_between(frame, config), series), SERVERS[series.kind], retrieved, notes)
 
 

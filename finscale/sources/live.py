@@ -19,8 +19,14 @@ _PRICES = ["open", "high", "low", "close"]
 _SAME = 1e-4  # relative: two answers agree on a day; Yahoo rounds to six digits
 
 
-def fetch(series: Wanted, first: date, last: date, store: RawStore) -> tuple[pd.DataFrame, str, list[str]]:
-    """One series from `first` to `last`, when it was retrieved, and what a reader should know of it."""
+def fetch(
+    series: Wanted, first: date, last: date, store: RawStore, holes: int = 0
+) -> tuple[pd.DataFrame, str, list[str]]:
+    """One series from `first` to `last`, when it was retrieved, and what a reader should know of it.
+
+    holes: the sessions that prices may lack. A series is one question: yfinance's download of many is one question for
+    each as well, and tells an empty answer where a server refuses (1.7.0).
+    """
     if last > (final := last_final_day()):
         raise InputError(
             f"params.yaml: data.end = {last} has not passed in New York; the last day with final prices is {final}"
@@ -28,7 +34,7 @@ def fetch(series: Wanted, first: date, last: date, store: RawStore) -> tuple[pd.
     source, name = SERVERS[series.kind], series.name
     notes: list[str] = []
     if series.kind == "prices":
-        segments = store.segments(source, name, first, last, lambda a, b: yahoo.fetch(name, a, b))
+        segments = store.segments(source, name, first, last, lambda a, b: yahoo.fetch(name, a, b, holes=holes))
         frame, notes = join_prices(segments, name)
     elif series.kind == "volatility":
         segments = store.segments(

@@ -15,9 +15,10 @@ _COLUMNS = ["Open", "High", "Low", "Close", "Adj Close", "Volume"]
 _GAP = 4  # calendar days: the first trade of a listing may be a day or two before the first daily bar
 
 
-def fetch(symbol: str, first: date, last: date, every_session: bool = True) -> pd.DataFrame:
+def fetch(symbol: str, first: date, last: date, every_session: bool = True, holes: int = 0) -> pd.DataFrame:
     """Bars from `first` to `last`, both included: tables.PRICE_COLUMNS. Splits are in the prices, dividends only in
-    adj_close. every_session: a session that is absent or empty is refused; else empty ones are left out.
+    adj_close. every_session: a session that is absent or empty is refused, unless there are no more than `holes`; else
+    empty ones are left out.
 
     Raises InputError where Yahoo knows no such symbol, does not answer, or answers something else than was asked for.
     """
@@ -31,9 +32,7 @@ def fetch(symbol: str, first: date, last: date, every_session: bool = True) -> p
     if not every_session:
         frame = frame.dropna(subset=["close"]).reset_index(drop=True)
     judge(asked, frame, _promise(first, last, listed, frame))
-    if every_session:
-        judge_sessions(asked, frame)
-    return frame
+    return judge_sessions(asked, frame, holes) if every_session else frame
 
 
 def _promise(first: date, last: date, listed: date | None, frame: pd.DataFrame) -> Promise:

@@ -8,10 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field
 
-from finscale.config import Block, check_params, flat, read_yaml
+from finscale.config import Block, check_params, flat, parse_yaml, read_yaml
 from finscale.errors import InputError
 from finscale.recipes import recipe_settings
 from study.experiments import overlaid
@@ -114,7 +113,7 @@ def horizon_of(protocol: Protocol, data: str) -> int:
 
 def planned(protocol: Protocol, rounds: list[str]) -> Iterator[Planned]:
     """The runs of these rounds in order: seed after seed, so that what is stopped early is balanced."""
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = parse_yaml(Path("params.yaml").read_text())
     seen: set[Run] = set()
     for number in rounds:
         one = protocol.rounds[number]

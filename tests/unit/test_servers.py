@@ -13,8 +13,10 @@ from yfinance.data import YfData
 from finscale.calendar import last_final_day, sessions
 from finscale.errors import InputError
 from finscale.sources import client, live, yahoo
+from finscale.sources.config import DataConfig
+from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
-from finscale.sources.tables import Wanted
+from finscale.sources.tables import Universe, Wanted
 from tests.servers import Answer, Redirected, as_json, serve
 
 FIRST, LAST = date(2024, 1, 2), date(2024, 6, 28)
@@ -24,6 +26,7 @@ SPY = Wanted("SPY", "prices")
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(client, "PACE", 0.0)
 
 
 class Market:
@@ -33,10 +36,19 @@ class Market:
         self.days = sessions(pd.Timestamp(2024, 1, 2), pd.Timestamp(2024, 12, 31))
         self.close = 400 * np.exp(np.random.default_rng(0).normal(scale=0.01, size=len(self.days)).cumsum())
         self.split, self.bad_days, self.change = 1.0, 0, lambda quote: quote
+        self.adjusted: Callable[[list], list] = lambda values: values
+        self.only: set[str] | None = None  # symbols that are answered; None: all
+        self.unknown: set[str] = set()
 
     def __call__(self, path: str, query: dict[str, str]) -> Answer:
         if not path.startswith("/v8/finance/chart/"):
             return Answer("crumb", headers={"Set-Cookie": "A3=d; Path=/"})
+        symbol = path.rpartition("/")[2]
+        if symbol in self.unknown:
+            error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
+            return as_json({"chart": {"result": None, "error": error}})
+        if self.only is not None and symbol not in self.only:
+            return Answer("Too Many Requests", status=429)
         if "period1" not in query:  # yfinance asks for the time zone first
             return as_json(self.chart(slice(0, 1)))
         if self.bad_days:
@@ -58,7 +70,7 @@ class Market:
         lists = self.change({name: values.tolist() for name, values in quote.items()})
         return {"chart": {"error": None, "result": [{
             "meta": meta, "timestamp": stamps.tolist(),
-            "indicators": {"quote": [lists], "adjclose": [{"adjclose": (close * 0.98).tolist()}]},
+            "indicators": {"quote": [lists], "adjclose": [{"adjclose": self.adjusted((close * 0.98).tolist())}]},
         }]}}  # fmt: skip
 
 
@@ -140,6 +152,78 @@ def test_a_split_between_two_downloads_is_undone_and_the_stored_file_stays(
     assert all(path.read_bytes() == content for path, content in stored.items())
     # The shorter range still gives what it gave before.
     np.testing.assert_allclose(live.fetch(SPY, FIRST, LAST, store)[0]["close"], market[0].close[:124])
+
+
+GLD_AND_MORE = Universe(symbols=("GLD", "IEF", "TLT"))
+CONFIG = DataConfig(start=FIRST, end=LAST, directory="")
+
+
+def charts(requests: list[str]) -> list[str]:
+    return [path.rpartition("/")[2] for path in requests if "/chart/" in path]
+
+
+def test_a_universe_goes_on_after_too_many_requests_with_what_has_not_arrived(
+    market: tuple[Market, list[str]], tmp_path: Path
+) -> None:
+    store, service = RawStore(tmp_path / "store"), market[0]
+    service.only = {"GLD"}  # then Yahoo has had enough
+    with pytest.raises(
+        InputError, match=r"IEF: no answer after 5 attempts .HTTP 429.*\n1 of 3 series are there"
+    ) as told:
+        fetch("live", GLD_AND_MORE, "a", CONFIG, store)
+    assert "TLT" not in str(told.value)  # nobody asks on where a server has had enough
+    assert "TLT" not in charts(market[1])
+    service.only, before = None, len(market[1])
+    YfData.cache_get.cache_clear()
+    found = fetch("live", GLD_AND_MORE, "a", CONFIG, store)
+    assert [one.wanted.name for one in found] == ["GLD", "IEF", "TLT"]
+    assert set(charts(market[1][before:])) == {"IEF", "TLT"}
+    # A later end asks each for the new days.
+    before = len(market[1])
+    YfData.cache_get.cache_clear()
+    longer = fetch("live", GLD_AND_MORE, "a", CONFIG.model_copy(update={"end": date(2024, 9, 30)}), store)
+    assert [one.frame["date"].iloc[-1] for one in longer] == [pd.Timestamp("2024-09-30")] * 3
+    assert sorted(charts(market[1][before:])) == ["GLD", "IEF", "TLT"]
+
+
+def test_a_symbol_that_yahoo_does_not_know_stops_no_other(market: tuple[Market, list[str]], tmp_path: Path) -> None:
+    market[0].unknown = {"GLD", "IEF"}
+    with pytest.raises(InputError, match=r"GLD: .*No data found.*\n.*IEF: .*No data found.*\n1 of 3 series are there"):
+        fetch("live", GLD_AND_MORE, "a", CONFIG, RawStore(tmp_path / "store"))
+    assert RawStore(tmp_path / "store").manifest()["series"].tolist() == ["TLT"]
+
+
+def test_holes_are_taken_as_they_are_but_not_among_the_newest_days(
+    market: tuple[Market, list[str]], tmp_path: Path
+) -> None:
+    store, service = RawStore(tmp_path / "store"), market[0]
+    service.change = lambda quote: {name: [*quote[name][:30], None, *quote[name][31:]] for name in quote}
+    service.adjusted = lambda values: [*values[:30], None, *values[31:]]
+    with pytest.raises(InputError, match="has no value for the session of 2024-02-14"):
+        live.fetch(SPY, FIRST, LAST, store)
+    YfData.cache_get.cache_clear()
+    frame = live.fetch(SPY, FIRST, LAST, store, holes=1)[0]
+    assert len(frame) == 123
+    assert frame.notna().all(axis=None)
+    service.change = lambda quote: {name: [*quote[name][:-3], None, *quote[name][-2:]] for name in quote}
+    service.adjusted = lambda values: [*values[:-3], None, *values[-2:]]
+    YfData.cache_get.cache_clear()
+    with pytest.raises(InputError, match="has no value for the session of 2024-06-26; nothing was stored; try later"):
+        live.fetch(Wanted("TLT", "prices"), FIRST, LAST, store, holes=1)
+
+
+def test_a_provider_is_asked_at_a_steady_pace(
+    market: tuple[Market, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(client, "PACE", 60.0)
+    monkeypatch.setattr(client, "_asked_at", {})
+    monkeypatch.setattr(client.time, "sleep", paused.append)
+    store = RawStore(tmp_path / "store")
+    fetch("live", GLD_AND_MORE, "a", CONFIG, store)
+    assert [round(pause, -1) for pause in paused] == [60, 60]
+    fetch("live", GLD_AND_MORE, "a", CONFIG, store)  # what is stored is not asked for
+    assert len(paused) == 2
 
 
 def test_a_revised_history_is_refused(market: tuple[Market, list[str]], tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ KEY = "k" * 32
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(client, "PACE", 0.0)
 
 
 def fault(message: str, status: int = 400) -> Answer:

@@ -37,7 +37,7 @@ def test_what_is_neither_a_name_nor_tickers_is_refused_with_the_way_to_type_them
 
 def axes(assets: object) -> dict[str, object]:
     return {"quality": "a", "timescale": "daily", "tier": "a20", "source": "live", "assets": assets,
-            "task": "direction", "horizon": 5}  # fmt: skip
+            "symbols": None, "history": "all", "task": "direction", "horizon": 5}  # fmt: skip
 
 
 def test_dvc_writes_a_typed_list_as_the_settings_read_it(tmp_path: Path) -> None:
@@ -45,6 +45,8 @@ def test_dvc_writes_a_typed_list_as_the_settings_read_it(tmp_path: Path) -> None
     params.write_text("assets: A\n")
     apply_overrides(params, ["assets=[TLT,GLD]"])
     assert check_params(StudyAxes, axes(read_yaml(params)["assets"]), params).assets == "GLD,TLT"
+    apply_overrides(params, ["assets=['ON',NO]"])  # truth values to YAML 1.1, and tickers
+    assert check_params(StudyAxes, axes(read_yaml(params)["assets"]), params).assets == "NO,ON"
 
 
 def test_a_result_of_typed_tickers_is_of_the_settings_that_made_it() -> None:
@@ -86,7 +88,7 @@ def test_a_universe_of_one_s_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("symbols: [GLD, ON]", "put it in quotes"),
+        ("symbols: [GLD, TRUE]", "put it in quotes"),
         ("symbols: [GLD, VIX]", "VIX is what quality c adds"),
         ("symbols: GLD", "a list of tickers, or `all`"),
         ("symbols: [GLD]\nseries: [CPI]", "series = 'CPI' is not allowed"),
