@@ -8,6 +8,7 @@ Why    a column that nobody can explain should not be in a study.
 
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from pyarrow.parquet import read_schema
 
@@ -18,6 +19,7 @@ from finscale.indicators.catalogue import features_of
 from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
 from finscale.pages.dictionary import Meaning, Origin, generate_data_dictionary
+from finscale.pages.many import READABLE
 from finscale.storage import read_parquet, write_csv, write_text
 from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 
@@ -26,6 +28,7 @@ DICTIONARY = Path("docs/data_dictionary.md")
 SAMPLES = Path("data/samples")
 
 _SAMPLE_ROWS = 1000
+_OF_A_KIND = 5  # raw series described of each kind, where there are hundreds
 _COLUMNS = {
     "date": Meaning("key", "session, or the day of an observation; no time of day"),
     "asset": Meaning("key", "symbol"),
@@ -94,8 +97,13 @@ CLOSED = (TEST, TEST_LABELS)  # of the test split no value is shown
 
 
 def files_described() -> list[Path]:
-    """All but the test split."""
-    return [*sorted(RAW.glob("*.parquet")), DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
+    """All but the test split; of hundreds of raw series, which have the same columns, the first of each kind."""
+    raw = sorted(RAW.glob("*.parquet"))
+    if len(raw) > READABLE:
+        manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
+        kept = set(manifest.groupby("kind")["series"].head(_OF_A_KIND))
+        raw = [path for path in raw if path.stem in kept]
+    return [*raw, DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]
 
 
 def describe(params: Params) -> str:

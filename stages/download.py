@@ -16,6 +16,7 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import Block, Source, load_params
 from finscale.data.series import rate_3m_note
+from finscale.pages.many import series_lines
 from finscale.sources.config import DataConfig
 from finscale.sources.fetch import Fetched, fetch
 from finscale.sources.inputs import store_folder
@@ -68,8 +69,8 @@ def main() -> None:
         stale.unlink()
     manifest = pd.DataFrame([manifest_row(params.source, one) for one in found])
     write_csv(RAW / "manifest.csv", manifest)
-    for row in manifest.itertuples():
-        print(f"download: {row.series} ({row.kind}) from {row.origin}: {row.rows} rows, {row.first} to {row.last}")
+    for line in series_lines(manifest):
+        print(f"download: {line}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import Block, Timescale, load_params
 from finscale.data.bars import adjust, get_freq_string, resample_ohlcv
+from finscale.pages.many import READABLE, some
 from finscale.storage import read_json, read_parquet, write_parquet
 from stages.paths import BARS, DAILY, RAW, VALIDATED
 
@@ -39,7 +40,7 @@ def main() -> None:
     bars = resample(daily, params.timescale)
     write_parquet(DAILY, daily)
     write_parquet(BARS, bars)
-    print(f"resample: {len(bars)} {params.timescale} bars of {', '.join(symbols)}")
+    print(f"resample: {len(bars)} {params.timescale} bars of {some(symbols, READABLE)}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Writes metrics/validate.json   per series: its kind, rows, first and last day, w
 Why    a hole or a bad price found here costs a minute; found in a result it costs the result.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from finscale.data.agreement import TOGETHER, validate_together
 from finscale.data.config import UniverseConfig
 from finscale.data.validation import RULES, Finding, validate
 from finscale.errors import InputError
+from finscale.pages.many import READABLE, series_lines, some
 from finscale.pages.render import render
 from finscale.sources.config import DataConfig
 from finscale.storage import read_parquet, write_json, write_text
@@ -36,7 +38,8 @@ def stop_on_errors(findings: list[Finding], origins: dict[str, str], live: bool 
     """origins: {series: the file to look into}."""
     errors = [f"{origins[finding.series]}: {finding}" for finding in findings if finding.rule.severity == "error"]
     if errors:
-        raise InputError("\n".join([*errors, *([_ANEW] if live else [])]))
+        more = [f"and {len(errors) - READABLE} more"] if len(errors) > READABLE else []
+        raise InputError("\n".join([*errors[:READABLE], *more, *([_ANEW] if live else [])]))
 
 
 def files(manifest: pd.DataFrame) -> dict[str, str]:
@@ -50,8 +53,22 @@ def as_markdown(manifest: pd.DataFrame, findings: list[Finding]) -> str:
         {"rule": rule.name, "severity": rule.severity, "series": ", ".join(rule.kinds), "what to do": rule.remedy}
         for rule in (*RULES, *TOGETHER)
     ]
-    series = manifest.to_dict("records")
-    return render("validation.md.j2", series=series, findings=findings, rules=rules)
+    return render("validation.md.j2", series=series_lines(manifest), findings=finding_lines(findings), rules=rules)
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Findings for a person: each, or, of hundreds, one line per rule with the series that it is about most."""
+    if len(findings) <= READABLE:
+        return [f"{finding.rule.severity}: {finding}" for finding in findings]
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_rule.setdefault(finding.rule.name, []).append(finding)
+    lines = []
+    for name, own in by_rule.items():
+        worst = sorted(own, key=lambda finding: -len(finding.where))
+        told = some([f"{one.series} ({len(one.where)})" for one in worst])
+        lines.append(f"{own[0].rule.severity}: {name}: {len(own)} series, most often {told}; {own[0].rule.remedy}")
+    return lines
 
 
 def summary(manifest: pd.DataFrame, findings: list[Finding]) -> dict[str, dict[str, object]]:
@@ -89,8 +106,8 @@ def main() -> None:
     write_json(VALIDATED, summary(manifest, findings))
     write_text(REPORT, as_markdown(manifest, findings))
     write_json(FINDINGS, as_records(findings))
-    for finding in together:
-        print(f"validate: warning: {finding}")
+    for line in finding_lines(together):
+        print(f"validate: {line}")
     print(f"validate: {len(manifest)} series pass, {len(findings)} warnings (see {REPORT})")
 
 

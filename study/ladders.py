@@ -17,12 +17,12 @@ from finscale.scaling.daily import FOLDER
 from finscale.scaling.data_laws import data_laws
 from finscale.scaling.fits import CurveFit, fits_of
 from finscale.scaling.ledger import read_ledger
-from finscale.scaling.phases import hypothesis, load_phase, phase_settings
+from finscale.scaling.phases import hypothesis, load_phase
 from finscale.scaling.report import generate_scaling_report
 from finscale.scaling.results import name_experiments
 from finscale.scaling.settings import read_settings
 from study.collect import LEDGER, SETTINGS, collect
-from study.phase import as_runs, missing
+from study.phase import all_settings, as_runs, missing
 from study.workers import LOGS, Run, reasons, work_off
 
 LADDERS = Path("study/controls.yaml")
@@ -34,7 +34,7 @@ def run_ladder(phase: str, jobs: int, budgets: Sequence[str] | None = None) -> N
     The first run goes alone: it leaves the panel's features, rows and baselines in the run cache for all others. Raises
     InputError where runs failed, with their reasons.
     """
-    settings = phase_settings(LADDERS, phase)
+    settings = all_settings(LADDERS, phase)
     rows = [row for row in load_phase(LADDERS, phase) if budgets is None or row.axes["budget"] in budgets]
     rows.sort(key=lambda row: row.axes["seed"])  # a ladder that is stopped has all its sizes once
     collect(quiet=True)

@@ -134,6 +134,12 @@ def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:
     return [row for row in rows if any(row in found for found in of.values())]
 
 
+def all_settings(path: Path, phase: str, recipe: str | None = None) -> dict[str, Any]:
+    """What runs of a phase set beside their axes: its recipe's values, then its own. recipe: in place of its own."""
+    recipe = recipe or recipe_of(path, phase)
+    return (recipe_settings(recipe) if recipe else {}) | phase_settings(path, phase)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("phase", help="pilot, 1 to 6, or 6A")
@@ -147,9 +153,7 @@ def main() -> None:
     )
     parser.add_argument("--recipe", help="recipes/<RECIPE>.yaml in place of the phase's own")
     asked = parser.parse_args()
-    recipe = asked.recipe or recipe_of(PHASES, asked.phase)
-    of_recipe = recipe_settings(recipe) if recipe else {}
-    settings = of_recipe | phase_settings(PHASES, asked.phase) | parse_settings(asked.set)
+    settings = all_settings(PHASES, asked.phase, asked.recipe) | parse_settings(asked.set)
     rows = chosen(load_phase(PHASES, asked.phase, asked.budgets, asked.seeds), asked.only)
     rows = [Row(row.name, {axis: settings.get(axis, value) for axis, value in row.axes.items()}) for row in rows]
     settings = {key: value for key, value in settings.items() if key not in rows[0].axes}

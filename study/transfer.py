@@ -28,7 +28,7 @@ from finscale.data.windows import Windows
 from finscale.model.shape import solve
 from finscale.pages.transfer import draw, page, read_runs
 from finscale.storage import md5_of, write_text
-from finscale.training.config import TrainConfig
+from finscale.training.config import PretrainConfig, TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.initial import initial_model
 from finscale.training.loop import Trainer
@@ -75,6 +75,7 @@ def settings(base: TrainConfig, planned: Run) -> TrainConfig:
     changed = {
         "model": model, "learning_rate": planned.learning_rate, "final_learning_rate": 0.0,
         "epochs": planned.epochs, "patience": planned.epochs,
+        "pretrain": PretrainConfig(),
     }  # fmt: skip
     return base.model_copy(update=changed)
 

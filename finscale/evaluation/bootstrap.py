@@ -1,4 +1,4 @@
-"""Circular block bootstrap over days (Politis and Romano 1992), by the arch package, with intervals for few blocks.
+"""Circular block bootstrap over days (Politis and Romano 1992), with intervals for few blocks.
 
 The variance of a bootstrapped mean is Bartlett's estimate of the long-run variance with the block length l as bandwidth
 (Kuensch 1989). Two things make its plain percentile interval too narrow:
@@ -24,7 +24,8 @@ from scipy import special
 
 from finscale.config import Horizon
 
-# arch and scipy.stats take a second or two to import: arch is, where something is drawn.
+# arch takes two seconds to import, with statsmodels and matplotlib: a length is asked of it by `evaluate` alone. Blocks
+# are drawn here as it draws them, to the last bit (a test holds the two equal).
 
 MIN_BLOCKS = 3  # fewer tell nothing of their own scatter
 _WEEK = 5  # sessions: the longest exit of the weekly horizon
@@ -124,10 +125,12 @@ def draw_days(days: np.ndarray, block_length: int, resamples: int, seed: int) ->
 @lru_cache(8)  # 11 MB each for 2,000 resamples of 700 days; several predictions share one
 def _counts(days: int, block_length: int, resamples: int, seed: int) -> np.ndarray:
     """(R, T) how often each day is drawn."""
-    from arch.bootstrap import CircularBlockBootstrap
-
-    bootstrap = CircularBlockBootstrap(block_length, np.arange(days), seed=seed)
-    counts = [np.bincount(drawn[0][0], minlength=days) for drawn in bootstrap.bootstrap(resamples)]
+    random, blocks = np.random.default_rng(seed), math.ceil(days / block_length)
+    counts = []
+    for _ in range(resamples):
+        first = random.integers(days, size=blocks)
+        drawn = (first[:, None] + np.arange(block_length)).ravel()[:days] % days
+        counts.append(np.bincount(drawn, minlength=days))
     drawn_RT = np.asfortranarray(counts, dtype=float)  # the layout decides a sum's last bit
     drawn_RT.setflags(write=False)
     return drawn_RT

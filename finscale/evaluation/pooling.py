@@ -10,7 +10,7 @@ from finscale.evaluation.scoring import spread
 
 _MEANS = ("best_epoch", "epochs_run", "train_windows", "unique_windows")
 _FRACTIONS = ("validation_loss", "train_loss", "passes")  # means that are not rounded
-_SUMS = ("steps", "windows_seen", "tokens_seen", "train_flops")
+_SUMS = ("steps", "windows_seen", "pretrain_windows", "tokens_seen", "train_flops")
 
 
 def pool_runs(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def pool_runs(runs: list[dict[str, Any]]) -> dict[str, Any]:
     pooled: dict[str, float] = {
         name: round(float(np.mean([run[name] for run in runs]))) for name in _MEANS if name in runs[0]
     }
-    pooled |= {name: sum(run[name] for run in runs) for name in _SUMS}
+    pooled |= {name: sum(run[name] for run in runs) for name in _SUMS if name in runs[0]}
     pooled |= {name: float(np.mean([run[name] for run in runs])) for name in _FRACTIONS if name in runs[0]}
     return runs[0] | pooled
 

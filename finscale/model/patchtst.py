@@ -158,24 +158,26 @@ class PatchTST(nn.Module):
             rescale_initial(self, shape)
 
     def forward(self, x_BLC: Tensor) -> Tensor:
-        n_tokens, channels = self.model.num_tokens, x_BLC.shape[2]
-        by_place = _own_kernels(x_BLC)  # the order of tokens that those kernels work along: (N, B, C), not (B, C, N)
-        embedded = self._embed(x_BLC, by_place)
+        pooled = self._pool(self.encode(*normalise(x_BLC, self.model))).flatten(1)
+        if self.model.head_hidden:
+            pooled = F.gelu(self.head_hidden(pooled))
+        return self.head(pooled * self.readout_scale).squeeze(1)
+
+    def encode(self, normed_BLC: Tensor, statistics_BC2: Tensor | None) -> Tensor:
+        """The tokens (B, C, N, D) that the last layer leaves. normed_BLC, statistics_BC2: as of normalise."""
+        n_tokens, channels = self.model.num_tokens, normed_BLC.shape[2]
+        by_place = _own_kernels(normed_BLC)  # the order of tokens those kernels work along: (N, B, C), not (B, C, N)
+        embedded = self._embed(normed_BLC, statistics_BC2, by_place)
         tokens_MD = embedded.flatten(0, 2)
         for layer in self.layers:
             if self.recompute and torch.is_grad_enabled():
                 tokens_MD = checkpoint(layer, tokens_MD, n_tokens, channels, use_reentrant=False)
             else:
                 tokens_MD = layer(tokens_MD, n_tokens, channels)
-        tokens_BCND = tokens_MD.view_as(embedded).permute(1, 2, 0, 3) if by_place else tokens_MD.view_as(embedded)
-        pooled = self._pool(tokens_BCND).flatten(1)
-        if self.model.head_hidden:
-            pooled = F.gelu(self.head_hidden(pooled))
-        return self.head(pooled * self.readout_scale).squeeze(1)
+        return tokens_MD.view_as(embedded).permute(1, 2, 0, 3) if by_place else tokens_MD.view_as(embedded)
 
-    def _embed(self, x_BLC: Tensor, by_place: bool) -> Tensor:
+    def _embed(self, normed_BLC: Tensor, statistics_BC2: Tensor | None, by_place: bool) -> Tensor:
         """The tokens (N, B, C, D), or (B, C, N, D), as the layers get them."""
-        normed_BLC, statistics_BC2 = normalise(x_BLC, self.model)
         patches_BCNP = patchify(normed_BLC, self.model)
         if by_place:
             embedded = self.embed(patches_BCNP.permute(2, 0, 1, 3)) + self.position_ND[:, None, None]

@@ -11,11 +11,18 @@ from matplotlib.patches import Patch
 
 from finscale.indicators.feature import Feature
 from finscale.pages.figure import panels, save
+from finscale.pages.many import READABLE
 from finscale.pages.style import look
 
 
 def plot_coverage(manifest: pd.DataFrame, path: Path) -> None:
-    """One bar per series of data/raw/manifest.csv (series, kind, first, last, rows), coloured by kind."""
+    """One bar per series of data/raw/manifest.csv (series, kind, first, last, rows), coloured by kind.
+
+    Of hundreds: how many series of each kind there are, day by day.
+    """
+    if len(manifest) > READABLE:
+        _plot_counts(manifest, path)
+        return
     figure, [axes] = panels(1, 1, 8, 1.2 + 0.28 * len(manifest))
     first, last = (matplotlib.dates.date2num(pd.to_datetime(manifest[name])) for name in ("first", "last"))
     rows = range(len(manifest))
@@ -31,6 +38,18 @@ def plot_coverage(manifest: pd.DataFrame, path: Path) -> None:
     kinds = list(dict.fromkeys(manifest["kind"]))
     handles = [Patch(color=look(kind).light) for kind in kinds]
     figure.legend(handles, [look(kind).name for kind in kinds], loc="outside upper left", ncols=len(kinds))
+    save(figure, path)
+
+
+def _plot_counts(manifest: pd.DataFrame, path: Path) -> None:
+    figure, [axes] = panels(1, 1, 8, 3.4)
+    for kind, own in manifest.groupby("kind", sort=False):
+        begun, ended = pd.to_datetime(own["first"]), pd.to_datetime(own["last"]) + pd.Timedelta(days=1)
+        steps = pd.concat([pd.Series(1, begun), pd.Series(-1, ended)]).groupby(level=0).sum().sort_index().cumsum()
+        axes.step(steps.index, steps, where="post", color=look(str(kind)).light, label=look(str(kind)).name)
+    axes.set(title=f"{len(manifest)} series: how many there are on a day")
+    axes.set_ylim(bottom=0)
+    axes.legend()
     save(figure, path)
 
 

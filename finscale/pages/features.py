@@ -17,6 +17,7 @@ from finscale.data.splits import SPLITS, assign_splits, single_fold
 from finscale.errors import InputError
 from finscale.indicators.catalogue import COUNTS
 from finscale.indicators.feature import Feature
+from finscale.pages.many import usable_rows
 from finscale.pages.render import render
 
 LATER = ("validation", "test")
@@ -91,11 +92,7 @@ def page(
     tier: FeatureTier, described: Sequence[Feature], usable: dict[str, Any], table: pd.DataFrame, figures: list[Path]
 ) -> str:
     """The page as Markdown. usable: per asset rows, first_per_tier or why it is left out."""
-    first = [
-        {"asset": asset, "rows": told["rows"]} | told["first_per_tier"]
-        for asset, told in usable.items()
-        if told["rows"]
-    ]
+    first = usable_rows({asset: told for asset, told in usable.items() if told["rows"]})
     left_out = [told["left_out"] for told in usable.values() if not told["rows"]]
     worst = table.assign(most=table[["outside_validation", "outside_test"]].max(axis=1)).nlargest(15, "most")
     leaving = [

@@ -20,6 +20,7 @@ from finscale.evaluation.ranking import Ranking
 from finscale.pages import charts, page_tables, style
 from finscale.pages.charts import Chart
 from finscale.pages.findings import finding_table, unseen_table, unseen_words
+from finscale.pages.many import series_table
 from finscale.pages.render import render
 from finscale.pages.run_tables import (
     ROLLING,
@@ -122,9 +123,7 @@ def page_text(results: Results, plots_page: Path) -> str:
         own_figures=_pictures(results.own_figures),
         runs=page_tables.run_table(results.runs),
         splits=split_table(results.splits),
-        series=results.manifest[["series", "kind", "origin", "first", "last", "rows", "md5", "notes"]].to_dict(
-            "records"
-        ),
+        series=series_table(results.manifest),
         notes=results.notes,
         versions=_versions(results),
         inputs=[{"input": name, "MD5 of the file": md5, "_href": f"../{name}"} for name, md5 in results.inputs.items()],

@@ -73,7 +73,9 @@ def frontier_of(runs: pd.DataFrame, folder: Path) -> Frontier:
     for row in runs.to_dict("records"):
         table = read_epochs(epochs_path(folder, row["key"]), int(row["epochs_run"]))
         seen = table[_WINDOWS] if _WINDOWS in table else table["epoch"]
-        flops = float(row["train_flops"]) * seen / seen.iloc[-1]
+        before = float(row.get("pretrain_windows") or 0) if _WINDOWS in table else 0.0
+        before = 0.0 if np.isnan(before) else before
+        flops = float(row["train_flops"]) * (before + seen) / (before + seen.iloc[-1])
         told = {"params": row["params"], "seed": row["seed"], "epoch": table["epoch"], "flops": flops}
         parts.append(pd.DataFrame(told | {"loss": table["validation_loss"]}))
     return compute_frontier(pd.concat(parts, ignore_index=True))

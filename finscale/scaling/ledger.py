@@ -29,7 +29,7 @@ _RUN = (
     "params_total", "params_embedding", "params_body", "params_head", "channels", "flops_per_window", "train_flops",
     "train_windows", "windows_seen", "tokens_seen", "epochs_run", "best_epoch", "validation_loss",
 )  # fmt: skip
-_LATER = ("train_loss", "unique_windows", "passes")  # what older code did not record
+_LATER = ("train_loss", "unique_windows", "passes", "pretrain_windows")  # what older code did not record
 _SCORES = ("accuracy", "precision", "recall", "f1")  # a regression has but the first
 _COMPUTE = ("device", "precision", "threads", "torch")
 _RUNTIME = ("train_seconds", "windows_per_second")

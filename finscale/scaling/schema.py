@@ -88,6 +88,7 @@ class LedgerRow(BaseModel):
     train_loss: Loss | None = None
     unique_windows: Size | None = None
     passes: Positive | None = None
+    pretrain_windows: Count | None = None
     machine: Text | None = None
     train_symbols: Size | None = None
     unseen_symbols: Size | None = None  # the second test, on symbols that never trained

@@ -61,13 +61,16 @@ PRECISIONS = (
     "fp32",
 )  # what `auto` may come to; first what it came to in the runs that names were first given by
 
+_PRETRAIN = "train.pretrain."
+
 _SUFFIX = 6  # digits of a digest that name a variant
 
 
 def settings_of(params: Mapping[str, Any]) -> Settings:
     """What in a params.yaml can change the test loss beside the axes, seed and scheme.
 
-    Split dates and the simulated market count only where they are read, `tune` only where training takes its result.
+    Split dates, the simulated market and how to pretrain count only where they are read, `tune` only where training
+    takes its result.
     The keys of the dates name their source, so that runs of several sources can agree on all else.
     """
     source, train = params["source"], params.get("train", {})
@@ -84,6 +87,8 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
             return not (params.get("symbols") in (None, ALL) and not params["universe"].get("unseen"))
         if key.startswith("data.simulated."):
             return bool(source == "simulated")
+        if key.startswith(_PRETRAIN) and key != f"{_PRETRAIN}epochs":
+            return bool(train["pretrain"]["epochs"])
         return not key.startswith("tune.") or bool(train.get("from_tune"))
 
     return {key: value for key, value in sorted(flat(params).items()) if counts(key)}

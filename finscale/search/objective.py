@@ -51,6 +51,11 @@ class Objective:
         self.space, self.problem, self._scratch, self._tracking = space, problem, scratch, tracking
         self.stop = StopRequest()
         self.guard: ThermalGuard | None = None
+        if problem.base.pretrain.epochs:
+            raise InputError(
+                f"params.yaml: train.pretrain.epochs = {problem.base.pretrain.epochs}: a search trains without "
+                "pretraining; set it to 0 to search, and back to train with what was found"
+            )
         self._windows: dict[int, dict[str, Windows]] = {}
         for length in {problem.base.model.context_length, *_lengths(space)}:
             self._windows_of(length)  # refused now rather than in the fiftieth trial

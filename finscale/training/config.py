@@ -41,6 +41,14 @@ class TrackingConfig(Block):
     wandb: bool = False
 
 
+class PretrainConfig(Block):
+    """Masked patches before training on labels; epochs counts passes over the same training windows."""
+
+    epochs: Annotated[int | float, Field(ge=0, le=1000)] = 0
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    learning_rate: PositiveFloat = 1e-4
+
+
 class TrainConfig(Block):
     """epochs counts passes over the training windows; what else is counted in epochs, as patience, counts validations:
     after each pass, or every `validate_every` windows (finscale.training.schedule)."""
@@ -66,6 +74,7 @@ class TrainConfig(Block):
     recompute: bool = False
     compile: bool = False
     graphs: bool = True
+    pretrain: PretrainConfig = PretrainConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     thermal: ThermalConfig = ThermalConfig()
     tracking: TrackingConfig = TrackingConfig()

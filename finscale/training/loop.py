@@ -31,7 +31,7 @@ from finscale.training.prediction import mean_loss
 from finscale.training.progress import DivergedError, Epoch, FitResult, Progress
 from finscale.training.resume import SavedRun
 from finscale.training.schedule import Schedule
-from finscale.training.target import Target
+from finscale.training.target import Criterion
 from finscale.training.thermal import ThermalGuard
 
 _DIVERGED = 10.0  # a constant prediction loses at most 0.69 nats, or 1 in z-scored units
@@ -41,7 +41,7 @@ class Trainer:
     """One run: fit() trains to the end, or to a request to stop."""
 
     def __init__(
-        self, model: PatchTST, train: Windows, validation: Windows, target: Target, config: TrainConfig,
+        self, model: PatchTST, train: Windows, validation: Windows, target: Criterion, config: TrainConfig,
         compute: Compute, seed: int,
     ) -> None:  # fmt: skip
         self.model, self.train, self.validation, self.target = model, train, validation, target
@@ -251,7 +251,7 @@ class Trainer:
 
 
 def fit(
-    model: PatchTST, train: Windows, validation: Windows, target: Target, config: TrainConfig, compute: Compute,
+    model: PatchTST, train: Windows, validation: Windows, target: Criterion, config: TrainConfig, compute: Compute,
     seed: int, on_epoch: Callable[[Epoch], None],
 ) -> FitResult:  # fmt: skip
     """Train without saved states; see Trainer.fit."""

@@ -6,14 +6,14 @@ import torch
 from finscale.data.windows import Windows
 from finscale.model.patchtst import PatchTST
 from finscale.training.device import Compute
-from finscale.training.target import Target
+from finscale.training.target import Criterion, Target
 
 _WINDOWS = {"cuda": 4096}  # of one pass, at most
 _WINDOWS_ELSEWHERE = 256
 _NUMBERS = 1 << 28  # of one tensor, at most: 1 GiB in fp32
 
 
-def mean_loss(model: PatchTST, windows: Windows, target: Target, compute: Compute) -> float:
+def mean_loss(model: PatchTST, windows: Windows, target: Criterion, compute: Compute) -> float:
     """The loss over all windows, in training units."""
     outputs = torch.from_numpy(predict(model, windows, compute))
     return float(target.loss(outputs, windows.label.cpu()))

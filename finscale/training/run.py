@@ -1,7 +1,7 @@
 """One run of training, from a fold's rows to a model on the disk and the record of how it was made.
 
-    rows, shared with other runs -> windows -> the model, built from its seed -> trained, or gone on with
-    -> weights, description, log
+    rows, shared with other runs -> windows -> (pretrained) -> the model, built from its seed -> trained, or gone on
+    with -> weights, description, log
 
 States of a run that is not complete lie in <scratch>/<key>/ (finscale.training.resume), claimed by one process. Under
 torchrun every process runs this; the first alone writes.
@@ -20,21 +20,24 @@ from finscale.config import is_binary
 from finscale.data.rows import Rows, shared_rows
 from finscale.data.windows import Windows, development_windows
 from finscale.identity import Made, made_from
+from finscale.model.masked import MaskedPatches
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape, solve
-from finscale.storage import md5_of
+from finscale.storage import md5_of, write_csv
 from finscale.training import batch_size, checkpoint, sharding
 from finscale.training.checkpoint import Checkpoint
-from finscale.training.config import RunSettings
+from finscale.training.config import RunSettings, TrainConfig
 from finscale.training.device import Compute
 from finscale.training.initial import initial_model
 from finscale.training.interrupt import RunStoppedError, stop_on_signals
 from finscale.training.loop import Trainer
 from finscale.training.mirrors import Record
+from finscale.training.pretrain import Pretrained, Reconstruction, masked_model
+from finscale.training.pretrain import settings as pretrain_settings
 from finscale.training.progress import DivergedError, Epoch, FitResult
 from finscale.training.record import describe_run
 from finscale.training.resume import SavedRun, claim
-from finscale.training.target import Target
+from finscale.training.target import Criterion, Target
 from finscale.training.thermal import ThermalGuard, thermal_reader
 from finscale.training.tracking import Tracker, sample_predictions
 
@@ -104,41 +107,63 @@ def train(run: Run) -> Trained:
 
 
 def train_on(rows: Rows, run: Run) -> Trained:
-    settings, device = run.settings, run.compute.device
-    model = settings.train.model
-    data = development_windows(rows, settings.train.model.context_length, device, settings.train.validation_windows)
-    target = Target.of(data["train"], is_binary(settings.task))
-    shape = run.shape or solve(settings.budget, model, data["train"].channels)
+    config, device, seed = run.settings.train, run.compute.device, run.settings.seed
+    data = development_windows(rows, config.model.context_length, device, config.validation_windows)
+    train, target = data["train"], Target.of(data["train"], is_binary(run.settings.task))
+    shape = run.shape or solve(run.settings.budget, config.model, train.channels)
     with run.claimed() as folder:
-        trainer = prepare(run, shape, data, target)
-        trainer.saved = SavedRun(folder, settings.train.checkpoint.keep)
+        before = pretrain(run, shape, data, folder)
+        network = initial_model(shape, config, run.settings.budget, train, target, seed)
+        if before:
+            before.start(network)
+        trainer = prepare(run, network, shape, data, target, config)
+        trainer.saved = SavedRun(folder, config.checkpoint.keep)
         tracker = start_tracker(run)
         result = fit(trainer, tracker)
         if run.kept:
             keep_until_all_are_trained(trainer)
-        done = measure(run.key, trainer, tracker, result)
-        network = PatchTST(shape, model, data["train"].channels).to(device)
+        done = measure(run.key, trainer, tracker, result, before)
+        network = PatchTST(shape, config.model, train.channels).to(device)
         network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
         if tracker:
-            about = describe_run(network, shape, model, data["train"], result)
+            about = describe_run(network, shape, config.model, train, result, before)
             about |= {"tuned": run.found_by} if run.found_by else {}
             best = next(epoch for epoch in trainer.progress.history if epoch.epoch == result.best_epoch)
             about |= {"train_loss": best.train_loss, "made_from": run.made_from()}
-            made = Checkpoint(network, shape, model, rows.features, target, run.compute, about)
-            write(made, run.files, done, tracker, data["validation"])
+            made = Checkpoint(network, shape, config.model, rows.features, target, run.compute, about)
+            write(made, run.files, done, tracker, data["validation"], before)
     return done
 
 
-def prepare(run: Run, shape: Shape, data: dict[str, Windows], target: Target) -> Trainer:
+def pretrain(run: Run, shape: Shape, data: dict[str, Windows], folder: Path) -> Pretrained | None:
+    """The encoder that training starts from; None where train.pretrain is off. Its last state stays until the run is
+    over, so that a run which is interrupted later does not pretrain again."""
+    config = run.settings.train
+    if not config.pretrain.epochs:
+        return None
+    model = masked_model(shape, config, data["train"].channels, run.settings.seed)
+    head = model.counts().head
+    if sharding.is_main():
+        print(f"train: first masked patches, with a head of {head:,} parameters that is in no budget")
+    trainer = prepare(run, model, shape, data, Reconstruction(), pretrain_settings(config))
+    trainer.saved = SavedRun(folder / "pretrain", config.checkpoint.keep)
+    result = fit(trainer, None)
+    keep_until_all_are_trained(trainer)
+    weights = MaskedPatches.encoder_weights(sharding.gathered(trainer.model.state_dict()))
+    return Pretrained(weights, result, trainer.progress.history, head, trainer.progress.seconds)
+
+
+def prepare(
+    run: Run, network: PatchTST, shape: Shape, data: dict[str, Windows], target: Criterion, config: TrainConfig
+) -> Trainer:
     """The model on its device, sharded where there are several processes, and what trains it."""
-    config, seed, compute = run.settings.train, run.settings.seed, run.compute
-    network = initial_model(shape, config, run.settings.budget, data["train"], target, seed)
+    compute = run.compute
     network.to(compute.device)
     if sharding.is_main():
         print(f"train: {network.counts().total:,} parameters {asdict(shape)}, {compute.precision} on {compute.device}")
     micro_batch = sharding.smallest(choose_micro_batch(run, network, shape, data["train"]))
     sharding.shard(network, network.layers)
-    trainer = Trainer(network, data["train"], data["validation"], target, config, compute, seed)
+    trainer = Trainer(network, data["train"], data["validation"], target, config, compute, run.settings.seed)
     if sharding.is_main():
         print(f"train: at most {trainer.schedule.told(len(data['validation']), config)}")
     trainer.micro_batch = micro_batch
@@ -179,7 +204,7 @@ def fit(trainer: Trainer, tracker: Tracker | None) -> FitResult:
     """Train, showing progress and logging every epoch; exits with a message where the run is stopped."""
     with tqdm(
         total=trainer.schedule.total, desc="train", unit=" windows", unit_scale=True, mininterval=2,
-        disable=tracker is None,
+        disable=not sharding.is_main(),
     ) as bar:  # fmt: skip
         trainer.on_windows = bar.update
 
@@ -207,16 +232,26 @@ def keep_until_all_are_trained(trainer: Trainer) -> None:
     trainer.save()
 
 
-def measure(key: str, trainer: Trainer, tracker: Tracker | None, result: FitResult) -> Trained:
+def measure(
+    key: str, trainer: Trainer, tracker: Tracker | None, result: FitResult, before: Pretrained | None
+) -> Trained:
+    """Windows and seconds are of pretraining too."""
     pauses = trainer.guard.pauses if trainer.guard else 0
     use = {"micro_batch": trainer.micro_batch} | tracker.use.whole() if tracker else {}
-    return Trained(key, result.windows_seen, trainer.progress.seconds, pauses, use)
+    windows, seconds = result.windows_seen, trainer.progress.seconds
+    if before:
+        windows, seconds = windows + before.result.windows_seen, seconds + before.seconds
+    return Trained(key, windows, seconds, pauses, use)
 
 
-def write(made: Checkpoint, files: Files, done: Trained, tracker: Tracker, validation: Windows) -> None:
+def write(
+    made: Checkpoint, files: Files, done: Trained, tracker: Tracker, validation: Windows, before: Pretrained | None
+) -> None:
     """The model, and the record of how it was made."""
     checkpoint.save(made, files.weights, files.model)
     best = {"epoch": made.run["best_epoch"], "validation_loss": made.run["validation_loss"]}
     best |= {"file": files.weights.as_posix(), "md5": md5_of(files.weights)}
+    if before:
+        write_csv(files.log / "pretraining.csv", before.table())
     sample = sample_predictions(made.network, validation, made.target, made.compute)
     tracker.finish(Record(made.run | done.measured(), best, sample))

@@ -1,11 +1,24 @@
 """How labels enter the loss."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from finscale.data.windows import Windows
+
+
+class Criterion(Protocol):
+    """What is minimised."""
+
+    def loss(self, output_B: Tensor, label_B: Tensor) -> Tensor:
+        """Mean over windows, in training units."""
+        ...
+
+    def reported(self, loss: float) -> float:
+        """The loss in the units that it is told in."""
+        ...
 
 
 @dataclass(frozen=True)

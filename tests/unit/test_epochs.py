@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from finscale.errors import InputError
-from finscale.scaling.epochs import epochs_path, frontier_of, frontier_told, read_epochs
+from finscale.scaling.epochs import epochs_path, epochs_table, frontier_of, frontier_told, read_epochs
 from finscale.scaling.results import load_experiment_results
 from finscale.storage import write_csv
 
@@ -47,6 +47,27 @@ def test_the_frontier_has_the_planted_exponent_and_counts_flops_by_epoch(pilot: 
     told = frontier_told(pilot, tmp_path)
     assert f"FLOPs ^ -{found.exponent:.4f} (" in told["words"]
     assert told["points"]["flops"] == found.points["flops"].tolist()
+
+
+def test_compute_is_told_by_windows_and_begins_with_pretraining(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    """Validated after 1, 3 and 10 tenths of the windows, of which as many again were spent on pretraining."""
+    for row in pilot.to_dict("records"):
+        loss = 2 * row["params_total"] ** -0.1 * np.array([1.2, 1.1, 1.0])
+        write_csv(epochs_path(tmp_path, row["key"]), pd.DataFrame(
+            {"epoch": [1, 2, 3], "train_loss": loss, "validation_loss": loss, "windows_seen": [100, 300, 1000]}
+        ))  # fmt: skip
+    flops = pilot.groupby("params_total")["train_flops"].mean().to_numpy()
+    told = frontier_of(pilot.assign(epochs_run=3, pretrain_windows=1000), tmp_path).points["flops"].to_numpy()
+    ends = np.outer(flops, (0.55, 0.65, 1.0)).ravel()
+    assert np.abs(np.log(told[:, None] / ends)).min(axis=1).max() < 0.02
+
+
+def test_windows_seen_are_read_from_the_log_where_it_has_them() -> None:
+    losses, windows = b"step\tloss\n1\t0.7\n2\t0.6\n2\t0.5\n", b"step\twindows_seen\n1\t50\n2\t90\n"
+    assert list(epochs_table(losses, losses)) == ["epoch", "train_loss", "validation_loss"]
+    table = epochs_table(losses, losses, windows)
+    assert table["windows_seen"].tolist() == [50, 90]
+    assert table["validation_loss"].tolist() == [0.7, 0.5]
 
 
 def test_a_curve_whose_epochs_were_not_all_kept_has_no_frontier_and_says_so(

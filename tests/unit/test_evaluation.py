@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from arch.bootstrap import CircularBlockBootstrap
 from scipy import stats
 from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
@@ -41,6 +42,13 @@ def test_blocks_are_drawn_whole_and_all_assets_of_a_day_together() -> None:
     np.testing.assert_allclose(draws.sums(rows), np.repeat(of_day, 2, axis=1) @ rows)
     assert np.corrcoef(of_day[:, 24], of_day[:, 25])[0, 1] > 0.8
     assert np.corrcoef(of_day[:, 49], of_day[:, 0])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize(("days", "block"), [(749, 38), (10, 3), (37, 37), (5, 1)])
+def test_blocks_are_those_of_arch_to_the_last_bit(days: int, block: int) -> None:
+    published = CircularBlockBootstrap(block, np.arange(days), seed=4).bootstrap(20)
+    counts = [np.bincount(drawn[0][0], minlength=days) for drawn in published]
+    np.testing.assert_array_equal(draw_days(np.arange(days), block, 20, seed=4).counts, counts)
 
 
 def test_days_at_the_ends_are_drawn_as_often_as_those_between() -> None:

@@ -13,7 +13,7 @@ from finscale.indicators.catalogue import features_of
 from finscale.model.shape import solve
 from finscale.pages.render import render
 from finscale.scaling.ledger import read_ledger
-from finscale.scaling.phases import load_phase, phase_settings
+from finscale.scaling.phases import load_phase
 from finscale.sources.config import DataConfig
 from finscale.sources.simulated import last_sessions
 from finscale.sources.simulated_panel import simulate_panel
@@ -23,13 +23,14 @@ from study.experiments import params_with
 from study.ladders import LADDERS, judged, ladder
 from study.ladders_page import told_of_ladders
 from study.noiseless import chance_on, expected
+from study.phase import all_settings
 from tests.planted_days import write_days
 
 PHASES = ("teacher", "walk", "data", "dense")
 
 
 def params(phase: str) -> dict[str, object]:
-    return params_with(load_phase(LADDERS, phase)[0].axes | phase_settings(LADDERS, phase))
+    return params_with(load_phase(LADDERS, phase)[0].axes | all_settings(LADDERS, phase))
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -37,7 +38,7 @@ def test_every_size_of_a_ladder_can_be_built_on_settings_that_are_allowed(phase:
     told = params(phase)
     train, data = check_params(TrainConfig, told["train"], LADDERS), check_params(DataConfig, told["data"], LADDERS)
     channels = len(features_of("a20", "daily", "relative"))
-    assert told["features"] == {"levels": "relative"}
+    assert told["features"]["levels"] == "relative"
     for row in load_phase(LADDERS, phase):
         assert phase != "dense" or solve(parse_budget(row.axes["budget"]), train.model, channels)
     dates = SplitDates.model_validate(told["dataset"]["split"]["live"])
@@ -54,7 +55,7 @@ def test_the_negative_control_differs_in_its_market_alone() -> None:
     )
     assert teacher == walk
     assert [row.axes for row in load_phase(LADDERS, "teacher")] == [row.axes for row in load_phase(LADDERS, "walk")]
-    assert phase_settings(LADDERS, "dense") == phase_settings(LADDERS, "teacher") == phase_settings(LADDERS, "data")
+    assert all_settings(LADDERS, "dense") == all_settings(LADDERS, "teacher") == all_settings(LADDERS, "data")
 
 
 def test_what_the_noiseless_ladder_is_held_against_shares_no_run_with_it() -> None:

@@ -279,3 +279,19 @@ def test_curves_that_differ_in_windows_alone_are_one_law_of_both(pilot: pd.DataF
     assert 0.998 * min(measured) < low < np.mean(measured) < high < 1.002 * max(measured)
     assert f"held out: {np.mean(measured):.3f}" in law_words(told)
     assert data_laws(parts[0].drop(columns=columns), known | {"plain": plain}) == []
+
+
+def test_runs_cut_off_within_their_first_pass_are_one_law_of_the_windows_they_saw(pilot: pd.DataFrame) -> None:
+    columns = ["experiment", "market", "variant", "differs", "params", "val_loss", "accuracy"]
+    plain, parts, known = {"train.max_windows": None, "train.epochs": 1}, [], {}
+    for seen in (2_000, 8_000, 32_000):
+        law = 0.5 + 2.0 * pilot["params_total"] ** -0.35 + 3.0 * seen**-0.4
+        known[f"w{seen}"] = plain | {"train.max_windows": seen}
+        keys = [f"{seen}-{key}" for key in pilot["key"]]
+        told = {"train_windows": 1_000_000, "windows_seen": seen, "settings": f"w{seen}", "key": keys}
+        parts.append(
+            pilot.assign(test_loss=law * np.exp(np.random.default_rng(seen).normal(0, 1e-4, len(pilot))), **told)
+        )
+    (found,) = data_laws(pd.concat(parts).drop(columns=columns), known | {"plain": plain})
+    assert found["windows"] == [2_000, 8_000, 32_000]
+    assert found["law"]["exponents"] == pytest.approx((0.35, 0.4), rel=0.1)

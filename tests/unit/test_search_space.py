@@ -64,7 +64,7 @@ def test_an_absent_space_is_named(tmp_path: Path) -> None:
 
 def test_every_setting_of_training_is_either_searchable_or_decides_no_result() -> None:
     unread = {"from_tune", "precision", "device", "threads", "micro_batch", "recompute", "compile", "graphs"}
-    blocks = {"model", "checkpoint", "thermal", "tracking"}
+    blocks = {"model", "checkpoint", "thermal", "tracking", "pretrain"}
     pairs = {"betas"}  # two numbers under one name
     compared_by = {"validate_every", "validation_windows"}  # other ones, and losses of two trials are no match
     assert {name for name in KNOWN if name in TrainConfig.model_fields} == (

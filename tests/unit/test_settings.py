@@ -238,6 +238,13 @@ def test_what_auto_came_to_parts_runs_and_how_it_was_asked_for_does_not() -> Non
     assert curve_of(axes, asked, pd.concat([newest, here]), known).name == LADDER
 
 
+def test_how_to_pretrain_parts_curves_only_where_that_is_on() -> None:
+    ratio = changed("train.pretrain.mask_ratio", 0.6)
+    assert settings_of(ratio) == USUAL
+    on = settings_of(changed("train.pretrain.epochs", 2, ratio))
+    assert (on["train.pretrain.mask_ratio"], on["train.pretrain.epochs"]) == (0.6, 2)
+
+
 def test_equal_compute_takes_runs_of_other_epochs_and_of_no_other_difference() -> None:
     worse = settings_of(changed("label.price", "high", changed("train.epochs", 60)))
     known, ladder = KNOWN | {digest_of(worse): worse}, rows(USUAL)
