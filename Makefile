@@ -62,6 +62,7 @@ bench: install-dev
 	$(BIN)/python -m tests.bench.sources
 	$(BIN)/python -m tests.bench.features
 	$(BIN)/python -m tests.bench.evaluation
+	$(BIN)/python -m tests.bench.panel
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.laws
 

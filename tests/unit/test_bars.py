@@ -139,3 +139,14 @@ def test_daily_rows_see_only_weeks_that_are_known(bars: pd.DataFrame) -> None:
 def test_the_week_of_a_weekend_day_is_the_one_before() -> None:
     dates = pd.DatetimeIndex(["2018-06-15", "2018-06-16", "2018-06-18"])
     assert list(week_end(dates)) == [day("2018-06-15"), day("2018-06-15"), day("2018-06-22")]
+
+
+def test_weeks_are_known_when_they_were_whatever_other_series_was_asked_for_before(bars: pd.DataFrame) -> None:
+    """The days that were to trade are worked out once for whole years, and cut to each series."""
+    whole = resample_ohlcv(bars, "W-FRI")
+    for first, last in (("2001-08-15", "2001-10-05"), ("2012-10-15", "2012-11-15"), ("2004-12-20", "2005-01-14")):
+        part = resample_ohlcv(bars[first:last], "W-FRI")
+        inner = whole[
+            (whole.index > pd.Timestamp(first) + pd.Timedelta(days=7)) & (whole.index <= bars[:last].index[-1])
+        ]
+        pd.testing.assert_frame_equal(part.loc[inner.index], inner)

@@ -12,7 +12,7 @@ from finscale.storage import write_csv, write_json
 from stages import trade as stage
 
 AXES = {"source": "bundled", "assets": "A", "quality": "a", "timescale": "daily", "tier": "a20", "task": "direction",
-        "horizon": 5, "budget": "10K", "seed": 0, "scheme": "single"}  # fmt: skip
+        "horizon": 5, "symbols": "all", "history": "all", "budget": "10K", "seed": 0, "scheme": "single"}  # fmt: skip
 
 
 def test_configurations_are_counted_from_the_ledger() -> None:

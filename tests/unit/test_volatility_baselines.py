@@ -132,3 +132,19 @@ def test_qlike_is_least_at_the_mean_variance() -> None:
     losses = [qlike_rows(realised, np.full(2000, forecast)).mean() for forecast in grid]
     best = 0.5 * np.log(np.exp(2 * realised).mean())
     assert grid[int(np.argmin(losses))] == pytest.approx(best, abs=0.02)
+
+
+def test_garch_goes_on_from_another_start_where_its_own_stops_short() -> None:
+    """Returns at the edge alpha + beta = 1 with fat tails, as one or two of 500 stocks have them."""
+    rng, variance, returns = np.random.default_rng(53), 1.0, np.empty(1200)
+    for day, shock in enumerate(rng.standard_t(3, size=len(returns)) / np.sqrt(3)):
+        returns[day] = np.sqrt(variance) * shock
+        variance = 0.02 + 0.02 * returns[day] ** 2 + 0.98 * variance
+    own = garch._garch(pd.Series(returns)).fit(disp="off", show_warning=False)
+    assert own.convergence_flag != 0
+    found = garch._fit(pd.Series(returns))
+    assert found is not None
+    assert found.convergence_flag == 0
+    assert found.loglikelihood > own.loglikelihood - 5
+    easy = pd.Series(rng.normal(size=1200))
+    assert garch._fit(easy).params.equals(garch._garch(easy).fit(disp="off", show_warning=False).params)
