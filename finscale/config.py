@@ -172,6 +172,11 @@ def check_unchanged() -> None:
             )
 
 
+def forget_read() -> None:
+    """What load_params has read is looked at no more: for one who runs stages in several workspaces, one by one."""
+    _read.clear()
+
+
 def flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{dotted key: value} of nested blocks, each value in one form."""
     told: dict[str, Any] = {}

@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 from scipy.special import ndtr
 
+from finscale.config import check_unchanged, forget_read
 from finscale.data.dataset import OPEN_TEST_FEATURES, OPEN_TEST_LABELS
 from finscale.errors import InputError
 from finscale.evaluation import metrics
@@ -78,6 +79,8 @@ def run_stages(
                 _run_apart(stage)
             else:
                 importlib.import_module(stage).main()
+        check_unchanged()
+    forget_read()
 
 
 def _run_apart(stage: str) -> None:

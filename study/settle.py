@@ -15,10 +15,9 @@ from finscale.cli import run
 from finscale.config import ALL
 from finscale.errors import InputError
 from finscale.identity import SHARES
-from finscale.scaling.ledger import AXES, experiment_key, open_ledger
+from finscale.scaling.ledger import AXES, experiment_key, open_ledger, write_ledger
 from finscale.scaling.schema import UNKNOWN
 from finscale.scaling.settings import PLAIN, Settings, digest_of, read_settings, settings_of
-from finscale.storage import write_csv
 from study.collect import LEDGER, SETTINGS, locked, write_settings
 from study.experiments import committed_params, key_params, overlaid, read_file
 
@@ -69,7 +68,7 @@ def main() -> None:
         for at in lost:
             rows.loc[at, "settings"] = digest_of(proven[at]) if at in proven else UNKNOWN
         write_settings({digest_of(settings): settings for settings in proven.values()})
-        write_csv(LEDGER, rows)
+        write_ledger(LEDGER, rows)
     print(f"settle: {len(lost)} rows did not tell their settings; {len(proven)} are proven by their keys")
     for at in set(lost) - set(proven):
         print(f"settle: {rows.loc[at, 'key']} ({rows.loc[at, 'name']}) stays unknown, on a curve of its own")

@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from study.programs import DVC, check_place, environment, reason_of
+from study.programs import DVC, check_place, environment, git, reason_of
 
 LOGS = Path(".dvc/tmp/study")
 _PLAIN = re.compile(r"[\w$./:@%+-]+")  # text that stands for itself
@@ -79,10 +79,13 @@ def as_override(value: Any) -> str:
 
 
 def _run(run: Run) -> bool:
+    """An earlier run of the same commit that has the name makes way: what the ledger holds of it stays."""
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={as_override(value)}")]
-    # Forced, so that a name which an earlier run of other params.yaml has taken is no error: what the ledger holds of
-    # that one stays.
-    command = [*DVC, "exp", "run", "--temp", "--force", "--name", run.name, *settings, run.last]
+    # Forced, every stage runs, whatever DVC remembers of the same settings: it knows nothing of the environment.
+    forced = ["--force"] if run.environment else []
+    commit = git("rev-parse", "HEAD")
+    git("update-ref", "-d", f"refs/exps/{commit[:2]}/{commit[2:]}/{run.name}")
+    command = [*DVC, "exp", "run", "--temp", *forced, "--name", run.name, *settings, run.last]
     with (LOGS / f"{run.name}.log").open("w", encoding="utf-8") as log:
         its = environment(**run.environment)
         done = subprocess.run(command, env=its, stdout=log, stderr=subprocess.STDOUT, check=False)

@@ -113,6 +113,10 @@ class LedgerRow(BaseModel):
         return self
 
 
+# Counts that not every row has: a table with gaps would write them as 16.0.
+COUNTED = tuple(name for name, one in LedgerRow.model_fields.items() if one.annotation in (Size | None, Count | None))
+
+
 @dataclass
 class Read:
     """rows: what the file holds, as Python values, None for what is absent. faults: what was set aside, in words."""

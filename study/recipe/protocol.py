@@ -37,7 +37,8 @@ class Protocol(Block):
     candidates: dict[str, Settings]
     data: dict[str, Settings]
     rounds: dict[str, Round]
-    finalists: list[str] = Field(default=["author", "author-fast", "base"])
+    finalists: list[str] = Field(default=["author", "base"])  # what is decided between
+    beside: list[str] = Field(default=[])  # candidates that are shown with them
     told_only: list[str] = Field(default=[])  # data sets that decide nothing
 
     def recipe(self, candidate: str) -> Settings:

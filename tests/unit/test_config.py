@@ -41,7 +41,7 @@ def test_the_repository_s_own_params_are_valid() -> None:
         ({"task": "treshold_1pct"}, ["task = 'treshold_1pct'", "'threshold_1pct'", "'regression'"]),
         ({"horizon": 4}, ["horizon = 4", "'weekly'"]),
         ({"train__learning_rate": -1}, ["train.learning_rate = -1", "greater than 0"]),
-        ({"train__model__context_length": 10}, ["train.model", "patch_length must be smaller than context_length"]),
+        ({"train__model__context_length": 2}, ["train.model", "patch_length must be smaller than context_length"]),
         ({"train__model__dropout": 1.0}, ["train.model.dropout = 1.0", "less than 1"]),
         ({"evaluate__confidence": 95}, ["evaluate.confidence = 95", "less than 1"]),
         ({"dataset__split__bundled__train_end": "2016-01-01"}, ["dataset.split.bundled", "must follow each other"]),
