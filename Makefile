@@ -41,7 +41,7 @@ test: check
 test-slow: install-dev
 	$(BIN)/python -m pytest -m slow
 
-# Kills, signals, full disks, damaged files, servers' answers -> docs/faults.md: about 20 minutes on two idle cores.
+# Kills, signals, full disks, damaged files, servers' answers -> docs/faults.md.
 # make faults ONLY=kill,disk ARGS='--kills 10 --workspace DIR'
 faults: install-dev
 	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(ARGS)

@@ -15,7 +15,8 @@ from finscale.sources.store import RawStore
 from finscale.sources.tables import Wanted
 from tests.faults.trial import Trial
 from tests.servers import Answer, Redirected, Service, as_json, serve
-from tests.unit import test_servers as good
+from tests.unit import test_servers_series as good
+from tests.unit.test_servers import Market
 
 FIRST, LAST = date(2024, 1, 2), date(2024, 6, 28)
 PAGE = "<html><title>x</title><h1>Back soon</h1></html>"
@@ -62,7 +63,7 @@ def _trial(
     name: str, how: str, ask: Ask, change: Callable[[Answer], Answer] | None, service: Service | None = None
 ) -> Trial:
     fault = f"{name}: {how}"
-    whole = {"Yahoo Finance": good.Market(), "FRED": good.observations, "San Francisco Fed": _released}[name]
+    whole = {"Yahoo Finance": Market(), "FRED": good.observations, "San Francisco Fed": _released}[name]
 
     def changed(path: str, query: dict[str, str]) -> Answer:
         answer = whole(path, query)
