@@ -21,7 +21,7 @@ Link = tuple[int, int]  # a process and its parent
 
 def asking() -> list[Link]:
     """From this process up to the last that asked for its work: its parent, where that is a shell the shell's, and what
-    of DVC and study stands above without a gap. Empty where nobody did any more when this process began."""
+    of DVC and study stands above without a gap. Empty where there is nobody above but the first process."""
     above = psutil.Process().parents()
     if not above or (above[0].pid == 1 and not _asks(above[0])):
         return []
@@ -35,9 +35,11 @@ def asking() -> list[Link]:
 def stop_when_left(stage: str, pause: float = PAUSE) -> None:
     """From here on, send this process a SIGTERM once one of those who asked for it is gone."""
     known = asking()
+    if not known:  # a service, a container, nohup: nobody is there to be missed
+        return
 
     def watch() -> None:
-        while known and all(_parent(child) == parent for child, parent in known):
+        while all(_parent(child) == parent for child, parent in known):
             time.sleep(pause)
         print(f"{stage}: the process that ran this stage is gone; it stops", flush=True)
         os.kill(os.getpid(), signal.SIGTERM)
