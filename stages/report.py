@@ -129,7 +129,7 @@ def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
         *([f"The curve's settings that are not the plain ones: {scaling['settings']}."] if scaling["settings"] else []),
         *(f"Set aside: {fault}" for fault in scaling["set_aside"]),
         *(walked if experiment["folds"] else []),
-        *(of_symbols if "cross_section" in experiment else []),
+        *(of_symbols if any("cross_section" in one for one in (experiment, experiment.get("unseen", {}))) else []),
         f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
         "the fewer blocks there are (docs/intervals.md).",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
@@ -219,7 +219,8 @@ def write_texts(experiment: dict[str, Any]) -> None:
     """report.md and the screen, which is printed as well."""
     lines = [*headline(experiment, read_json(METRICS)), *unseen_words(experiment)]
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
-    more = [unseen_table(experiment), cross_section_table(experiment), year_table(experiment)]
+    across = [cross_section_table(experiment, second) for second in (False, True)]
+    more = [unseen_table(experiment), *across, year_table(experiment)]
     by_year = [*tables, *(table for table in [*more, finding_table(read_json(FINDINGS))] if table)]
     scaling, figures = read_json(SCALING_METRICS), [RUN_FIGURE, SCALING_FIGURE]
     sentence = scaling_sentence(scaling)
