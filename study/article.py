@@ -2,7 +2,7 @@
 
 Reads  docs/article.md.in                             the text, with {{names}} where a result belongs
        results/ledger.csv, results/settings.json, results/daily/    runs, and their losses per day
-       reports/scaling.json                           fits and verdicts of all curves
+       reports/scaling.json, reports/data_laws.json   fits and verdicts of all curves, and of size by data
        results/noiseless.csv, results/recipe.csv, results/recipe/   controls, and the choice of the recipe
 Writes docs/article.md
 Why    a number that was typed stays when the result moves. Here no result is typed: a name that does not exist is an

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finscale.config import parse_budget
 from finscale.scaling.daily import FOLDER, read_daily
 from finscale.scaling.laws.multiple import holm
 from finscale.scaling.results import load_experiment_results
 from finscale.scaling.rivals import differences_from_rivals
-from study.article_panel import exponent, ladder_values, percent, spread
+from study.article_panel import exponent, ladder_values, spread, tenfold
 from study.noiseless import noiseless
 from study.recipe.choice import loss_against, student
 from study.recipe.page import GOALS, RELATIVE, VOLATILITY, final_rows
@@ -24,11 +25,10 @@ from study.recipe.protocol import load_protocol
 from study.recipe.table import DAILY, read_rows
 
 LEDGER = Path("results/ledger.csv")
-SCALING = Path("reports/scaling.json")
+SCALING, DATA_LAWS = Path("reports/scaling.json"), Path("reports/data_laws.json")
 Values = dict[str, str]
 
 # The ladders of sizes by the names that their runs begin with, and the recipe where two share them.
-_SMALL = 0.1  # percent, below which one digit says nothing
 _SEEING, _AUTHOR = "less-context", "author"
 
 
@@ -46,7 +46,7 @@ def all_values() -> Values:
         spy(runs, reports),
         thresholds(runs),
         recipe(read_rows()),
-        ladder_values(runs, reports),
+        ladder_values(json.loads(DATA_LAWS.read_text(encoding="utf-8")), runs, reports),
     )
     return dict(chain.from_iterable(parts))
 
@@ -68,10 +68,10 @@ def ladder_of_sizes(name: str, runs: pd.DataFrame, reports: Mapping[str, Any]) -
     yield f"{name}.rows", f"{runs['test_rows'].iloc[0]:,}"
     yield f"{name}.verdict", report["verdict"]
     yield f"{name}.alpha", exponent(fit)
-    yield f"{name}.change", f"{_tenfold(fit['alpha_high'])} to {_tenfold(fit['alpha_low'])} %"
+    yield f"{name}.change", f"{tenfold(fit['alpha_high'])} to {tenfold(fit['alpha_low'])} %"
     yield f"{name}.seeds_alone", f"{fit['alpha_low_seeds']:.4f} to {fit['alpha_high_seeds']:.4f}"
     yield f"{name}.detectable", f"{fit['smallest_detectable_exponent']:.4f}"
-    yield f"{name}.detectable_change", f"{_tenfold(fit['smallest_detectable_exponent'])[1:]} %"
+    yield f"{name}.detectable_change", f"{tenfold(fit['smallest_detectable_exponent'])[1:]} %"
     yield f"{name}.p", f"{fit['p_value']:.2g}"
     yield f"{name}.p_adjusted", f"{fit['p_value_adjusted']:.2g}"
     yield f"{name}.losses", ", ".join(f"{one:.4f}" for one in losses["mean"])
@@ -90,12 +90,6 @@ def ladder_of_sizes(name: str, runs: pd.DataFrame, reports: Mapping[str, Any]) -
 
 def _foretold(forecast: Mapping[str, Any]) -> str:
     return "{:+.1f} % ({:+.1f} to {:+.1f})".format(*(100 * forecast[one] for one in ("error", "low", "high")))
-
-
-def _tenfold(alpha: float) -> str:
-    """Percent by which the loss changes with ten times the size."""
-    change = 100 * (10**-alpha - 1)
-    return f"{change:+.{1 if abs(change) >= _SMALL else 2}f}"
 
 
 def controls(teacher: pd.DataFrame, reports: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -143,11 +137,16 @@ def panel(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
 def spy(runs: pd.DataFrame, reports: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """SPY's direction: sizes of phase 1 and features of phase 2, as the networks give their probabilities."""
     plain = runs[runs["differs"].fillna("").str.contains("calibrate.method=none", regex=False)]
-    sizes = plain[plain["name"].str.startswith("P1-")]
+    sizes = plain[plain["name"].str.startswith("P1-")].sort_values("timestamp")
+    sizes = sizes[sizes["experiment"] == sizes["experiment"].iloc[0]]
     fit = reports[sizes["experiment"].iloc[0]]["fit_results"]
     means = sizes.groupby("params")["test_loss"].mean()
     tiers = plain[(plain["task"] == "direction") & (plain["budget"] == "10K")].groupby("tier")["test_loss"].mean()
     yield "spy.alpha", exponent(fit)
+    budgets = runs.loc[runs["name"].str.startswith("P1-"), "budget"]
+    yield "phase1.budgets", ", ".join(sorted(set(budgets), key=parse_budget))
+    yield "ledger.runs", f"{len(runs)}"
+    yield "ledger.largest", f"{runs['params_total'].max():,}"
     yield "spy.losses", f"{means.min():.3f} to {means.max():.3f}"
     yield "spy.catboost", f"{sizes['catboost_loss'].mean():.3f}"
     yield "spy.base", f"{sizes['base_rate_loss'].mean():.3f}"
@@ -186,3 +185,8 @@ def recipe(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
         one = loss_against(DAILY, _SEEING, rival, VOLATILITY, seeds, 5, data)
         yield f"recipe.against.{label}", percent(one.value, one.low, one.high)
     yield "recipe.runs", f"{len(rows)}"
+
+
+def percent(value: float, low: float, high: float) -> str:
+    """'-15.5 % (-17.2 to -13.6)' of a log ratio."""
+    return "{:+.1f} % ({:+.1f} to {:+.1f})".format(*(100 * np.expm1([value, low, high])))

@@ -119,7 +119,8 @@ def _cells(rows: pd.DataFrame, test: Test, runs: Mapping[str, Runs]) -> pd.DataF
 def _lines(rows: pd.DataFrame, runs: Runs, along: Along) -> Iterator[dict[str, Any]]:
     """The exponents of the model along one axis, one for each value of the other that has enough points."""
     fixed, varied = ("data", "params") if along == "parameters" else ("budget", "unique")
-    for at in sorted(set(rows[fixed]), key=lambda value: rows.loc[rows[fixed] == value, "params_total"].min()):
+    order = "unique" if along == "parameters" else "params"
+    for at in rows.groupby(fixed)[order].min().sort_values(kind="stable").index:
         own = (rows[fixed] == at).to_numpy()
         sizes = rows.loc[own, varied].to_numpy(float)
         if count_sizes(sizes) >= MIN_SIZES:

@@ -4,17 +4,17 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-import study.article_panel
 from finscale.errors import InputError
+from finscale.scaling.data_grid import data_grid
 from study.article import PAGE, SOURCE, filled
 from study.article_panel import ladder_values
 from study.article_values import all_values
 from study.paper import main as paper
 from study.paper import manuscript
+from tests.unit.test_data_grid import ledger
 
 
 @pytest.fixture(scope="module")
@@ -56,50 +56,41 @@ def test_no_result_is_typed_by_hand() -> None:
     assert typed("alpha is 0.0081, 6 % less") == {"0.0081", "6 %"}
 
 
-RIVALS = ("catboost", "har", "garch")
+def panel(tmp_path: Path) -> dict[str, str]:
+    """What is told of runs whose loss on unseen symbols falls with windows alone (tests/unit/test_data_grid.py)."""
+    rows = ledger(tmp_path)
+    law = {
+        "experiment": "directory-all-x",
+        "task": "volatility",
+        "runs": len(rows),
+        "words": ["directory-all-x: a law"],
+    }
+    grid = data_grid(rows.assign(unique=rows["train_windows"]), tmp_path).told()
+    return dict(ladder_values([law | {"grid": grid}], NO_RUNS, {}))
 
 
-@pytest.fixture
-def ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
-    """Two seeds on 1 and on 256 stocks, three sizes: on unseen stocks 256 lose a tenth less, and size changes nothing.
-
-    The loss on stocks of their own, which are others each time, says the opposite.
-    """
-    rng = np.random.default_rng(0)
-    days, noise = pd.bdate_range("2015-01-02", periods=300), rng.normal(0, 0.01, 300)
-    rows = []
-    for stocks in (1, 256):
-        for size, params in (("10K", 10_000), ("100K", 100_000), ("1M", 1_000_000)):
-            for seed in (0, 1):
-                key, loss = f"{stocks}-{size}-{seed}", 0.3 * (0.9 if stocks == 256 else 1)
-                model = loss * (1 + noise) * (1 + 0.001 * seed)
-                table = {"date": days, "rows": 100, "model": model, "model_raw": model} | dict.fromkeys(RIVALS, 0.4)
-                pd.DataFrame(table).to_parquet(tmp_path / f"{key}-unseen.parquet")
-                rows.append({
-                    "key": key, "source": "directory", "assets": "all", "task": "volatility", "horizon": "5",
-                    "differs": "", "code": "c", "data": "d", "train_symbols": float(stocks), "budget": size,
-                    "params": params, "seed": seed, "train_windows": 1_000 * stocks, "unseen_loss": model.mean(),
-                    "test_loss": 0.1 if stocks == 1 else 0.5, "experiment": f"of {stocks}",
-                })  # fmt: skip
-    monkeypatch.setattr(study.article_panel, "FOLDER", tmp_path)
-    return pd.DataFrame(rows)
+NO_RUNS = pd.DataFrame(columns=["source", "assets", "task", "symbols", "experiment", "differs", "train_symbols"])
 
 
-def test_numbers_of_stocks_are_compared_on_the_stocks_that_never_trained(ladder: pd.DataFrame) -> None:
-    told = dict(ladder_values(ladder, {}))
-    assert told["ladder.stocks.1M"].startswith("-10.0 % (")
-    assert told["ladder.size.256"].startswith("+0.0 % (")
-    assert told["ladder.stocks.catboost"].startswith("+0.0 % (")
-    assert told["ladder.size.16"] == "not run yet"
-    assert "From 1 to 256 stocks" in told["ladder.abstract"]
-    assert "| 256      | 256,000            | 0.27" in told["ladder.table"]
+def test_the_panel_is_told_by_stocks_and_by_size_on_the_stocks_that_never_trained(tmp_path: Path) -> None:
+    told = panel(tmp_path)
+    assert "| 256 symbols  | 450,000" in told["ladder.table"]
+    assert [line[:20] for line in told["ladder.windows"].splitlines()] == [
+        "- PatchTST, 10K: -6.", "- PatchTST, 100K: -6", "- PatchTST, 1M: -6.6", "- CatBoost: -2.28 % ",
+    ]  # fmt: skip
+    assert [line.split(":")[0] for line in told["ladder.sizes"].splitlines()] == [
+        "- PatchTST, 1 symbol", "- PatchTST, 16 symbols", "- PatchTST, 256 symbols",
+    ]  # fmt: skip
+    assert told["ladder.law"] == "a law"
+    assert "changes so: 10K, per tenfold of training windows, by -6." in told["ladder.abstract"]
+    assert "; 256 symbols, per tenfold of parameters, by " in told["ladder.abstract"]
 
 
-def test_a_panel_on_one_number_of_stocks_says_that_the_ladder_has_not_been_run(ladder: pd.DataFrame) -> None:
-    told = dict(ladder_values(ladder[ladder["train_symbols"] == 256], {}))
-    assert told["ladder.stocks.10K"] == "not run yet"
+def test_a_panel_that_has_not_been_run_says_so() -> None:
+    told = dict(ladder_values([], NO_RUNS, {}))
     assert "has not been run yet" in told["ladder.abstract"]
-    assert told["ladder.size.256"].startswith("+0.0 % (")
+    assert told["ladder.table"].startswith("*Not run yet")
+    assert told["ladder.windows"] == told["ladder.sizes"] == "- not run yet"
 
 
 def test_a_paper_has_the_heading_for_its_title_figures_below_the_root_and_no_dead_links() -> None:
