@@ -10,7 +10,7 @@ from finscale.pages.render import markdown_table
 
 FIGURES = Path("plots/scaling")
 _RIVALS = {"catboost": "CatBoost", "har": "HAR-RV", "garch": "GARCH"}
-_NOT_RUN = "Not run yet: the ledger holds this panel on one number of stocks alone."
+_NOT_RUN = "*Not run yet: the ledger holds this panel on one number of stocks alone.*"
 _SMALL = 0.1  # percent, below which one digit says nothing
 
 
@@ -25,12 +25,12 @@ def ladder_values(
     own = sorted((one for one in own if "cells" in one["grid"]), key=lambda one: one["runs"])
     law: Mapping[str, Any] = own[-1] if own else {"grid": {"cells": [], "lines": []}}
     lines, figure = law["grid"]["lines"], FIGURES / f"grid-{law.get('experiment')}.png"
-    yield "ladder.table", table(law["grid"]["cells"]) if own else f"*{_NOT_RUN}*"
+    yield "ladder.table", table(law["grid"]["cells"]) if own else _NOT_RUN
     yield "ladder.figure", f"![Size by data, and loss by training windows.](../{figure})" if figure.exists() else ""
     for name, along in (("windows", "training windows"), ("sizes", "parameters")):
         told = [f"- {line['words']}" for line in lines if line["along"] == along]
         yield f"ladder.{name}", "\n".join(told) or "- not run yet"
-    yield "ladder.law", law["words"][0].removeprefix(f"{law['experiment']}: ") if own else _NOT_RUN
+    yield "ladder.law", law["words"][0].removeprefix(f"{law['experiment']}: ") if own else "not run yet"
     yield "ladder.abstract", _abstract(lines)
     yield "ladder.verdicts", _verdicts(runs, reports)
 

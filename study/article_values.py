@@ -42,6 +42,7 @@ def all_values() -> Values:
         ladder_of_sizes("teacher", _ladder(runs, "teacher-", reports), reports),
         ladder_of_sizes("walk", _ladder(runs, "walk-", reports), reports),
         controls(_ladder(runs, "teacher-", reports), reports),
+        lacking(runs),
         panel(runs),
         spy(runs, reports),
         thresholds(runs),
@@ -107,6 +108,13 @@ def controls(teacher: pd.DataFrame, reports: Mapping[str, Any]) -> Iterator[tupl
     yield "teacher.p_controls", f"{holm(simulated)[own]:.2g}"
     yield "report.judged", f"{len(judged)}"
     yield "report.curves", f"{len(reports)}"
+
+
+def lacking(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """The ladders of study/controls.yaml that have no run."""
+    kinds = {"data-": "fewer years to train on", "dense-": "more sizes"}
+    left = [words for begins, words in kinds.items() if not runs["name"].str.startswith(begins).any()]
+    yield "controls.lacking", f" Not run yet: the law with {' and with '.join(left)}." if left else ""
 
 
 def panel(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from study.article import PAGE
 
 PAPER = Path("reports/paper.pdf")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://)[^)]*\)")  # to another page of the repository
+_UNIT = re.compile(r"(?<=\d) (?=%)")
 _MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
 _FIGURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 _TITLE = re.compile(r"\A# (.+)\n")
@@ -47,6 +48,7 @@ def manuscript(text: str, folder: Path) -> str:
     if not found:
         raise InputError(f"{PAGE}: its first line is no '# title'; `make article` writes the page again")
     body = _MINUS.sub("\N{MINUS SIGN}", _LINK.sub(r"\1", text[found.end() :]))
+    body = _UNIT.sub("\N{NO-BREAK SPACE}", body)
     root = Path.cwd()
 
     def below_root(figure: re.Match[str]) -> str:
