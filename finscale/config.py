@@ -37,6 +37,7 @@ Task = Literal[
 Horizon = Literal[1, 2, 3, 5, "weekly"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # PyYAML takes 1e-05, as DVC writes it, for text
+URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
 _BUDGET_RULE = "a parameter count from 5K to 2B, such as 150K, 20M or 2B"
 
@@ -212,7 +213,8 @@ def _explain(model: type[Block], problem: dict[str, Any]) -> str:
         return f"{key} = {problem['input']!r} is not a known key; allowed here: {', '.join(known)}{hint}"
     if problem["type"] == "missing":
         return f"{key} is missing"
-    return f"{key} = {problem['input']!r} is not allowed: {problem['msg'].removeprefix('Value error, ')}"
+    given = URL_PASSWORD.sub(r"\1***@", repr(problem["input"]))
+    return f"{key} = {given} is not allowed: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _descend(model: type[Block], location: list[str]) -> tuple[list[str], list[str]]:

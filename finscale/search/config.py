@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import Block, Budget, StudyAxes
+from finscale.config import URL_PASSWORD, Block, Budget, StudyAxes
 from finscale.training.config import TrainConfig
 
 
@@ -15,6 +15,15 @@ class PruningConfig(Block):
     finished_trials: PositiveInt = 10
 
 
+def without_password(url: str | None) -> str | None:
+    if url is not None and URL_PASSWORD.search(url):
+        raise ValueError(
+            "a password here would stand in params.yaml, experiments and logs; put the address into $FINSCALE_STUDIES, "
+            "or the password into ~/.pgpass"
+        )
+    return url
+
+
 class TuneConfig(Block):
     trials: NonNegativeInt = 0
     space: Annotated[str, Field(pattern=r"^[\w-]+$")] = "default"
@@ -23,7 +32,7 @@ class TuneConfig(Block):
     workers: PositiveInt = 1
     time_limit_hours: PositiveFloat = 4.0
     pruning: PruningConfig = PruningConfig()
-    storage: str | None = None
+    storage: Annotated[str | None, AfterValidator(without_password)] = None
     heartbeat_seconds: PositiveInt = 30
 
 

@@ -11,6 +11,7 @@ Why    stages `train` and `predict` take over what the other machine's did, afte
 import hashlib
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def _as_run(name: str, asked: Asked, result: Path) -> Run:
 
 
 def _record(runs: list[Run], jobs: int) -> None:
-    failed = work_off(runs, jobs, lambda: None)
+    with ThreadPoolExecutor(jobs) as pool:
+        failed = work_off(runs, pool, lambda _: None)
     commits = dict(commits_of())
     for run in runs:
         if run not in failed:
