@@ -6,6 +6,9 @@ A run's folder, <scratch>/<key>/, holds
                     state.json         every number, and the SHA-256 of both
     best-0007/      the same two files with the best epoch's weights alone
 
+Several processes write a file each in place of the one, with the parts of the tensors that they hold: nothing is put
+together, and any number of processes goes on from there (finscale.training.sharding). They save and look together.
+
 The key hashes settings, data and code, so that a changed run never finds another's state. The folder lies outside
 the workspace, because DVC clears outputs and runs queued experiments in workspaces of their own. Nothing is ever
 unpickled. A state appears whole or not at all: it is written to a temporary folder, synced, and renamed.
@@ -20,17 +23,27 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-TENSORS, NUMBERS = "state.safetensors", "state.json"
+from finscale.training import sharding
+
+_SUFFIX = ".safetensors"
+TENSORS, NUMBERS = f"state{_SUFFIX}", "state.json"
 _ORPHANED_AFTER = 30 * 24 * 3600  # seconds without a save after which nobody comes back for a run
 
-State = tuple[dict[str, Tensor], dict[str, Any]]
+
+@dataclass(frozen=True)
+class State:
+    """A saved state that is whole: where its tensors lie, its numbers, and where the best weights lie it refers to."""
+
+    folder: Path
+    numbers: dict[str, Any]
+    best: Path | None
 
 
 def run_key(params: dict[str, Any], files: dict[str, str]) -> str:
@@ -50,7 +63,9 @@ class SavedRun:
         """Save the state after numbers["step"] steps; older ones than the last `keep` are removed."""
         target = self.folder / f"step-{numbers['step']:08d}"
         _write(target, tensors, numbers)
-        self._prune()
+        if sharding.is_main():
+            self._prune()
+        sharding.wait()
         return target
 
     def save_best(self, weights: dict[str, Tensor], epoch: int, loss: float) -> None:
@@ -59,21 +74,29 @@ class SavedRun:
     def has_best(self, epoch: int) -> bool:
         return self._best(epoch).exists()
 
-    def newest(self) -> tuple[State, dict[str, Tensor] | None] | None:
-        """The newest undamaged state and the best weights it refers to; None where there is none.
+    def newest(self) -> State | None:
+        """The newest undamaged state; None where there is none.
 
-        A damaged state is passed over with a warning, and deleted, for the one before.
+        A damaged state is passed over with a warning, and deleted, for the one before. The first process looks.
         """
+        found = self._newest() if sharding.is_main() else None
+        step = sharding.as_the_first(found.numbers["step"] if found else -1)
+        if sharding.is_main() or step < 0:
+            return found
+        return _state(self, self.folder / f"step-{step:08d}")
+
+    def _newest(self) -> State | None:
         for folder in reversed(self.states()):
             try:
-                tensors, numbers = _read(folder)
-                best = _read(self._best(numbers["best_epoch"]))[0] if numbers["best_epoch"] else None
+                state = _state(self, folder)
+                for one in (state.folder, *([state.best] if state.best else [])):
+                    _check(one)
             except DamagedStateError as damage:
                 warnings.warn(f"{damage}; going back to the state before it", stacklevel=2)
                 for unusable in {folder, damage.folder}:
                     shutil.rmtree(unusable, ignore_errors=True)
                 continue
-            return (tensors, numbers), best
+            return state
         return None
 
     def states(self) -> list[Path]:
@@ -106,25 +129,42 @@ class DamagedStateError(Exception):
 
 def _write(target: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     temporary = target.with_name(f".tmp-{target.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / TENSORS)
-    text = json.dumps(numbers, allow_nan=False)
-    told = {"sha256": _digest(temporary / TENSORS, text), "numbers": text}
-    (temporary / NUMBERS).write_text(json.dumps(told))
-    for path in (temporary / TENSORS, temporary / NUMBERS, temporary):
-        _sync(path)
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
-    _sync(target.parent)
+    if sharding.is_main():
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    sharding.wait()
+    sharding.save_tensors(tensors, temporary, TENSORS)
+    sharding.wait()
+    if sharding.is_main():
+        text = json.dumps(numbers, allow_nan=False)
+        told = {"sha256": _digest(temporary, text), "numbers": text}
+        (temporary / NUMBERS).write_text(json.dumps(told))
+        for path in (*temporary.iterdir(), temporary):
+            _sync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.rename(target)
+        _sync(target.parent)
+    sharding.wait()
 
 
-def _read(folder: Path) -> State:
+def _state(run: SavedRun, folder: Path) -> State:
+    try:
+        numbers = _read_numbers(folder)
+        best = run._best(numbers["best_epoch"]) if numbers["best_epoch"] else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedStateError(folder, error) from None
+    return State(folder, numbers, best)
+
+
+def _check(folder: Path) -> None:
+    """Raises DamagedStateError where a folder does not hold what was written."""
     try:
         told = json.loads((folder / NUMBERS).read_text())
-        if _digest(folder / TENSORS, told["numbers"]) != told["sha256"]:
+        if _digest(folder, told["numbers"]) != told["sha256"]:
             raise DamagedStateError(folder, "its checksum differs")
-        return load_file(folder / TENSORS), json.loads(told["numbers"])
+        for path in folder.glob(f"*{_SUFFIX}"):
+            with safe_open(path, framework="pt"):
+                pass
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedStateError(folder, error) from None
 
@@ -142,9 +182,12 @@ def _read_numbers(folder: Path) -> dict[str, Any]:
     return numbers
 
 
-def _digest(tensors: Path, numbers: str) -> str:
-    with tensors.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+def _digest(folder: Path, numbers: str) -> str:
+    """SHA-256 of a folder's tensors, file after file, and its numbers."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
     digest.update(numbers.encode())
     return digest.hexdigest()
 
