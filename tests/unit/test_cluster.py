@@ -134,6 +134,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(folder, "commit", "-qm", "project")
     git(folder, "push", "-q", "origin", "HEAD:main")
     monkeypatch.setenv("FINSCALE_NODE", str(tmp_path / "node"))
+    monkeypatch.setattr(head, "COLLECTED", ["out.txt"])  # it has no training
     monkeypatch.chdir(folder)
     return folder
 
