@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install install-dev repro check test test-slow coverage doctor pins transfer bench gpu controls recipe pilot phase collect show map dictionary backup verify-backup push pull
+.PHONY: install install-dev repro check test test-slow coverage doctor pins transfer bench gpu faults controls recipe pilot phase collect show map dictionary backup verify-backup push pull
 
 # What a run needs; and, on top of it in the same environment, what tests and checks need.
 install: $(INSTALLED)
@@ -40,6 +40,11 @@ test: check
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -m slow
+
+# Kills, signals, full disks, damaged files, servers' answers -> docs/faults.md.
+# make faults ONLY=kill,disk ARGS='--kills 10 --workspace DIR'
+faults: install-dev
+	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 # Lines of finscale and stages that the quick tests run (docs/testing.md).
 coverage: install-dev

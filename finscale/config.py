@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
 
 from finscale.assets import Assets
 from finscale.errors import InputError
@@ -37,7 +38,7 @@ Task = Literal[
 Horizon = Literal[1, 2, 3, 5, "weekly"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # PyYAML takes 1e-05, as DVC writes it, for text
-URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+_NAME = re.compile(r"\w[\w.-]*")
 _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
 _BUDGET_RULE = "a parameter count from 5K to 2B, such as 150K, 20M or 2B"
 
@@ -61,6 +62,33 @@ def format_budget(count: int) -> str:
         if count >= size:
             return f"{count / size:.4g}{unit}"
     return str(count)
+
+
+class SecretError(ValueError):
+    """What is wrong with a value that must not be told."""
+
+
+def name_only(value: str) -> str:
+    """A name that becomes part of a path: letters, digits, _, - and ., which it does not begin with.
+
+    Raises ValueError for anything else, such as a way out of the folder.
+    """
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name of letters, digits, _, - and . that begins with none of the last two; no path")
+    return value
+
+
+Name = Annotated[str, AfterValidator(name_only)]
+
+
+def without_password(url: str | None) -> str | None:
+    """A database's address. One with a password is refused: settings are kept in dvc.lock, in git and in pages."""
+    if url is not None and (urlsplit(url).password or "password=" in url.lower()):
+        raise SecretError(
+            "holds a password, which would end in dvc.lock and in every experiment; put the address into the "
+            "environment variable FINSCALE_STUDIES and leave this null",
+        )
+    return url
 
 
 ALL = "all"  # of symbols, and of history: null in params.yaml, a word in the ledger
@@ -144,6 +172,11 @@ def check_unchanged() -> None:
             )
 
 
+def forget_read() -> None:
+    """What load_params has read is looked at no more: for one who runs stages in several workspaces, one by one."""
+    _read.clear()
+
+
 def flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{dotted key: value} of nested blocks, each value in one form."""
     told: dict[str, Any] = {}
@@ -183,10 +216,10 @@ def parse_yaml(text: str) -> Any:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises InputError where there is none."""
     try:
-        values = parse_yaml(path.read_text())
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the repository's root") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
@@ -213,8 +246,9 @@ def _explain(model: type[Block], problem: dict[str, Any]) -> str:
         return f"{key} = {problem['input']!r} is not a known key; allowed here: {', '.join(known)}{hint}"
     if problem["type"] == "missing":
         return f"{key} is missing"
-    given = URL_PASSWORD.sub(r"\1***@", repr(problem["input"]))
-    return f"{key} = {given} is not allowed: {problem['msg'].removeprefix('Value error, ')}"
+    if isinstance(problem.get("ctx", {}).get("error"), SecretError):
+        return f"{key} {problem['ctx']['error']}"
+    return f"{key} = {problem['input']!r} is not allowed: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _descend(model: type[Block], location: list[str]) -> tuple[list[str], list[str]]:

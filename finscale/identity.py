@@ -16,6 +16,7 @@ from finscale.storage import md5_of
 Made = dict[str, Any]
 
 SINGLE = "single"  # the scheme of an evaluation on one division of the days, and of rows older than the column
+_ALWAYS = ("task", "budget", "seed")
 SHARES = {"symbols": "symbols", "history": "years"}  # axes of which there is a part, or all
 TOLERANCE = 0.02  # of counted parameters against the budget (SPEC 7)
 
@@ -29,23 +30,29 @@ def made_from(params: Block, inputs: Iterable[Path], exclude: Mapping[str, Any] 
 def differs_from(made: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     """'budget = 10000, where params.yaml has 300K', of the first setting that differs; '' where none does.
 
-    params: values as of params.yaml. Keys that one of both lacks are not compared.
+    params: values as of params.yaml. Settings that a stage does not read are in one of both alone and not compared; a
+    result that does not even tell budget, seed or task where the other does is of no known settings.
     """
     now = flat(params)
     for key, value in flat(made["params"]).items():
         if key in now and _plain(key, now[key]) != _plain(key, value):
             return f"{key} = {value}, where params.yaml has {now[key]}"
-    return ""
+    untold = [key for key in _ALWAYS if key in now and key not in made["params"]]
+    return f"a {untold[0]} that it does not tell" if untold else ""
 
 
-def check_made_from(made: Mapping[str, Any] | None, params: Block, path: Path) -> None:
+def check_made_from(
+    made: Mapping[str, Any] | None, params: Block, path: Path, exclude: Mapping[str, Any] | None = None
+) -> None:
     """Raise InputError where the stage that wrote `path` ran with other settings, or on files that have changed since.
 
-    made: what the stage recorded. params: those of the stage that takes the result.
+    made: what the stage recorded. params: those of the stage that takes the result. exclude: of made_from; of a block
+    that both know, every key but these is told by both.
     """
-    if not made:
+    if not made or not made.get("inputs"):
         raise InputError(f"{path} does not say what it was made from; `dvc repro` makes it again")
-    said = differs_from(made, params.model_dump(mode="json"))
+    now = params.model_dump(mode="json", exclude=dict(exclude or {}))
+    said = differs_from(made, now) or _untold(made["params"], now)
     stale = [name for name, md5 in made["inputs"].items() if not Path(name).exists() or md5_of(Path(name)) != md5]
     if stale and not said:
         said = f"another {stale[0]} than lies there now"
@@ -70,6 +77,15 @@ def study_name(row: Any) -> str:
     data = f"{row['source']}-{data_set(row['assets'], row['quality'])}{shares}"
     name = f"{data}-{row['timescale']}-{row['tier']}-{row['task']}-h{row['horizon']}"
     return name if row["scheme"] == SINGLE else f"{name}-{row['scheme']}"
+
+
+def _untold(made: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """A key of a block which one of both lacks, in words; '' where there is none."""
+    for block in made.keys() & now.keys():
+        one, other = (flat({block: values[block]}).keys() for values in (made, now))
+        if unequal := sorted(one ^ other):
+            return f"{unequal[0]} {'that it does not tell' if unequal[0] in other else 'that this code does not know'}"
+    return ""
 
 
 def axis_word(value: Any) -> str:

@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
+
+from finscale.storage import sweep
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -27,19 +29,29 @@ KEPT = Path(".dvc/tmp/outputs")
 
 
 def running_stage() -> str | None:
-    """The stage that DVC runs this process for; None for a process that somebody started by hand.
+    """The stage that DVC runs this process for, where its outputs are worth keeping.
 
     None also in the workspace of a `--temp` or queued experiment, which goes away with all that is in it.
     """
+    return None if ".dvc/tmp/exps/" in Path.cwd().as_posix() else stage_of_dvc()
+
+
+def stage_of_dvc() -> str | None:
+    """The stage that DVC runs this process for, wherever; None for a process that somebody started by hand."""
     stage = os.environ.get("DVC_STAGE")
     main = getattr(sys.modules["__main__"].__spec__, "name", "")
-    temporary = ".dvc/tmp/exps/" in Path.cwd().as_posix()
-    return stage if stage and main == f"stages.{stage}" and not temporary else None
+    return stage if stage and main == f"stages.{stage}" else None
 
 
 @contextmanager
 def kept_on_failure(stage: str) -> Iterator[None]:
-    """What ends the stage while inside (an error, Ctrl-C, `kill`) puts its earlier outputs back."""
+    """What ends the stage while inside (an error, Ctrl-C, `kill`) puts its earlier outputs back.
+
+    What an earlier process, killed while it wrote, has left half written beside them is removed first.
+    """
+    for path in _outs(stage):
+        for folder in {path, path.parent}:
+            sweep(folder)
     signal.signal(signal.SIGTERM, _stop)
     try:
         yield
@@ -48,9 +60,18 @@ def kept_on_failure(stage: str) -> Iterator[None]:
             _keep(stage)
         else:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # asked twice: the outputs come first
-            restore(stage)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _try_to_restore(stage)
         raise
     _keep(stage)
+
+
+def _try_to_restore(stage: str) -> None:
+    """What ended the stage is to be told, whatever goes wrong here: a full disk takes no outputs back either."""
+    try:
+        restore(stage)
+    except Exception as error:
+        print(f"{stage}: its earlier outputs are not back in place ({error}); `dvc checkout` and `git checkout` do it")
 
 
 def restore(stage: str) -> None:
@@ -72,10 +93,17 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 def _keep(stage: str) -> None:
     """Copy the outputs that DVC's cache does not hold: git has them once they are committed, and not before."""
-    entry = yaml.load(PIPELINE.read_text(), yaml.CSafeLoader)["stages"][stage]
-    outs = [out for kind in ("outs", "metrics") for out in entry.get(kind, []) if isinstance(out, dict)]
-    for path in (Path(name) for out in outs for name, told in out.items() if told.get("cache") is False):
-        _copy(path, KEPT / path)
+    for path, told in _outs(stage).items():
+        if told.get("cache") is False:
+            _copy(path, KEPT / path)
+
+
+def _outs(stage: str) -> dict[Path, dict[str, Any]]:
+    """The stage's outputs, and what dvc.yaml says of each."""
+    entry = yaml.load(PIPELINE.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"][stage]
+    listed = [out for kind in ("outs", "metrics") for out in entry.get(kind, [])]
+    told = [out if isinstance(out, dict) else {out: {}} for out in listed]
+    return {Path(name): about for out in told for name, about in out.items()}
 
 
 def _is_there(out: "Output") -> bool:

@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil  # type: ignore[import-untyped]
+
 from finscale.errors import InputError
+from finscale.faults import in_words, raise_in_words
 
 if TYPE_CHECKING:  # half a second to import, and the first stages, which always run, hold no table
     import pandas as pd
     import pyarrow.parquet as pq
+    from torch import Tensor
+
+TEMPORARY = ".tmp-"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call write(temporary path), then rename it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    """Call write(temporary path), then rename it to `path`.
+
+    DVC and git ignore the temporary file (.dvcignore, .gitignore): what a killed process leaves is part of no hash.
+    Raises InputError for a fault of the machine, such as a full disk.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         temporary.replace(path)
+    except Exception as error:  # libraries in other languages have exceptions of their own for a full disk
+        raise_in_words(error, path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written nothing can be removed either
+            temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine had half written in a folder."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        number = path.name.removeprefix(TEMPORARY).partition("-")[0]
+        if path.is_file() and number.isdigit() and not psutil.pid_exists(int(number)):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,7 +56,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -101,27 +125,71 @@ def join_arrow(path: Path, parts: Iterable[Path]) -> None:
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A table; with `columns` nothing but these is read."""
     import pandas as pd
+    from pyarrow import ArrowInvalid
 
     _require(path)
-    return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except (ArrowInvalid, OSError) as error:
+        raise _damaged(path, "parquet file", error) from None
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, lambda temporary: frame.to_csv(temporary, index=False))
 
 
-def read_csv(path: Path, text: Sequence[str], dates: Sequence[str]) -> pd.DataFrame:
-    """A small table; `text` columns stay as written, `dates` become datetimes."""
+def read_csv(path: Path, text: Sequence[str] = (), dates: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """A small table; `text` columns stay as written, `dates` become datetimes. options: of pandas.read_csv."""
     import pandas as pd
 
     _require(path)
-    return pd.read_csv(path, dtype=dict.fromkeys(text, str), parse_dates=list(dates))
+    try:
+        if (content := path.read_bytes()) and not content.endswith(b"\n"):  # as every writer here ends a file
+            raise ValueError("its last line was cut")
+        return pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(text, str), parse_dates=list(dates), **options)
+    except (ValueError, OSError) as error:  # pandas' own errors of parsing are ValueErrors
+        raise _damaged(path, "table", error) from None
+
+
+def read_footer(path: Path) -> pq.FileMetaData:
+    """What a parquet file says of its rows and columns, without reading them."""
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowInvalid
+
+    _require(path)
+    try:
+        return pq.read_metadata(path)
+    except (ArrowInvalid, OSError) as error:
+        raise _damaged(path, "parquet file", error) from None
 
 
 def md5_of(path: Path) -> str:
     """MD5 of a file's bytes, as DVC and the raw manifest record it (identity, not security)."""
     with path.open("rb") as file:  # weights may be larger than the memory left
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _require(path)
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, "safetensors file", error) from None
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> InputError:
+    """A fault of the machine, or else a file that is not what its name says."""
+    if said := in_words(error, path):
+        return InputError(said)
+    words = " ".join(str(error).split())[:160]
+    return InputError(
+        f"{path}: no {kind} can be read there ({words}); `dvc checkout --force {path}` or `git checkout {path}` "
+        "puts it back, `dvc repro` makes it again"
+    )
 
 
 def _require(path: Path) -> None:

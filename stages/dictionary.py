@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from pyarrow.parquet import read_schema
 
 from finscale.cli import run
 from finscale.config import FeatureAxes, load_params
@@ -20,7 +19,7 @@ from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
 from finscale.pages.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.pages.many import READABLE
-from finscale.storage import read_parquet, write_csv, write_text
+from finscale.storage import read_footer, read_parquet, write_csv, write_text
 from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 
 PIPELINE = Path("dvc.yaml")
@@ -64,7 +63,7 @@ def meanings(params: Params) -> dict[str, Meaning]:
         feature.name: Meaning(feature.category, feature.description)
         for feature in (
             *features_of(params.tier, params.timescale, params.features.levels),
-            *features_of_series(read_schema(FEATURES).names, params.quality),
+            *features_of_series(read_footer(FEATURES).schema.to_arrow_schema().names, params.quality),
         )
     }
     return series | features | _COLUMNS
@@ -73,7 +72,7 @@ def meanings(params: Params) -> dict[str, Meaning]:
 def lineage() -> dict[str, Origin]:
     """Which stage makes what from what, as dvc.yaml has it; code left out."""
     origins = {}
-    for name, stage in yaml.safe_load(PIPELINE.read_text())["stages"].items():
+    for name, stage in yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"].items():
         inputs = [path for path in stage["deps"] if path.startswith("data/")]
         for out in stage.get("outs", []):
             path = out if isinstance(out, str) else next(iter(out))  # settings of an output make it a mapping

@@ -19,7 +19,7 @@ import pandas as pd
 from finscale.cli import run
 from finscale.config import check_params, is_binary
 from finscale.errors import InputError
-from finscale.meta.base_runs import BaseRun
+from finscale.meta.base_runs import BaseRun, read_stored
 from finscale.meta.config import MetaParams
 from finscale.meta.inputs import Inputs, join
 from finscale.meta.made_on import check_made_on, made_on
@@ -37,7 +37,7 @@ def read_base_run(name: str, params: MetaParams) -> BaseRun:
         raise InputError(
             f"{path}: no such file; `python -m study.base_runs {name}` makes it from a finished experiment"
         )
-    about, rows = read_json(path), read_parquet(BASE_RUNS / f"{name}.parquet")
+    about, rows = read_stored(BASE_RUNS, name)
     if "made_on" not in about:
         raise InputError(
             f"{BASE_RUNS / name}.json does not say what the run was made on; `python -m study.base_runs {name}` takes "

@@ -19,7 +19,7 @@ from finscale.data.windows import Windows
 from finscale.evaluation.rows import EVALUATED, of_fold
 from finscale.storage import read_parquet, write_parquet
 from finscale.training import checkpoint
-from finscale.training.elsewhere import result_to_take, take_files
+from finscale.training.elsewhere import check_same_weights, result_to_take, take_files
 from finscale.training.prediction import outputs_in_units
 from stages.paths import DEVELOPMENT, FOLDS, MODEL, MODEL_PREDICTIONS, TEST, WEIGHTS
 
@@ -38,6 +38,7 @@ def predict_fold(fold: StoredFold) -> pd.DataFrame:
 
 def main() -> None:
     if result := result_to_take():  # as `train` has taken its model
+        check_same_weights(result, [fold.of(MODEL) for fold in read_folds(FOLDS)])
         take_files(result, [MODEL_PREDICTIONS])
         predictions = read_parquet(MODEL_PREDICTIONS)
     else:

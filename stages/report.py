@@ -49,7 +49,7 @@ from finscale.pages.run_tables import (
     year_table,
 )
 from finscale.pages.style import loss_unit
-from finscale.storage import md5_of, read_json, read_parquet, write_atomically, write_text
+from finscale.storage import md5_of, read_csv, read_json, read_parquet, write_atomically, write_text
 from stages.paths import (
     BY_YEAR_TABLE,
     COMPARED,
@@ -110,9 +110,7 @@ _INPUTS = (
 
 def read_losses() -> pd.DataFrame:
     """DVCLive's loss curves as one table: epoch (from 1), train, validation."""
-    curves = {
-        split: pd.read_csv(LOG / f"plots/metrics/{split}/loss.tsv", sep="\t") for split in ("train", "validation")
-    }
+    curves = {split: read_csv(LOG / f"plots/metrics/{split}/loss.tsv", sep="\t") for split in ("train", "validation")}
     return pd.DataFrame({"epoch": curves["train"]["step"]} | {name: curve["loss"] for name, curve in curves.items()})
 
 
@@ -166,14 +164,14 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         traded=read_json(TRADED),
         study=scaling["experiment"],
         reports=reports,
-        runs=pd.read_csv(ALL_RESULTS, dtype=dict.fromkeys(_TEXT, str)),
+        runs=read_csv(ALL_RESULTS, text=_TEXT),
         reliability=reliability,
         losses=read_losses(),
-        manifest=pd.read_csv(MANIFEST, keep_default_na=False),
+        manifest=read_csv(MANIFEST, keep_default_na=False),
         findings=read_json(FINDINGS),
         rankings=[Ranking.of_dict(one) for one in ranked["curves"]],
         share=ranked["share"],
-        equity=equity_table(pd.read_csv(EQUITY_TABLE)),
+        equity=equity_table(read_csv(EQUITY_TABLE)),
         coverage=coverage_table(read_parquet(CONFORMAL)),
         rank_ic=rolling_ic(read_parquet(CROSS_SECTION)),
         figures=pictures(several=len(reports) > 1),
@@ -193,18 +191,18 @@ def draw(experiment: dict[str, Any], reliability: pd.DataFrame) -> None:
     shown = reliability if len(reliability) else None
     pictures: dict[Path, Callable[[Path], None]] = {
         RUN_FIGURE: lambda path: run_figures.plot_run(read_losses(), losses, shown, unit, path, confidence=confidence),
-        COVERAGE_FIGURE: lambda path: plot_coverage(pd.read_csv(MANIFEST), path),
+        COVERAGE_FIGURE: lambda path: plot_coverage(read_csv(MANIFEST), path),
         RELIABILITY_FIGURE: lambda path: (
             run_figures.plot_reliability(reliability, path, confidence)
             if binary
             else run_figures.plot_scatter(test_rows(), task, path)
         ),
         RANKING_FIGURE: lambda path: run_figures.plot_ranking(curves, area, ranked["share"], path),
-        EQUITY_FIGURE: lambda path: run_figures.plot_equity(pd.read_csv(EQUITY_TABLE), path),
+        EQUITY_FIGURE: lambda path: run_figures.plot_equity(read_csv(EQUITY_TABLE), path),
         CONFORMAL_FIGURE: lambda path: run_figures.plot_conformal(
             read_parquet(CONFORMAL), scores["conformal"], binary, path
         ),
-        BY_YEAR_FIGURE: lambda path: run_figures.plot_by_year(pd.read_csv(BY_YEAR_TABLE), path, confidence),
+        BY_YEAR_FIGURE: lambda path: run_figures.plot_by_year(read_csv(BY_YEAR_TABLE), path, confidence),
     }
     for path, picture in pictures.items():
         write_atomically(path, picture)
@@ -230,7 +228,7 @@ def write_texts(experiment: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    experiment, reliability = read_json(EXPERIMENT), pd.read_csv(RELIABILITY_TABLE)
+    experiment, reliability = read_json(EXPERIMENT), read_csv(RELIABILITY_TABLE)
     draw(experiment, reliability)
     write_text(PAGE, page_text(page_results(experiment, reliability), PLOTS_PAGE))
     write_texts(experiment)

@@ -52,6 +52,7 @@ from finscale.storage import write_atomically, write_csv, write_json, write_text
 
 LEDGER = Path("results/ledger.csv")
 SETTINGS = Path("results/settings.json")
+_LONGEST = 60  # letters of a figure's second title for the settings of a curve
 REFUSED = Path("results/refused.csv")
 PHASES = Path("phases.yaml")
 METRICS = Path("metrics/scaling.json")
@@ -106,7 +107,9 @@ def curve_titles(params: Params, curve: Curve, study: pd.DataFrame) -> tuple[str
     scheme = [] if params.evaluation.scheme == "single" else [params.axes()["scheme"]]
     data = f"{params.source} {data_set(params.assets, params.quality)}, {params.timescale}, {params.tier}"
     own = [curve.differs] if curve.differs else []
-    return "Test loss by model size", "; ".join([words, data, *scheme, *own, f"up to {seeds} seeds a size"])
+    if len(curve.differs) > _LONGEST:  # the report spells them out
+        own = [f"settings {curve.name.rpartition('-')[2]}"]
+    return "Test loss by model size", "; ".join([words, data, *scheme, *own, f"up to {seeds} seeds"])
 
 
 def draw_curve(

@@ -123,7 +123,7 @@ def main() -> None:
     runs = [run_of(params, tuned, fold) for fold in folds]
     with sharding.processes(dict(os.environ)):
         if sharding.is_main():
-            collect_orphans(runs[0].scratch)
+            collect_orphans(runs[0].scratch, [one.key for one in runs])
         done = []
         for fold, one in zip(folds, runs, strict=True):
             if fold.count > 1 and sharding.is_main():

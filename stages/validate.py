@@ -21,7 +21,7 @@ from finscale.errors import InputError
 from finscale.pages.many import READABLE, series_lines, some
 from finscale.pages.render import render
 from finscale.sources.config import DataConfig
-from finscale.storage import read_parquet, write_json, write_text
+from finscale.storage import read_csv, read_parquet, write_json, write_text
 from stages.paths import RAW, VALIDATED
 
 REPORT = Path("reports/validation.md")
@@ -95,7 +95,7 @@ def as_records(findings: list[Finding]) -> list[dict[str, object]]:
 def main() -> None:
     params = load_params(Params)
     accepted, holes = params.data.accepted, params.universe.holes
-    manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
+    manifest = read_csv(RAW / "manifest.csv", keep_default_na=False)
     kinds = dict(zip(manifest["series"], manifest["kind"], strict=True))
     series = {name: (kind, read_parquet(RAW / f"{name}.parquet")) for name, kind in kinds.items()}
     alone = [one for name, about in series.items() for one in validate(name, *about, accepted.get(name, []), holes)]

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from finscale.cli import run
-from finscale.config import is_binary, parse_yaml
+from finscale.config import is_binary, name_only, parse_yaml
 from finscale.errors import InputError
 from finscale.meta.base_runs import BaseRun, check_clean, check_closed, default_column, extract
 from finscale.meta.made_on import check_made_on, made_on
@@ -35,7 +35,10 @@ EXPERIMENT = "metrics/experiment.json"
 
 def take(name: str, column: str | None) -> dict[str, Any]:
     """Extract one experiment's predictions and write both files; returns what the second one says."""
-    commit = commit_of(name)
+    try:
+        commit = commit_of(name_only(name))  # it becomes the name of two files
+    except ValueError as error:
+        raise InputError(f"{name} is no name of an experiment: {error}") from None
     told = read_commit(commit).get(EXPERIMENT)
     if told is None:
         raise InputError(f"experiment {name} has no {EXPERIMENT}: it did not finish; run it again")

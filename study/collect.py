@@ -19,7 +19,7 @@ from finscale.identity import SINGLE
 from finscale.scaling.daily import FOLDER, daily_path, unseen_path
 from finscale.scaling.epochs import FOLDER as EPOCHS
 from finscale.scaling.epochs import epochs_path
-from finscale.scaling.ledger import add_rows, open_ledger
+from finscale.scaling.ledger import add_rows, open_ledger, write_ledger
 from finscale.scaling.settings import PLAIN, Settings, plain_settings_of, read_settings
 from finscale.storage import write_bytes, write_csv, write_json
 from study.experiments import Finished, committed_params, finished
@@ -47,7 +47,7 @@ def collect(quiet: bool = False) -> int:
         write_daily(of_rows)
         write_epochs(of_rows)
         if added:  # last: interrupted before, no row names what is not there
-            write_csv(LEDGER, after)
+            write_ledger(LEDGER, after)
     if not quiet:
         say(found)
         print(f"collect: {len(mine)} finished experiments, {added} new, {len(after)} rows in {LEDGER}")

@@ -16,7 +16,9 @@ Why    a null result on real prices means something only if the same pipeline fi
 """
 
 import argparse
+import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from finscale.cli import run
 from finscale.evaluation.metrics import Score
 from finscale.imports import read_sources
 from finscale.pages.render import render
+from finscale.scaling.lines import read_to_extend
 from finscale.sources.config import SimulatedConfig
 from finscale.storage import write_csv, write_text
 from study.experiments import code_hash
@@ -36,6 +39,11 @@ from study.planted import Found, measure, run_stages, share_after_instance_norm
 
 TABLE = Path("results/controls.csv")
 PAGE = Path("docs/controls.md")
+COLUMNS = (
+    "tier", "complexity", "budget", "sessions", "epochs", "learning rate", "training days", "bound", "test loss",
+    "skill over the base rate", "above the law", "share", "code",
+)  # fmt: skip
+_INTERVAL = re.compile(r"(\S+) \((\S+) to (\S+)\)")
 FIGURE = Path("docs/controls.png")
 PLANTED, LADDER_PHASES, NOTHING = "planted", ("teacher", "walk", "data", "dense"), "page"
 SIGNAL = 1.0  # at complexity 1 the best log-loss is then 1/2
@@ -98,11 +106,18 @@ def run_control(control: Control) -> Found:
         return measure(Path(folder))
 
 
+def check_row(values: Mapping[str, str]) -> None:
+    """Raise ValueError for a row that no control has left: a share that is no number, a value outside its interval."""
+    int(values["training days"]), float(values["share"])
+    for name in ("test loss", "skill over the base rate", "above the law"):
+        found = _INTERVAL.fullmatch(values[name])
+        if not found or not float(found[2]) <= float(found[1]) <= float(found[3]):
+            raise ValueError(f"{name} = {values[name]!r} is no value within its interval")
+
+
 def known() -> dict[tuple[str, ...], dict[str, str]]:
     """The rows so far, by what they set and the version of the code."""
-    if not TABLE.exists():
-        return {}
-    rows = pd.read_csv(TABLE, dtype=str).to_dict("records")
+    rows = read_to_extend(TABLE, COLUMNS, check_row).rows
     return {(*(row[name] for name in GRID[0].told()), row["code"]): row for row in rows}
 
 

@@ -8,7 +8,8 @@ Why    a missing key, a full disk or a throttled processor is cheaper to find be
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from finscale.cli import run
 from finscale.config import format_budget, parse_budget, read_yaml
 from finscale.errors import InputError
+from finscale.faults import in_words
 from finscale.model.budget import GIB, Memory, training_memory
 from finscale.model.config import ModelConfig
 from finscale.model.shape import solve
@@ -29,11 +31,13 @@ from finscale.training.device import choose_compute
 from finscale.training.scratch import scratch_folder
 from finscale.training.thermal import hottest, read_machine
 from study.cost import planned, planned_folds
+from study.programs import check_place, git
 from study.remote import check_mounted
 from study.requirements import read_pins
 
 PARAMS = Path("params.yaml")
 REQUIREMENTS, TRACKING = Path("requirements.txt"), Path("requirements-tracking.txt")
+WRITTEN = (".", ".dvc", ".git", "code", "data", "models", "metrics", "plots", "reports", "results")
 _CHANNELS = 100  # of a large data set: what a run may need, not what this one happens to have
 _RESULTS = 2 * GIB  # data, environments of experiments, plots
 _BIG, _BIG_NEEDS = 200_000_000, 50 * 10**9  # a run of a big budget is not started with less than 50 GB in all
@@ -161,6 +165,29 @@ def check_keys(environment: dict[str, str]) -> Iterator[Finding]:
         )
 
 
+def check_writing(folders: Iterable[Path]) -> Finding:
+    """Whether a run may write where it has to; a file is made and removed in each folder that is there."""
+    for folder in (one for one in folders if one.is_dir()):
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                continue
+        except OSError as error:
+            return Finding("error", "writing", in_words(error, folder) or f"{folder}: {error}")
+    return Finding("ok", "writing", "every folder that a run writes to can be written")
+
+
+def check_repository(folder: Path) -> Iterator[Finding]:
+    """Git's and DVC's own conditions, which they tell late and in other words."""
+    for check, told in ((lambda: git("status", "--short"), "git can read this repository"),
+                        (lambda: check_place(folder), "queue, --temp and phase can run here")):  # fmt: skip
+        try:
+            check()
+        except InputError as error:
+            yield Finding("error", "repository", str(error))
+        else:
+            yield Finding("ok", "repository", told)
+
+
 def check_remote() -> Finding:
     try:
         check_mounted()
@@ -183,6 +210,8 @@ def examine() -> Iterator[Finding]:
     yield check_memory(memory.total, budget, available)
     scratch, folds = scratch_folder(dict(os.environ), Path.cwd()), len(planned_folds(planned({})))
     yield from check_disks(needed_disk(memory, config.checkpoint.keep, budget, folds), scratch, Path.cwd(), folds)
+    yield check_writing([*map(Path, WRITTEN), scratch])
+    yield from check_repository(Path.cwd())
     yield check_power(battery.power_plugged if battery else None)
     yield check_temperature(config, hottest(read_machine(torch.device(device))))
     yield from check_keys(dict(os.environ))

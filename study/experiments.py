@@ -28,6 +28,7 @@ from finscale.scaling.ledger import experiment_key, make_row
 from finscale.scaling.schema import check_row
 from finscale.scaling.settings import AUTO, Settings, digest_of, settings_of
 from study.pinned import locked, read_held_folder, read_pinned
+from study.programs import git, git_bytes
 from study.provenance import DRAWING, Read, why_not
 
 # The stages whose code, parameters and data decide a result; what follows only draws it.
@@ -57,12 +58,13 @@ _code_of_trees: dict[str, str] = {}
 
 def read_workspace(path: str) -> str | None:
     """A file of the working tree."""
-    return Path(path).read_text() if Path(path).is_file() else None
+    return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else None
 
 
 def read_commit(commit: str) -> Files:
     """The texts of one commit by path, fetched at once: a process per file would take minutes."""
-    packed = subprocess.run(["git", "archive", "--format=tar", commit], capture_output=True, check=True).stdout
+    # As committed: with core.autocrlf git would convert line ends, and one commit would have two code hashes.
+    packed = git_bytes("-c", "core.autocrlf=false", "-c", "core.eol=lf", "archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         files = {member.name: archive.extractfile(member) for member in archive.getmembers() if _is_text(member)}
         return {name: as_text(file.read()) for name, file in files.items() if file}
@@ -128,8 +130,8 @@ def read_file(commit: str, path: str) -> str | None:
 
 @cache
 def committed_params(commit: str = "HEAD") -> dict[str, Any]:
-    """params.yaml as a commit has it. Raises CalledProcessError where there is no such commit or file here."""
-    told: dict[str, Any] = parse_yaml(_git("show", f"{commit}:params.yaml"))
+    """params.yaml as a commit has it. Raises InputError where there is no such commit or file here."""
+    told: dict[str, Any] = parse_yaml(git("show", f"{commit}:params.yaml"))
     return told
 
 
@@ -205,7 +207,7 @@ def finished() -> list[Finished]:
 
 def commits_of() -> Iterator[tuple[str, str]]:
     """(name, commit) of every finished experiment."""
-    for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").splitlines():
+    for line in git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").splitlines():
         commit, _, reference = line.partition(" ")
         if match := _FINISHED.fullmatch(reference):
             yield match[2], commit
@@ -221,14 +223,14 @@ def _finished(name: str, commit: str) -> Finished | None:
     if said := why_not(files.get):
         return Finished(name, commit, left_out=said)
     # Experiments of one code version share their trees: the closure is taken once for all of them.
-    trees = _git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
+    trees = git("rev-parse", f"{commit}:finscale", f"{commit}:stages")
     if trees not in _code_of_trees:
         _code_of_trees[trees] = code_hash(files)
     code, data = _code_of_trees[trees], data_hash(files.get("dvc.lock"))
     params = parse_yaml(files["params.yaml"])
     told, space = json.loads(experiment), space_of(params, files.get)
     settings = settings_of(params) | space
-    baseline, timestamp = _git("log", "-1", "--format=%P %cI", commit).split()
+    baseline, timestamp = git("log", "-1", "--format=%P %cI", commit).split()
     provenance = {"name": name, "commit": baseline[:12], "code": code, "data": data, "timestamp": timestamp}
     provenance |= {"settings": digest_of(settings)}
     runtime = _runtime(name, commit, files)
@@ -261,7 +263,3 @@ def _runtime(name: str, commit: str, files: Files) -> dict[str, Any]:
         told = read_pinned(commit, RUNTIME, locked(files.get("dvc.lock"), "train", RUNTIME), name).decode()
     runtime: dict[str, Any] = json.loads(told)
     return runtime
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()

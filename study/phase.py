@@ -33,9 +33,8 @@ from finscale.imports import read_sources
 from finscale.recipes import recipe_settings
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, hypothesis, load_phase, phase_settings, recipe_of
-from finscale.scaling.refused import add_refused, is_refusal, read_refused, refusal
+from finscale.scaling.refused import extend_refused, is_refusal, refusal
 from finscale.scaling.settings import digest_of, settings_of
-from finscale.storage import write_csv
 from study.cluster.place import open_place, parse_needs
 from study.collect import LEDGER, LOCK, collect
 from study.cost import Cost, estimate
@@ -122,7 +121,7 @@ def record_refusals(failed: list[tuple[Mapping[str, Any], str]]) -> None:
             rows.append(refusal(params, scheme, digest_of(settings_of(params)), words))
     if rows:
         with FileLock(LOCK):
-            write_csv(REFUSED, add_refused(read_refused(REFUSED), rows))
+            extend_refused(REFUSED, rows)
 
 
 def chosen(rows: list[Row], names: list[str] | None) -> list[Row]:

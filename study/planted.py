@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 from scipy.special import ndtr
 
+from finscale.config import check_unchanged, forget_read
 from finscale.data.dataset import OPEN_TEST_FEATURES, OPEN_TEST_LABELS
 from finscale.errors import InputError
 from finscale.evaluation import metrics
@@ -69,8 +70,8 @@ def run_stages(
     for name in _CODE:
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(params, settings), sort_keys=False), encoding="utf-8")
     with contextlib.chdir(folder), _silence():
         wanted = RESULT_STAGES[RESULT_STAGES.index(first) : RESULT_STAGES.index(last) + 1]
         for stage in (f"stages.{name}" for name in wanted):
@@ -78,6 +79,8 @@ def run_stages(
                 _run_apart(stage)
             else:
                 importlib.import_module(stage).main()
+        check_unchanged()
+    forget_read()
 
 
 def _run_apart(stage: str) -> None:
@@ -90,7 +93,7 @@ def _run_apart(stage: str) -> None:
 def _silence() -> Iterator[None]:
     """What stages print, progress bars too, is about one run; here there are many."""
     with (
-        Path(os.devnull).open("w") as nothing,
+        Path(os.devnull).open("w", encoding="utf-8") as nothing,
         contextlib.redirect_stdout(nothing),
         contextlib.redirect_stderr(nothing),
     ):
@@ -105,7 +108,9 @@ def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def measure(folder: Path) -> Found:
     """Score the test predictions in a finished workspace against the law that made the market."""
-    config = SimulatedConfig(**yaml.safe_load((folder / "params.yaml").read_text())["data"]["simulated"])
+    config = SimulatedConfig(
+        **yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["data"]["simulated"]
+    )
     predictions = read_parquet(folder / "data/processed/predictions.parquet")
     test = predictions[predictions["split"] == "test"]
     told = read_json(folder / "metrics/experiment.json")["run"]

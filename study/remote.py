@@ -5,19 +5,28 @@ Why    DVC creates an absent folder and fills it: with the disk unplugged, a pus
        system disk and look like a backup.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from finscale.cli import run
 from finscale.errors import InputError
+from study.programs import dvc
+
+
+def repository() -> Repo:
+    """This folder's DVC repository. Raises InputError where it is none."""
+    try:
+        return Repo()
+    except DvcException as error:
+        raise InputError(f"{Path.cwd()}: {error}; run it in the root of a clone") from None
 
 
 def default_remote() -> tuple[str, str]:
     """Name and address of the default remote. Raises InputError where there is none."""
-    config = Repo().config
+    config = repository().config
     name = config["core"].get("remote")
     if not name:
         raise InputError("no DVC remote is set: docs/disk.md has the three lines that do it")
@@ -47,7 +56,7 @@ def main() -> None:
         raise InputError("say `python -m study.remote push` or `pull`")
     check_mounted()
     # The run cache travels along: what a stage has made of the same inputs is not made again elsewhere.
-    sys.exit(subprocess.run(["dvc", sys.argv[1], "--run-cache"], check=False).returncode)
+    sys.exit(dvc(sys.argv[1], "--run-cache"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Why    a row's key is a hash of all its settings, its code and its data. Its com
        the row stays on a curve of its own, which is named so.
 """
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,10 +15,9 @@ from finscale.cli import run
 from finscale.config import ALL
 from finscale.errors import InputError
 from finscale.identity import SHARES
-from finscale.scaling.ledger import AXES, experiment_key, open_ledger
+from finscale.scaling.ledger import AXES, experiment_key, open_ledger, write_ledger
 from finscale.scaling.schema import UNKNOWN
 from finscale.scaling.settings import PLAIN, Settings, digest_of, read_settings, settings_of
-from finscale.storage import write_csv
 from study.collect import LEDGER, SETTINGS, locked, write_settings
 from study.experiments import committed_params, key_params, overlaid, read_file
 
@@ -33,7 +31,7 @@ def settle(row: Mapping[str, Any], known: Mapping[str, Settings]) -> Settings | 
     """
     try:
         committed = committed_params(row["commit"])
-    except subprocess.CalledProcessError:  # a commit that this clone does not have
+    except InputError:  # a commit that this clone does not have
         return None
     for params in _candidates(committed, row, known):
         keyed = key_params(params, row, lambda path: read_file(row["commit"], path))
@@ -70,7 +68,7 @@ def main() -> None:
         for at in lost:
             rows.loc[at, "settings"] = digest_of(proven[at]) if at in proven else UNKNOWN
         write_settings({digest_of(settings): settings for settings in proven.values()})
-        write_csv(LEDGER, rows)
+        write_ledger(LEDGER, rows)
     print(f"settle: {len(lost)} rows did not tell their settings; {len(proven)} are proven by their keys")
     for at in set(lost) - set(proven):
         print(f"settle: {rows.loc[at, 'key']} ({rows.loc[at, 'name']}) stays unknown, on a curve of its own")

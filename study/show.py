@@ -7,7 +7,6 @@ Why    DVC's own table has a column for each of a hundred settings and files. Th
 """
 
 import json
-import subprocess
 
 import pandas as pd
 import yaml
@@ -17,6 +16,7 @@ from finscale.cli import run
 from finscale.config import parse_budget
 from finscale.errors import InputError
 from study.experiments import commits_of
+from study.programs import git_bytes
 
 METRICS, PARAMS = "metrics/evaluate.json", "params.yaml"
 INTERVALS = ("test_loss", "test_skill")
@@ -36,7 +36,7 @@ def read_experiments() -> tuple[pd.DataFrame, pd.DataFrame]:
 def read_objects(names: list[str]) -> list[bytes | None]:
     """The contents of git objects such as `<commit>:params.yaml`, in one process; None for what is not there."""
     asked = "".join(f"{name}\n" for name in names).encode()
-    told = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True).stdout
+    told = git_bytes("cat-file", "--batch", told=asked)
     contents: list[bytes | None] = []
     at = 0
     for _ in names:

@@ -5,7 +5,6 @@ behind, and what the ledger holds is never started. Where they run is an executo
 pool of threads here, or the nodes of a cluster (study.cluster).
 """
 
-import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -15,6 +14,9 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from tqdm import tqdm
+
+from finscale.errors import InputError
+from study.programs import DVC, check_place, environment, git, reason_of
 
 LOGS = Path(".dvc/tmp/study")
 _PLAIN = re.compile(r"[\w$./:@%+-]+")  # text that stands for itself
@@ -40,28 +42,42 @@ class Done(TypedDict):
     node: NotRequired[str]
 
 
-# Name, command and environment: plain values, which any executor can carry anywhere.
+# Name, arguments of DVC and environment: plain values, which any executor can carry anywhere.
 Task = Callable[[str, list[str], dict[str, str]], Done]
 
 
+def run_here(name: str, command: list[str], its: dict[str, str]) -> Done:
+    """Have DVC run a command in this repository; its: the environment of its stages, beside what there is.
+
+    An earlier run of the same commit that has the name makes way: what the ledger holds of it stays.
+    """
+    commit = git("rev-parse", "HEAD")
+    git("update-ref", "-d", f"refs/exps/{commit[:2]}/{commit[2:]}/{name}")
+    with (LOGS / f"{name}.log").open("w", encoding="utf-8") as log:
+        done = subprocess.run(
+            [*DVC, *command], env=environment(**its), stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    return {"ok": done.returncode == 0}
+
+
 def work_off(
-    runs: list[Run], executor: Executor, on_done: Callable[[Done], object], task: Task | None = None
+    runs: list[Run], executor: Executor, on_done: Callable[[Done], object], task: Task = run_here
 ) -> list[Run]:
     """Run all on an executor, in order; returns those that failed. on_done is called after each, one call at a time.
 
-    task: what the executor is given, by default run_here. Whatever ends a run, its log lies in LOGS.
+    task: what the executor is given. Whatever ends a run, its log lies in LOGS. Raises InputError where DVC cannot run.
     """
+    if task is run_here:
+        check_place(Path.cwd())
     LOGS.mkdir(parents=True, exist_ok=True)
     failed: list[Run] = []
     with tqdm(total=len(runs), unit="run", mininterval=1) as bar:
-        done = {
-            executor.submit(task or run_here, run.name, command_of(run), dict(run.environment)): run for run in runs
-        }
+        done = {executor.submit(task, run.name, command_of(run), dict(run.environment)): run for run in runs}
         try:
             for future in as_completed(done):
                 run, told = done[future], _told(future)
                 if "log" in told:
-                    (LOGS / f"{run.name}.log").write_text(told["log"])
+                    (LOGS / f"{run.name}.log").write_text(told["log"], encoding="utf-8")
                 if not told["ok"]:
                     failed.append(run)
                 on_done(told)
@@ -80,15 +96,15 @@ def _told(future: Future[Done]) -> Done:
         return future.result()
     except CancelledError:
         return {"ok": False, "log": "error: the executor has given it up: its scheduler is gone"}
+    except InputError as error:
+        return {"ok": False, "log": f"error: {error}"}
     except Exception as error:  # whatever an executor says, such as dask's KilledWorker: it is the run's log
         return {"ok": False, "log": f"error: {type(error).__name__}: {error}"}
 
 
 def reason(run: Run) -> str:
     """Why a run failed, by what its log says last."""
-    lines = (LOGS / f"{run.name}.log").read_text().strip().splitlines() or ["its log is empty"]
-    said = [line for line in lines if line.startswith("error: ")]  # a stage's own words; DVC's repeat that it failed
-    return (said or lines)[-1].removeprefix("error: ")
+    return reason_of((LOGS / f"{run.name}.log").read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def reasons(failed: list[Run]) -> str:
@@ -111,21 +127,8 @@ def as_override(value: Any) -> str:
 
 
 def command_of(run: Run) -> list[str]:
-    """The `dvc exp run` of a run."""
+    """What DVC is asked for a run: its arguments."""
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={as_override(value)}")]
     # Forced, every stage runs, whatever DVC remembers of the same settings: it knows nothing of the environment.
     forced = ["--force"] if run.environment else []
-    return ["dvc", "exp", "run", "--temp", *forced, "--name", run.name, *settings, run.last]
-
-
-def run_here(name: str, command: list[str], environment: dict[str, str]) -> Done:
-    """Run a command in this repository.
-
-    An earlier run of the same commit that has the name makes way: it was of another params.yaml, or left no result.
-    What the ledger holds of it stays.
-    """
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    subprocess.run(["git", "update-ref", "-d", f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"], check=True)
-    with (LOGS / f"{name}.log").open("w") as log:
-        done = subprocess.run(command, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT, check=False)
-    return {"ok": done.returncode == 0}
+    return ["exp", "run", "--temp", *forced, "--name", run.name, *settings, run.last]

@@ -63,7 +63,9 @@ def remove_others(path: Path, folds: Sequence[StoredFold]) -> None:
     """Remove the files of folds that are no longer there. The folder stays: DVC warns of outputs that are empty."""
     folder = folder_of_later(path)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "README").write_text("Files of the folds after the first; none where evaluation.scheme is single.\n")
+    (folder / "README").write_text(
+        "Files of the folds after the first; none where evaluation.scheme is single.\n", encoding="utf-8"
+    )
     wanted = {fold.of(path) for fold in folds}
     for file in set(folder.glob(f"*{path.suffix}")) - wanted:
         file.unlink()

@@ -24,6 +24,7 @@ from finscale.storage import md5_of, write_atomically
 
 _USED = ["date", "asset", "split", "label"]
 _ROWS_AT_ONCE = 1 << 16  # of the parquet file in memory
+_BUFFER = 1 << 20  # bytes read of a column at once; without one, Arrow reads whole columns
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _remove_unused(matrix: Path) -> None:
 
 def _write(target: Path, source: Path, features: list[str]) -> None:
     """The features row by row, a part of the file in memory at a time."""
-    with target.open("wb") as file, pq.ParquetFile(source, pre_buffer=False) as table:
+    with target.open("wb") as file, pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER) as table:
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=features, use_threads=False):
             columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in features]
-            np.stack(columns, axis=1).astype(np.float32).tofile(file)
+            np.stack(columns, axis=1).astype(np.float32, copy=False).tofile(file)

@@ -28,6 +28,7 @@ from finscale.config import Horizon
 # are drawn here as it draws them, to the last bit (a test holds the two equal).
 
 MIN_BLOCKS = 3  # fewer tell nothing of their own scatter
+_AUTOMATIC_FROM = 11  # days: of fewer, arch's choice has no correlations to take
 _WEEK = 5  # sessions: the longest exit of the weekly horizon
 _TEST_RULE = 1.3  # block of a test: 1.3 sqrt(days), Lazarus et al. (2018), eq. 3 ...
 _RULE_DEPENDENCE = 2 * 0.7 / (1 - 0.7**2)  # ... for a first-order autoregression of 0.7: sum |j| rho_j / sum rho_j
@@ -84,7 +85,7 @@ def choose_block_length(daily_loss: np.ndarray, horizon_days: int) -> int:
     days = len(daily_loss)
     overlap = (horizon_days**2 - 1) / (3 * horizon_days)
     block = _TEST_RULE * math.sqrt(days * max(1.0, overlap / _RULE_DEPENDENCE))
-    if np.ptp(daily_loss) > 0:  # a constant series has no dependence to keep
+    if days >= _AUTOMATIC_FROM and np.ptp(daily_loss) > 0:  # a constant series has no dependence to keep
         from arch.bootstrap import optimal_block_length
 
         automatic = float(optimal_block_length(daily_loss)["circular"].iloc[0])

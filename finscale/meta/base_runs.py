@@ -6,21 +6,39 @@ No label is in it: those of the meta-model come from its own experiment.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finscale.calendar import sessions
 from finscale.config import Timescale
 from finscale.data.bars import get_freq_string, resample_ohlcv
 from finscale.data.splits import Split
 from finscale.errors import InputError
+from finscale.storage import read_json, read_parquet
 
 COLUMNS = ("date", "asset", "prediction", "known_until")
 UNCALIBRATED = ("calibrated_none", "logistic", "catboost", "volatility")  # of a binary task
 _OUT_OF_SAMPLE: tuple[Split, ...] = ("validation", "calibration", "test")
 _CALENDAR_BARS: tuple[Timescale, ...] = ("weekly", "2week", "monthly")
+
+
+class About(BaseModel):
+    """What <run>.json says of <run>.parquet beside it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    run: str
+    rows: Annotated[int, Field(gt=0)]
+    first: date
+    last: date
+    axes: dict[str, Any]
+    made_on: dict[str, Any] | None = None  # older files do not tell it
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,46 @@ def extract(predictions: pd.DataFrame, column: str, binary: bool, name: str) -> 
     kept = rows[rows["split"].isin(["test"] if calibrated else ["calibration", "test"])]
     kept = kept.sort_values(["asset", "date", "split"]).drop_duplicates(["asset", "date"], keep="last")
     return kept[list(COLUMNS)].reset_index(drop=True)
+
+
+def read_stored(folder: Path, name: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What a base run is, and its rows: <folder>/<name>.json and .parquet.
+
+    Raises InputError naming the file where one of them cannot be read or is not what the other says.
+    """
+    path, table = folder / f"{name}.json", folder / f"{name}.parquet"
+    told, rows = read_json(path), read_parquet(table)
+    again = f"`git checkout {folder}`, or `python -m study.base_runs {name}` takes it anew"
+    try:
+        about = About.model_validate(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; {again}") from None
+    if about.run != name:
+        raise InputError(f"{path} is of run {about.run}; {again}")
+    if fault := _fault(about, rows):
+        raise InputError(f"{table}: {fault}; {again}")
+    return told, rows
+
+
+def _fault(about: About, rows: pd.DataFrame) -> str:
+    """What is wrong with a base run's rows, in words; '' where nothing is."""
+    if tuple(rows) != COLUMNS:
+        return f"its columns are {', '.join(rows)} instead of {', '.join(COLUMNS)}"
+    if not all(is_datetime64_any_dtype(rows[name]) for name in ("date", "known_until")):
+        return "date and known_until are to be dates"
+    if not np.isfinite(rows["prediction"].to_numpy(float, na_value=np.nan)).all():
+        return "a prediction is no finite number"
+    days = rows["date"]
+    if (len(rows), f"{days.min():%Y-%m-%d}", f"{days.max():%Y-%m-%d}") != (
+        about.rows,
+        f"{about.first}",
+        f"{about.last}",
+    ):
+        return (
+            f"its rows are not the {about.rows}, from {about.first} to {about.last}, that the file beside it tells of"
+        )
+    return ""
 
 
 def check_clean(run: BaseRun) -> None:

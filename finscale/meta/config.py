@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import Block, Horizon, Source, Task, Timescale
+from finscale.config import Block, Horizon, Name, Source, Task, Timescale
 from finscale.evaluation.config import EvaluateConfig
 
 
 class MetaConfig(Block):
     """Which inputs, and how the meta-model walks forward; without runs it is off."""
 
-    runs: tuple[str, ...]  # results/base_runs/<run>.parquet
+    runs: tuple[Name, ...]  # results/base_runs/<run>.parquet
     features: tuple[str, ...]  # of this experiment's tier
     min_train_days: Annotated[int, Field(ge=50)]  # out-of-sample days before the first test
     step_days: PositiveInt  # days between two fits

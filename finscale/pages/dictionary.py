@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from finscale.pages.render import Rows, render
-from finscale.storage import md5_of
+from finscale.storage import md5_of, read_footer, read_parquet
 
 STATISTICS = ["count", "mean", "std", "min", "25%", "50%", "75%", "max"]
 
@@ -61,8 +61,9 @@ def _origin(path: Path, origins: Mapping[str, Origin]) -> Origin:
 
 
 def _file(path: Path, origin: Origin, meanings: Mapping[str, Meaning], closed: bool) -> dict[str, Any]:
-    metadata, schema = pyarrow.parquet.read_metadata(path), pyarrow.parquet.read_schema(path)
-    frame, unknown = None if closed else pd.read_parquet(path), Meaning("", "")
+    metadata = read_footer(path)
+    schema = metadata.schema.to_arrow_schema()
+    frame, unknown = None if closed else read_parquet(path), Meaning("", "")
     columns = [
         {
             "column": field.name,

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from finscale.identity import SHARES, SINGLE, axis_word
-from finscale.scaling.schema import read_rows
-from finscale.storage import read_text
+from finscale.scaling.schema import COUNTED, read_rows
+from finscale.storage import read_text, write_csv
 
 AXES = (
     "source", "assets", "symbols", "history", "quality", "timescale", "tier", "task", "horizon", "budget", "seed",
@@ -147,6 +147,11 @@ def add_rows(ledger: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
 def _run(row: Mapping[str, Any]) -> tuple[str, ...]:
     """What no two experiments share: the moment of its commit, under its name, on one baseline."""
     return tuple(str(row.get(part, "")) for part in ("name", "timestamp", "commit"))
+
+
+def write_ledger(path: Path, rows: pd.DataFrame) -> None:
+    """The rows as open_ledger reads them; counts are whole numbers, also where not every row has one."""
+    write_csv(path, rows.astype({name: "Int64" for name in COUNTED if name in rows}))
 
 
 def market_of(source: str, data: str) -> str:

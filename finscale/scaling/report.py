@@ -51,14 +51,7 @@ def generate_scaling_report(
     candidates = compare_laws(sizes, losses)
     preferred = winner(candidates)
     carried = preferred is not None and carries(verdict.kind, preferred.name)
-    parts = [
-        verdict.words,
-        *_power(fit),
-        *_checks(fit),
-        *_years(fit),
-        *_forecast_words(fit),
-        choice_words(candidates, carried),
-    ]
+    more = [*_power(fit), *_checks(fit), *_years(fit), *_forecast_words(fit), choice_words(candidates, carried)]
     return told | {
         "fit_results": _fit_results(fit) | {"lack_of_fit_p": misfit},
         "band": _band(fit),
@@ -68,7 +61,7 @@ def generate_scaling_report(
         "data_points": points,
         "verdict": verdict.kind,
         "verdict_in_words": verdict.words,
-        "interpretation": "; ".join(parts),
+        "interpretation": "; ".join([verdict.words, *more]),
     }
 
 

@@ -4,7 +4,6 @@ Every reader goes through it. A line that was cut, left by a merge or written by
 with its file, line, key and the way out; the rows around it count.
 """
 
-import csv
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,15 +12,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from finscale.config import ALL
 from finscale.identity import SINGLE, check_size
+from finscale.scaling.lines import CUT, MARKERS, check_line, split_lines
 
 UNKNOWN = "unknown"  # settings of a row that nothing tells or proves: they equal no other's, today's least of all
 
 _ROUNDING = 1e-9  # a value and its interval are added up in different orders
 
-_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _MEND = "delete the line: `make collect` writes it again while DVC has the experiment"
-_MERGE = "a merge left it: keep the rows of both sides, delete the lines that begin with <<<<<<<, ======= or >>>>>>>"
-_CUT = "the line was cut or is none of this file's; `git checkout` has it whole, `make collect` adds what came later"
+_CUT = f"{CUT}, `make collect` adds what came later"
 
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -115,6 +113,10 @@ class LedgerRow(BaseModel):
         return self
 
 
+# Counts that not every row has: a table with gaps would write them as 16.0.
+COUNTED = tuple(name for name, one in LedgerRow.model_fields.items() if one.annotation in (Size | None, Count | None))
+
+
 @dataclass
 class Read:
     """rows: what the file holds, as Python values, None for what is absent. faults: what was set aside, in words."""
@@ -131,11 +133,9 @@ def read_rows(text: str, path: str) -> Read:
     they say the same.
     """
     read = Read()
-    for number, line in enumerate(text.splitlines(), start=1):
-        # Each line alone: a quotation mark in one that was cut would swallow those after it.
-        values = next(csv.reader([line]), [])
+    for number, values in split_lines(text):
         where = f"{path}, line {number}"
-        if not read.columns and not line.startswith(_MARKERS):
+        if not read.columns and not (values or [""])[0].startswith(MARKERS):
             read.columns = values
             if missing := [name for name, one in LedgerRow.model_fields.items() if one.is_required()]:
                 missing = [name for name in missing if name not in values]
@@ -163,10 +163,7 @@ def check_row(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(columns: list[str], values: list[str]) -> dict[str, Any]:
-    if not values or values[0].startswith(_MARKERS):
-        raise ValueError(_MERGE if values else f"the line is empty; {_MEND}")
-    if len(values) != len(columns):
-        raise ValueError(f"{len(values)} values for {len(columns)} columns: {_CUT}")
+    check_line(values, columns, f"the line is empty; {_MEND}")
     return check_row(dict(zip(columns, values, strict=True)))
 
 
@@ -196,7 +193,7 @@ def moment(timestamp: str) -> datetime:
 def _name(columns: list[str], values: list[str]) -> str:
     """', key 63b298500ab4cb99 (pilot-1M-s2)' of what the line still says."""
     told = dict(zip(columns, values, strict=False))
-    if not values or values[0].startswith(_MARKERS):
+    if not values or values[0].startswith(MARKERS):
         return ""
     name = f" ({told['name']})" if told.get("name") and len(values) == len(columns) else ""
     return f", key {told.get('key', '')!s}{name}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from finscale.config import URL_PASSWORD, Block, Budget, StudyAxes
+from finscale.config import Block, Budget, Name, StudyAxes, without_password
 from finscale.training.config import TrainConfig
 
 
@@ -15,18 +15,9 @@ class PruningConfig(Block):
     finished_trials: PositiveInt = 10
 
 
-def without_password(url: str | None) -> str | None:
-    if url is not None and URL_PASSWORD.search(url):
-        raise ValueError(
-            "a password here would stand in params.yaml, experiments and logs; put the address into $FINSCALE_STUDIES, "
-            "or the password into ~/.pgpass"
-        )
-    return url
-
-
 class TuneConfig(Block):
     trials: NonNegativeInt = 0
-    space: Annotated[str, Field(pattern=r"^[\w-]+$")] = "default"
+    space: Name = "default"
     seed: NonNegativeInt = 0
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
     workers: PositiveInt = 1

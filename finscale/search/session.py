@@ -55,7 +55,7 @@ def search(job: Search) -> optuna.Study:
     """
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     job.folder.with_suffix(".lock").touch()  # says when somebody last came back for this study
-    collect_orphans(job.folder.parent)
+    collect_orphans(job.folder.parent, [job.folder.name])
     study = job.study()  # created once, before the processes meet in it
     if job.tune.workers == 1:
         take_part(job)

@@ -7,6 +7,8 @@ values; the failed one is not counted. With one process an interrupted study end
 
 import fcntl
 import hashlib
+import json
+import os
 import time
 import uuid
 import warnings
@@ -55,16 +57,60 @@ def create_study(name: str, folder: Path, config: TuneConfig, url: str | None = 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruning = config.pruning
     pruner = optuna.pruners.MedianPruner(n_startup_trials=pruning.finished_trials, n_warmup_steps=pruning.after_epochs)
-    storage = _database(url, config.heartbeat_seconds) if url else _journal(folder)
-    return optuna.create_study(
-        study_name=name, storage=storage, pruner=pruner, direction="minimize", load_if_exists=True
-    )
+    try:
+        storage = _database(url, config.heartbeat_seconds) if url else _journal(folder)
+        return optuna.create_study(
+            study_name=name, storage=storage, pruner=pruner, direction="minimize", load_if_exists=True
+        )
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+        if url:
+            raise
+        raise InputError(f"{folder / 'journal.log'} cannot be read ({error!r}); {_begin_anew(folder)}") from None
 
 
 def _journal(folder: Path) -> JournalStorage:
     folder.mkdir(parents=True, exist_ok=True)
-    lock = cast(Any, JournalLock(folder / "journal.lock"))  # the interface it has is private in Optuna
-    return JournalStorage(JournalFileBackend(str(folder / "journal.log"), lock_obj=lock))
+    journal, lock = folder / "journal.log", JournalLock(folder / "journal.lock")
+    mend_journal(journal, lock)
+    # The lock's interface is private in Optuna.
+    return JournalStorage(JournalFileBackend(str(journal), lock_obj=cast(Any, lock)))
+
+
+def mend_journal(journal: Path, lock: "JournalLock") -> None:
+    """Take away the half line that a killed process or a full disk has left at the end: nobody could go on after it.
+
+    Raises InputError for a line before the last one that is no JSON, with the way out.
+    """
+    if not journal.exists():
+        return
+    lock.acquire()  # nobody else is writing a line now
+    try:
+        lines = journal.read_bytes().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        for number, line in enumerate(whole, start=1):
+            if not _is_entry(line):
+                raise InputError(
+                    f"{journal}, line {number}: no entry of a study; `sed -i '{number},$d' {journal}` keeps the trials "
+                    f"before it, or {_begin_anew(journal.parent)}"
+                )
+        if len(whole) < len(lines):
+            os.truncate(journal, sum(map(len, whole)))
+            print(
+                f"tune: {journal} ended in half a line, which was taken away; what it told is tried again", flush=True
+            )
+    finally:
+        lock.release()
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _begin_anew(folder: Path) -> str:
+    return f"`rm -r {folder}` begins the search anew"
 
 
 def _database(url: str, heartbeat_seconds: int) -> RDBStorage:
@@ -87,7 +133,7 @@ class JournalLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> bool:
-        self._file = self._path.open("a")
+        self._file = self._path.open("a", encoding="utf-8")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return True
 
@@ -105,7 +151,9 @@ class Worker:
         self._study, self._objective, self._config, self._folder = study, objective, config, folder
         (folder / "workers").mkdir(parents=True, exist_ok=True)
         self._name = uuid.uuid4().hex
-        self._alive = self._lock_file(self._name).open("a")  # held until this process ends, however it ends
+        self._alive = self._lock_file(self._name).open(
+            "a", encoding="utf-8"
+        )  # held until this process ends, however it ends
         fcntl.flock(self._alive, fcntl.LOCK_EX)
         self._heartbeats = heartbeats  # they tell who is alive; else the file locks do
 
@@ -174,7 +222,7 @@ class Worker:
         if name is None:
             return True  # its process died between creating and claiming it: here the study's lock is held
         try:
-            with self._lock_file(name).open() as lock:
+            with self._lock_file(name).open(encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
             return True
@@ -199,7 +247,7 @@ def _locked(path: Path, study: optuna.Study) -> Iterator[Callable[[], None]]:
     machine could start the last trial. Other databases have none that SQLAlchemy knows: there may be a trial too many.
     """
     with ExitStack() as held:
-        file = held.enter_context(path.open("a"))
+        file = held.enter_context(path.open("a", encoding="utf-8"))
         fcntl.flock(file, fcntl.LOCK_EX)
         backend = getattr(study._storage, "_backend", None)  # of Optuna's cache over a database
         if isinstance(backend, RDBStorage) and backend.engine.dialect.name == "postgresql":

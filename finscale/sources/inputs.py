@@ -38,7 +38,7 @@ class HashMemo:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._known: dict[str, list[Any]] = dict(json.loads(path.read_text()))
+            self._known: dict[str, list[Any]] = dict(json.loads(path.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError):
             self._known = {}
         self._changed = False
@@ -102,7 +102,7 @@ def _answers(store: Path, series: list[Wanted], memo: HashMemo) -> dict[str, str
     asked = {(SERVERS[one.kind], one.name) for one in series}
     if not (store / MANIFEST).exists():
         return {}
-    with (store / MANIFEST).open(newline="") as file:
+    with (store / MANIFEST).open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if (row["source"], row["series"]) in asked]
     paths = {place_of(store, row) for row in rows}
     return {path.as_posix(): memo.md5(store / path) if (store / path).exists() else None for path in sorted(paths)}

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from finscale.errors import InputError
 from finscale.sources.inputs import MANIFEST, place_of
-from finscale.storage import md5_of, read_parquet, write_atomically, write_csv
+from finscale.storage import md5_of, read_csv, read_parquet, write_atomically, write_csv
 
 OVERLAP = timedelta(days=30)
 COLUMNS = ["source", "series", "first", "last", "rows", "columns", "md5", "retrieved"]
@@ -71,7 +71,7 @@ class RawStore:
     def manifest(self) -> pd.DataFrame:
         """One row per file; empty where nothing has been stored."""
         path = self.root / MANIFEST
-        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+        return read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
 
     def damaged(self) -> list[str]:
         """Files of the manifest that are absent or whose hash has changed."""

@@ -1,16 +1,19 @@
 """Yahoo Finance through yfinance: daily bars as traded, and the adjusted close beside them."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 
 from finscale.calendar import TIME_ZONE, sessions
-from finscale.sources.client import Asked, TemporaryError, ask, told
+from finscale.sources.client import Answer, Asked, TemporaryError, ask, told
 from finscale.sources.contract import Promise, judge, judge_sessions
 from finscale.sources.tables import PRICE_COLUMNS
 
+_CHART = "/v8/finance/chart/"
 _COLUMNS = ["Open", "High", "Low", "Close", "Adj Close", "Volume"]
 _GAP = 4  # calendar days: the first trade of a listing may be a day or two before the first daily bar
 
@@ -45,6 +48,8 @@ def _promise(first: date, last: date, listed: date | None, frame: pd.DataFrame) 
 def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date | None]:
     """Bars, and the first day on which Yahoo says that the symbol was traded."""
     import yfinance
+    from peewee import PeeweeException
+    from yfinance.data import YfData
     from yfinance.exceptions import YFException, YFRateLimitError
 
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # errors are raised, and told once
@@ -52,12 +57,14 @@ def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date 
     # Known beforehand: asked for, a fault of the network would come out as "possibly delisted; no timezone found".
     ticker._tz = TIME_ZONE
     try:
-        # Every argument that changes a number is pinned: defaults of yfinance have changed before.
-        frame = ticker.history(
-            start=f"{first}", end=f"{last + timedelta(days=1)}", interval="1d", auto_adjust=False, back_adjust=False,
-            repair=False, keepna=True, rounding=False, actions=False, prepost=False, timeout=30, raise_errors=True,
-        )  # fmt: skip
-        return frame, _listed(ticker.get_history_metadata())
+        with _looking_first(YfData()._session):
+            # Every argument that changes a number is pinned: defaults of yfinance have changed before.
+            frame = ticker.history(
+                start=f"{first}", end=f"{last + timedelta(days=1)}", interval="1d", auto_adjust=False,
+                back_adjust=False, repair=False, keepna=True, rounding=False, actions=False, prepost=False,
+                timeout=30, raise_errors=True,
+            )  # fmt: skip
+            return frame, _listed(ticker.get_history_metadata())
     except YFRateLimitError as error:
         raise TemporaryError(f"HTTP 429: {error}") from None
     except YFException as error:
@@ -71,8 +78,36 @@ def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date 
         raise asked.refused(
             f"the answer has another shape than it used to ({told(error)})", "a newer yfinance may know it"
         ) from None
+    except PeeweeException as error:  # yfinance keeps cookies and time zones in a database of its own
+        raise asked.refused(
+            f"yfinance cannot use its cache ({error})",
+            "make the user's cache folder writable, or remove py-yfinance in it",
+        ) from None
     except (OSError, ValueError) as error:  # connection, time-out, an error page instead of JSON
         raise TemporaryError(told(error)) from None
+
+
+@contextmanager
+def _looking_first(session: Any) -> Iterator[None]:
+    """While inside, look at each answer of the chart service before yfinance does, which tells neither its status nor
+    what came in place of JSON: an error page becomes a fault of decoding, another shape a delisted symbol."""
+    ask = session.request
+
+    def look(method: str, url: str, *arguments: Any, **options: Any) -> Any:
+        answer = ask(method, url, *arguments, **options)
+        if _CHART in url:
+            seen = Answer(answer.status_code, answer.headers, answer.content)
+            if seen.status == 429 or seen.status >= 500:
+                raise TemporaryError(f"HTTP {seen.status}: {seen.words()}")
+            if not isinstance(seen.json().get("chart"), dict):
+                raise TemporaryError(f"HTTP {seen.status} with a JSON object without a chart")
+        return answer
+
+    session.request = look
+    try:
+        yield
+    finally:
+        vars(session).pop("request", None)  # an attempt that was too late may have done it already
 
 
 def _listed(about: dict[str, Any]) -> date | None:

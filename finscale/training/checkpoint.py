@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from finscale.errors import InputError
 from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape
-from finscale.storage import md5_of, read_json, write_atomically, write_json
+from finscale.storage import md5_of, read_json, read_tensors, write_atomically, write_json
 from finscale.training import sharding
 from finscale.training.device import Compute, choose_compute, is_available, machine_name
 from finscale.training.target import Target
@@ -74,7 +74,7 @@ def load(weights: Path, description: Path, features: list[str]) -> Checkpoint:
     )
     shape, model = Shape(**told["shape"]), ModelConfig(**told["model"])
     network = PatchTST(shape, model, len(features))
-    tensors = load_file(weights)
+    tensors = read_tensors(weights)
     if not tensors:
         raise InputError(
             f"{weights} holds no weights: they were left on the machine that trained them (docs/elsewhere.md)"

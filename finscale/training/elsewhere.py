@@ -20,7 +20,7 @@ from finscale.identity import check_made_from
 from finscale.storage import read_json, write_atomically, write_json
 from finscale.training.config import RunSettings
 from finscale.training.live_log import retell
-from finscale.training.run import Files
+from finscale.training.run import NO_RESULT, Files
 
 RESULT = "done.json"
 VARIABLE = "FINSCALE_RESULT"
@@ -48,10 +48,24 @@ def take_model(result: Path, settings: RunSettings, files: Files) -> None:
     told = read_json(result / files.model)
     made = told["run"]["made_from"]
     made["params"]["train"] |= {"device": told["compute"]["device"], "precision": told["compute"]["precision"]}
-    check_made_from(made, settings, result / files.model)
+    check_made_from(made, settings, result / files.model, {"train": NO_RESULT})
     _take_weights(result / files.weights, files.weights)
     write_json(files.model, told)
     retell(result / files.log, files.log)
+
+
+def check_same_weights(result: Path, models: Iterable[Path]) -> None:
+    """Raise InputError where a model that lies here is not the one that made the result's predictions.
+
+    DVC may have taken `train` from its run cache: then another training of the same settings lies here.
+    """
+    for path in models:
+        here, there = (read_json(one).get("weights_md5") for one in (path, result / path))
+        if not there or here != there:
+            raise InputError(
+                f"{path}: its weights are {here}, and the predictions of {result} were made with {there}; `dvc repro "
+                "--force train` with the same FINSCALE_RESULT takes the model too"
+            )
 
 
 def take_files(result: Path, names: Iterable[Path]) -> None:

@@ -60,7 +60,7 @@ def retell(left: Path, log: Path) -> None:
     if not (left / TOLD).exists():
         shutil.copytree(left, log)
         return
-    told, live = json.loads((left / TOLD).read_text()), open_log(log)
+    told, live = json.loads((left / TOLD).read_text(encoding="utf-8")), open_log(log)
     live.log_params(told["settings"])
     for step, values in told["epochs"].items():
         log_epoch(live, int(step), values)

@@ -61,13 +61,7 @@ class Trainer:
         self._best_weights = _copy(model.state_dict())
         self._started = time.perf_counter()
         on_cuda = compute.device.type == "cuda"
-        self._optimizer = torch.optim.AdamW(
-            parameter_groups(model, config.model, config.weight_decay), lr=config.learning_rate, betas=config.betas,
-            fused=True, capturable=on_cuda,
-        )  # fmt: skip
-        if on_cuda:  # a captured step reads its learning rate from memory
-            for group in self._optimizer.param_groups:
-                group["lr"] = torch.tensor(config.learning_rate, device=compute.device)
+        self._optimizer = _optimizer(model, config, compute)
         # Recomputing layers sets the generator back, which a capture cannot.
         graphs = on_cuda and config.graphs and not config.recompute and sharding.world_size() == 1
         self._graphs = StepGraphs(self._step) if graphs else None
@@ -129,7 +123,7 @@ class Trainer:
 
     def step(self, index_B: Tensor) -> Tensor:
         """One optimizer step on these windows, replayed where it is captured; returns its loss, as _step does."""
-        self._set_learning_rate()
+        _set_learning_rate(self._optimizer, self._learning_rate())
         return self._graphs(index_B, self.micro_batch) if self._graphs else self._step(index_B)
 
     def _step(self, index_B: Tensor) -> Tensor:
@@ -148,14 +142,6 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self._optimizer.step()
         return torch.where(sharding.whole(norm).isfinite(), total, torch.nan)
-
-    def _set_learning_rate(self) -> None:
-        for group in self._optimizer.param_groups:
-            rate = self._learning_rate() * group["lr_multiplier"]
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
 
     def _learning_rate(self) -> float:
         return self.config.learning_rate * self.schedule.learning_rate_factor(self.progress.step, self.config)
@@ -256,6 +242,27 @@ def fit(
 ) -> FitResult:  # fmt: skip
     """Train without saved states; see Trainer.fit."""
     return Trainer(model, train, validation, target, config, compute, seed).fit(on_epoch)
+
+
+def _optimizer(model: PatchTST, config: TrainConfig, compute: Compute) -> torch.optim.AdamW:
+    on_cuda = compute.device.type == "cuda"
+    made = torch.optim.AdamW(
+        parameter_groups(model, config.model, config.weight_decay), lr=config.learning_rate, betas=config.betas,
+        fused=True, capturable=on_cuda,
+    )  # fmt: skip
+    if on_cuda:  # a captured step reads its learning rate from memory
+        for group in made.param_groups:
+            group["lr"] = torch.tensor(config.learning_rate, device=compute.device)
+    return made
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        own = rate * group["lr_multiplier"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(own)
+        else:
+            group["lr"] = own
 
 
 def _copy(weights: dict[str, Any]) -> dict[str, Any]:

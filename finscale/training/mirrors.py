@@ -5,20 +5,31 @@ no more of the run than its model, adds the test metrics to the run that made it
 """
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import pandas as pd
 
+from finscale.faults import without_secrets
 from finscale.storage import read_json, write_json
 
+T = TypeVar("T")
+
 _PROJECT = "finscale"
+STARTS, ACTS = 30.0, 10.0  # seconds that a mirror may take to begin a run, and for anything after
+# Where nothing else is set: as long as a server that is there takes at most, not seven times two minutes; and W&B's
+# reports of its own errors, which hold up the end of the process, are not sent.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "WANDB_ERROR_REPORTING": "false",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,17 +120,58 @@ def add_results(folder: Path, weights_md5: str, values: dict[str, Any]) -> None:
     """Add values to the mirrored runs that made these weights; nothing to do where no mirror was on."""
     file = _ids_file(folder, weights_md5)
     for name, run in (read_json(file) if file.exists() else {}).items():
-        attempt(name, partial(KINDS[name].add, folder, run, values))  # type: ignore[attr-defined]
+        attempt(name, partial(KINDS[name].add, folder, run, values), Hand(), STARTS)  # type: ignore[attr-defined]
 
 
-def attempt(mirror: str, act: Callable[[], None]) -> bool:
-    """A mirror talks to other people's servers and files: whatever it raises is said, and the run goes on."""
+class Hand:
+    """Who writes to one mirror: a thread, since a server that never answers would hold up the training for minutes.
+
+    One thread for all of a run, because MLflow's run belongs to the thread that began it. It ends with the process.
+    """
+
+    def __init__(self) -> None:
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
+        self._acts: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[tuple[Any, Exception | None]]]] = SimpleQueue()
+        self._left = False
+        threading.Thread(target=self._work, daemon=True, name="mirror").start()
+
+    def do(self, act: Callable[[], T], seconds: float) -> T:
+        """What the act returns. Raises what it raises, and TimeoutError where it takes longer: then nobody listens."""
+        outcome: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
+        self._acts.put((act, outcome))
+        try:
+            result, error = outcome.get(timeout=seconds)
+        except Empty:
+            self._left = True
+            raise TimeoutError(f"no answer within {seconds:g} s") from None
+        if error:
+            raise error
+        return cast(T, result)
+
+    def _work(self) -> None:
+        while not self._left:
+            act, outcome = self._acts.get()
+            result, error = None, None
+            try:
+                result = act()
+            except Exception as raised:
+                error = raised
+            if self._left and isinstance(result, MlflowMirror | WandbMirror):  # too late: another is begun
+                with suppress(Exception):
+                    result.stop(failed=True)
+            outcome.put((result, error))
+
+
+def attempt(mirror: str, act: Callable[[], T], hand: Hand, seconds: float = ACTS) -> T | None:
+    """What the act returns. A mirror talks to other people's servers and files: what goes wrong there is said, the run
+    goes on, and the result is None."""
     try:
-        act()
+        return hand.do(act, seconds)
     except Exception as error:
-        print(f"{mirror} failed and is left out from here on: {type(error).__name__}: {error}", flush=True)
-        return False
-    return True
+        words = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+        print(f"{mirror} failed and is left out from here on: {words}", flush=True)
+        return None
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -154,5 +206,5 @@ def _choose_experiment(mlflow: ModuleType, folder: Path) -> None:
 
 def _wandb_run(wandb: ModuleType, folder: Path, **settings: Any) -> Any:
     mode = "online" if os.environ.get("WANDB_API_KEY") else "offline"
-    quiet = wandb.Settings(silent=True)
+    quiet = wandb.Settings(silent=True, init_timeout=ACTS, login_timeout=ACTS, finish_timeout=ACTS)
     return wandb.init(project=_PROJECT, dir=str(folder), mode=mode, settings=quiet, **settings)

@@ -21,7 +21,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from finscale.faults import raise_in_words
 from finscale.training import sharding
 
 _SUFFIX = ".safetensors"
 TENSORS, NUMBERS = f"state{_SUFFIX}", "state.json"
-_ORPHANED_AFTER = 30 * 24 * 3600  # seconds without a save after which nobody comes back for a run
+_ORPHANED_AFTER = 30 * 24 * 3600  # seconds without a save after which nobody comes back for a run ...
+_GRACE = 7 * 24 * 3600  # ... and between the two starts that find it so
 
 
 @dataclass(frozen=True)
@@ -129,22 +131,33 @@ class DamagedStateError(Exception):
 
 def _write(target: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     temporary = target.with_name(f".tmp-{target.name}")
+    try:
+        _fill(temporary, tensors, numbers)
+        if sharding.is_main():
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.rename(target)
+            _sync(target.parent)
+    except Exception as error:
+        shutil.rmtree(temporary, ignore_errors=True)  # room for the other states, where room is what lacks
+        raise_in_words(error, target)
+        raise
+    sharding.wait()
+
+
+def _fill(folder: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     if sharding.is_main():
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     sharding.wait()
-    sharding.save_tensors(tensors, temporary, TENSORS)
+    sharding.save_tensors(tensors, folder, TENSORS)
     sharding.wait()
-    if sharding.is_main():
-        text = json.dumps(numbers, allow_nan=False)
-        told = {"sha256": _digest(temporary, text), "numbers": text}
-        (temporary / NUMBERS).write_text(json.dumps(told))
-        for path in (*temporary.iterdir(), temporary):
-            _sync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
-        _sync(target.parent)
-    sharding.wait()
+    if not sharding.is_main():
+        return
+    text = json.dumps(numbers, allow_nan=False)
+    told = {"sha256": _digest(folder, text), "numbers": text}
+    (folder / NUMBERS).write_text(json.dumps(told), encoding="utf-8")
+    for path in (*folder.iterdir(), folder):
+        _sync(path)
 
 
 def _state(run: SavedRun, folder: Path) -> State:
@@ -159,7 +172,7 @@ def _state(run: SavedRun, folder: Path) -> State:
 def _check(folder: Path) -> None:
     """Raises DamagedStateError where a folder does not hold what was written."""
     try:
-        told = json.loads((folder / NUMBERS).read_text())
+        told = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
         if _digest(folder, told["numbers"]) != told["sha256"]:
             raise DamagedStateError(folder, "its checksum differs")
         for path in folder.glob(f"*{_SUFFIX}"):
@@ -178,7 +191,7 @@ def _told_best(folder: Path) -> int:
 
 
 def _read_numbers(folder: Path) -> dict[str, Any]:
-    numbers: dict[str, Any] = json.loads(json.loads((folder / NUMBERS).read_text())["numbers"])
+    numbers: dict[str, Any] = json.loads(json.loads((folder / NUMBERS).read_text(encoding="utf-8"))["numbers"])
     return numbers
 
 
@@ -208,7 +221,7 @@ def claim(scratch: Path, key: str) -> Iterator[Path]:
     Waits where another process trains the very same run, so that two never write one folder.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    with (scratch / f"{key}.lock").open("a") as lock:
+    with (scratch / f"{key}.lock").open("a", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -221,14 +234,24 @@ def claim(scratch: Path, key: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_UN)  # also for a forked child, which would hold it open
 
 
-def collect_orphans(scratch: Path, now: float | None = None) -> list[str]:
-    """Remove the runs that nobody has saved or started for a month; returns their keys."""
-    removed = []
+def collect_orphans(scratch: Path, mine: Collection[str] = (), now: float | None = None) -> list[str]:
+    """Remove the runs that nobody has saved or started for a month; returns their keys.
+
+    mine: keys that are about to be used, whatever their age. Age is not judged by one look at a clock, which may be
+    wrong: a run is marked as left first, and removed by a start that finds its mark a week old and the run as it was.
+    """
+    now, removed = time.time() if now is None else now, []
     for lock in sorted(scratch.glob("*.lock")):
-        folder = lock.with_suffix("")
+        folder, mark = lock.with_suffix(""), lock.with_suffix(".left")
         touched = max(path.stat().st_mtime for path in (lock, folder) if path.exists())
-        if (time.time() if now is None else now) - touched > _ORPHANED_AFTER:
+        if lock.stem in mine or now - touched <= _ORPHANED_AFTER:
+            mark.unlink(missing_ok=True)
+        elif not mark.exists() or not touched < mark.stat().st_mtime <= now:  # not marked, or by a clock that ran ahead
+            mark.touch()
+            os.utime(mark, (now, now))
+        elif now - mark.stat().st_mtime > _GRACE:
             shutil.rmtree(folder, ignore_errors=True)
-            lock.unlink()
+            for path in (lock, mark):
+                path.unlink()
             removed.append(lock.stem)
     return removed

@@ -96,7 +96,7 @@ def read_hwmon(folder: Path) -> list[float]:
     readings = []
     for path in sorted(folder.glob("hwmon*/temp*_input")):
         try:
-            readings.append(float(path.read_text()) / 1000)
+            readings.append(float(path.read_text(encoding="utf-8")) / 1000)
         except (OSError, ValueError):
             continue
     return readings

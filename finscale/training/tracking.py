@@ -8,9 +8,10 @@ DVCLive's folder is an output whose hash is compared between repeats, so it hold
     predictions.csv   outputs for the last validation days
 
 The mirrors hold the same, and what was measured: speed, device use, memory. A mirror is a convenience: what goes
-wrong there is said once and never stops a run.
+wrong there is said in a line and never stops a run; at its end a mirror that was left out is tried once more.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from finscale.training import mirrors
 from finscale.training.config import TrackingConfig
 from finscale.training.device import Compute
 from finscale.training.live_log import log_epoch, open_log
-from finscale.training.mirrors import Mirror, Record
+from finscale.training.mirrors import Hand, Mirror, Record
 from finscale.training.progress import Epoch
 from finscale.training.target import Target
 from finscale.training.use import UseMeter
@@ -46,12 +47,18 @@ class Tracker:
         self._live = open_log(log)
         self._live.log_params(settings)
         self._mirrors: dict[str, Mirror] = {}
+        self._hands: dict[str, Hand] = {}
+        self._told: list[tuple[int, dict[str, float]]] = []
         folder.mkdir(parents=True, exist_ok=True)
-        for kind in (kind for kind in mirrors.KINDS if getattr(config, kind)):
-            mirrors.attempt(kind, partial(self._start, kind, name, settings))
+        self._kinds = {kind: make for kind, make in mirrors.KINDS.items() if getattr(config, kind)}
+        self._make = lambda kind: self._kinds[kind](name, settings, folder)
+        for kind in self._kinds:
+            self._start(kind)
 
-    def _start(self, kind: str, name: str, settings: dict[str, Any]) -> None:
-        self._mirrors[kind] = mirrors.KINDS[kind](name, settings, self._folder)
+    def _start(self, kind: str) -> None:
+        self._hands[kind] = Hand()
+        if mirror := mirrors.attempt(kind, partial(self._make, kind), self._hands[kind], mirrors.STARTS):
+            self._mirrors[kind] = mirror
 
     def log(self, epoch: Epoch) -> None:
         values = {
@@ -62,6 +69,7 @@ class Tracker:
         }
         log_epoch(self._live, epoch.epoch, values)
         used = {f"device/{name}": value for name, value in self.use.read().items()}
+        self._told.append((epoch.epoch, values | used))
         self._tell_all(lambda mirror: mirror.log(epoch.epoch, values | used))
 
     def finish(self, record: Record) -> None:
@@ -70,6 +78,7 @@ class Tracker:
             write_json(self._log / "best.json", record.best)
         if record.predictions is not None:
             write_csv(self._log / "predictions.csv", record.predictions)
+        self._take_up_again()
         self._tell_all(lambda mirror: mirror.finish(record))
         if self._mirrors and record.best:
             mirrors.remember(self._folder, record.best["md5"], {kind: it.id for kind, it in self._mirrors.items()})
@@ -78,10 +87,33 @@ class Tracker:
         """The run ends before its time: asked to, or failed."""
         self._tell_all(lambda mirror: mirror.stop(failed))
 
-    def _tell_all(self, act: Any) -> None:
-        for kind, mirror in list(self._mirrors.items()):
-            if not mirrors.attempt(kind, partial(act, mirror)):
-                del self._mirrors[kind]
+    def _take_up_again(self) -> None:
+        """Mirrors that were left out on the way get the whole run now, if they answer again."""
+        for kind in (kind for kind in self._kinds if kind not in self._mirrors):
+            self._start(kind)
+            for step, values in self._told:
+                self._tell(kind, partial(_log, step=step, values=values))
+
+    def _tell_all(self, act: Callable[[Mirror], None]) -> None:
+        for kind in list(self._mirrors):
+            self._tell(kind, act)
+
+    def _tell(self, kind: str, act: Callable[[Mirror], None]) -> None:
+        """Have it done at a mirror that is not left out; one where it fails is."""
+        if kind not in self._mirrors:
+            return
+        mirror = self._mirrors[kind]
+
+        def done() -> bool:
+            act(mirror)
+            return True
+
+        if not mirrors.attempt(kind, done, self._hands[kind]):
+            del self._mirrors[kind]
+
+
+def _log(mirror: Mirror, step: int, values: dict[str, float]) -> None:
+    mirror.log(step, values)
 
 
 @torch.no_grad()

@@ -8,12 +8,11 @@ reach.
 import subprocess
 from pathlib import Path
 
-from dvc.repo import Repo
-
 from finscale.errors import InputError
 from finscale.imports import PROJECT_PACKAGES
 from study.cluster.node import AtNode, version
-from study.remote import check_mounted, default_remote
+from study.programs import git
+from study.remote import check_mounted, default_remote, repository
 from study.requirements import read_pins
 
 # What a run reads of the commit: not what commands write beside it, such as the ledger.
@@ -46,16 +45,8 @@ def packages() -> dict[str, str]:
 def bring_home(reference: str) -> None:
     """Fetch a finished experiment: its commit, and of its data what the ledger is made from."""
     git("fetch", "-q", "origin", f"+{reference}:{reference}")
-    with Repo() as repo:
+    with repository() as repo:
         repo.fetch(targets=COLLECTED, revs=[git("rev-parse", reference)], workspace=False)
-
-
-def git(*arguments: str) -> str:
-    """What git says. Raises InputError with its own words where it refuses."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"git {' '.join(arguments[:2])}: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 def _origin() -> str:

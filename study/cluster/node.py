@@ -11,22 +11,22 @@ The lock of an experiment is held by `dvc` itself. A worker that is killed leave
 same experiment on this machine waits, and takes over what is finished.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
 import os
 import platform
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_SAVE_SECONDS = 600  # of a stopped training; SLURM's own limit is usually shorter
 _PUSH = "import sys; from dvc.repo import Repo; Repo().push(revs=sys.argv[1:], workspace=False)"
 
 
@@ -49,7 +49,7 @@ class AtNode:
         self._child: subprocess.Popen | None = None
 
     def __call__(self, name: str, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
-        """Run a `dvc exp run` command, or find that it has been; {ok, log, reference at origin, node}."""
+        """Run DVC's `exp run ...`, or find that it has been; {ok, log, reference at origin, node}."""
         told = {"ok": False, "log": "", "reference": "", "node": socket.gethostname()}
         if faults := self.differing():
             return told | {
@@ -73,8 +73,7 @@ class AtNode:
         from submitit.helpers import DelayedSubmission
 
         if child := self._child:
-            os.killpg(child.pid, signal.SIGTERM)
-            child.wait()
+            _end(child.pid)
         return DelayedSubmission(self, *arguments)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -96,14 +95,14 @@ class AtNode:
     def _experiment(self, clone: Path, command: list[str], environment: dict[str, str], lock: int) -> None:
         log = node_folder() / "locks" / f"{os.getpid()}-{time.monotonic_ns()}.log"
         # Missing inputs are pulled. In a group of its own, so that stages are reached by what stops it.
-        words = [*command[:3], "--pull", *command[3:]]
-        with log.open("w") as out:
+        words = [sys.executable, "-m", "dvc", "--wait-for-lock", *command[:2], "--pull", *command[2:]]
+        with log.open("w", encoding="utf-8") as out:
             self._child = subprocess.Popen(
                 words, cwd=clone, env=_environment() | environment, stdout=out, stderr=subprocess.STDOUT,
                 start_new_session=True, pass_fds=[lock],
             )  # fmt: skip
             status = self._child.wait()
-        told = log.read_text()
+        told = log.read_text(encoding="utf-8", errors="replace")
         log.unlink()
         if status:
             raise NodeError(told or f"dvc ended with {status}")
@@ -130,7 +129,8 @@ class AtNode:
         remote, url = self.remote
         (clone / ".dvc/config.local").write_text(
             f"[core]\n    remote = {remote}\n[cache]\n    dir = {node_folder() / 'cache'}\n"
-            f"['remote \"{remote}\"']\n    url = {url}\n"
+            f"['remote \"{remote}\"']\n    url = {url}\n",
+            encoding="utf-8",
         )
         git(clone, "config", "user.name", "node")
         git(clone, "config", "user.email", f"node@{socket.gethostname()}")
@@ -189,13 +189,29 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-@contextmanager
+@contextlib.contextmanager
 def held(path: Path) -> Iterator[int]:
     """A lock among the processes of this machine (or of those that share the folder), as an open file's number."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("a") as lock:
+    with path.with_name(f"{path.name}.lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()  # closed, it is free, unless a child holds it too
+
+
+def _end(pid: int) -> None:
+    """SIGTERM to DVC and all that it has started, and wait for the stages: training saves its state first.
+
+    Not by Popen's own wait: a signal's handler comes here in the middle of it, and it holds a lock.
+    """
+    import psutil  # of DVC's own requirements
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        dvc = psutil.Process(pid)
+        stages = dvc.children(recursive=True)
+        for process in (dvc, *stages):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        psutil.wait_procs(stages, timeout=_SAVE_SECONDS)
 
 
 def _environment() -> dict[str, str]:

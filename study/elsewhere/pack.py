@@ -11,7 +11,6 @@ Writes DIR/pack.json       the runs in their order, and the SHA-256 of every fil
 """
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from stages.paths import DEVELOPMENT
 from study.elsewhere.lists import Asked, read_lists
 from study.elsewhere.rows import digest_of, digests_of, group_of, make_rows
 from study.experiments import params_with
+from study.programs import git
 
 STAGES = ("stages.train", "stages.predict")
 PACKAGES = Path("requirements-device.txt")
@@ -99,5 +99,4 @@ def _check_shapes(folder: Path, asked: list[Asked]) -> None:
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    return done.stdout.strip()[:12]
+    return git("rev-parse", "HEAD")[:12]

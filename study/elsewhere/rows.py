@@ -6,7 +6,6 @@ same, so that nothing is judged by days that it did not predict.
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from finscale.errors import InputError
 from study.elsewhere.labels import take_out_known_labels
 from study.elsewhere.lists import Settings
 from study.experiments import commits_of
+from study.programs import git
 from study.workers import LOGS, Run, reasons, work_off
 
 INPUTS = ("development.parquet", "development_folds", "test.parquet", "test_folds", "folds.csv")
@@ -79,8 +79,6 @@ def _fetch(commit: str, folder: Path) -> None:
 def _forget(groups: Iterable[str]) -> None:
     """Remove the experiments that were made for their rows alone, of whatever commit: names repeat over commits."""
     endings = tuple(f"/{ROWS_OF}{group}" for group in groups)
-    listed = ["git", "for-each-ref", "refs/exps", "--format=%(refname)"]
-    done = subprocess.run(listed, capture_output=True, text=True, check=True)
-    for reference in done.stdout.splitlines():
+    for reference in git("for-each-ref", "refs/exps", "--format=%(refname)").splitlines():
         if reference.endswith(endings):
-            subprocess.run(["git", "update-ref", "-d", reference], check=True)
+            git("update-ref", "-d", reference)

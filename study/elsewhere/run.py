@@ -82,7 +82,7 @@ class Runner:
         """Run one stage. Raises CalledProcessError where it failed, StoppedError where it had to be stopped."""
         command = [sys.executable, "-m", f"stages.{name}"]
         environment = os.environ | {"FINSCALE_SCRATCH": str(self.scratch), "PYTHONUNBUFFERED": "1"}
-        with (workspace / f"{name}.log").open("w") as log:
+        with (workspace / f"{name}.log").open("w", encoding="utf-8") as log:
             # In this process's group: whoever ends the group leaves no orphan on the device.
             child = subprocess.Popen(command, cwd=workspace, env=environment, stdout=log, stderr=subprocess.STDOUT)
             while child.poll() is None and not self.over():
@@ -97,7 +97,9 @@ class Runner:
             time.sleep(0.2)  # Ctrl-C reaches the child, too: it may have stopped before this process was told to
             if self.over():
                 raise StoppedError
-            raise subprocess.CalledProcessError(child.returncode, command, (workspace / f"{name}.log").read_text())
+            raise subprocess.CalledProcessError(
+                child.returncode, command, (workspace / f"{name}.log").read_text(encoding="utf-8")
+            )
 
     def run(self, run: dict, weights: bool) -> str:
         """Train and predict; returns what to say of it, '' where it was not begun or not finished."""
@@ -145,7 +147,7 @@ def keep(run: dict, workspace: Path, seconds: float, weights: bool) -> None:
         "python": platform.python_version(), "system": platform.platform(), "weights": weights,
         "files": {path.relative_to(temporary).as_posix(): digest(path) for path in files},
     }  # fmt: skip
-    (temporary / "done.json").write_text(json.dumps(told, indent=2) + "\n")
+    (temporary / "done.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     shutil.rmtree(workspace)
@@ -167,7 +169,7 @@ def arguments() -> argparse.Namespace:
 def alone() -> Iterator[None]:
     """Hold the folder's lock: two processes would train in one workspace. Raises BlockingIOError where another does."""
     WORK.mkdir(exist_ok=True)
-    with (WORK / "lock").open("w") as lock:
+    with (WORK / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
@@ -191,7 +193,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # under nohup, a closed terminal stops nothing
             signal.signal(number, lambda *_: runner.stop())
-    pack = json.loads((HERE / "pack.json").read_text())
+    pack = json.loads((HERE / "pack.json").read_text(encoding="utf-8"))
     if bad := damaged(pack):
         print(f"error: {HERE} is not the pack that was made: {', '.join(bad[:5])} missing or changed; copy it again",
               file=sys.stderr)  # fmt: skip

@@ -25,6 +25,7 @@ from study.elsewhere.results import Packed, check_files, check_result, differing
 from study.elsewhere.rows import digests_of, group_of, make_rows
 from study.experiments import commits_of
 from study.pinned import cache_folder, locked
+from study.programs import DVC, git
 from study.workers import LOGS, Run, reasons, work_off
 
 
@@ -120,12 +121,13 @@ def _record(runs: list[Run], jobs: int) -> None:
 
 def _check_taken(run: Run, commit: str) -> None:
     """Raise InputError where DVC has taken another training of these settings from its run cache."""
-    shown = subprocess.run(["git", "show", f"{commit}:dvc.lock"], capture_output=True, text=True, check=True)
-    kept = locked(shown.stdout, "predict", MODEL_PREDICTIONS.as_posix())
+    kept = locked(git("show", f"{commit}:dvc.lock"), "predict", MODEL_PREDICTIONS.as_posix())
     if kept == md5_of(Path(run.environment["FINSCALE_RESULT"]) / MODEL_PREDICTIONS):
         return
-    subprocess.run(["dvc", "exp", "remove", run.name], capture_output=True, check=True)
-    entries = sorted(path for path in (cache_folder() / "runs").glob("*/*/*") if kept in path.read_text())
+    subprocess.run([*DVC, "exp", "remove", run.name], capture_output=True, check=True)
+    entries = sorted(
+        path for path in (cache_folder() / "runs").glob("*/*/*") if kept in path.read_text(encoding="utf-8")
+    )
     raise InputError(
         f"{run.name}: DVC's run cache holds another training of the same settings and rows, and took that: the result "
         f"is not recorded. To have it instead, remove {', '.join(map(str, entries))}, and take again"

@@ -41,7 +41,7 @@ def work_off(plan: list[Planned], protocol: Protocol) -> list[str]:
     code, failed = code_hash(read_sources()), []
     scratch().mkdir(parents=True, exist_ok=True)
     for number, one in enumerate(plan, start=1):
-        with (scratch() / f"{one.run.name}.claim").open("a") as claim:
+        with (scratch() / f"{one.run.name}.claim").open("a", encoding="utf-8") as claim:
             try:
                 fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

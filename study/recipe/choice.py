@@ -52,17 +52,19 @@ def student(difference: np.ndarray) -> Paired:
     return Paired(len(difference), mean, error, mean - half, mean + half)
 
 
-def loss_against(folder: Path, candidate: str, other: str, data: str, seeds: Sequence[int], horizon: int) -> Estimate:
+def loss_against(
+    folder: Path, candidate: str, other: str, data: str, seeds: Sequence[int], horizon: int, other_data: str = ""
+) -> Estimate:
     """Log of the ratio of mean losses on the measured days, over seeds and days (scaling/laws/contrast.py).
 
-    A baseline, which has no seed, stands beside every seed as it is.
+    A baseline, which has no seed, stands beside every seed as it is. other_data: where the other's rows are of the same
+    days with other features.
     """
     runs, cells, numbers = [], [], []
-    for cell, name in enumerate((candidate, other)):
+    for cell, (name, place) in enumerate(((candidate, data), (other, other_data or data))):
         for seed in seeds:
-            own = sorted(folder.glob(f"{name}_{data}_*_{seed}.parquet")) or sorted(
-                folder.glob(f"{name}_{data}_*.parquet")
-            )
+            every = f"{name}_{place}_*"
+            own = sorted(folder.glob(f"{every}_{seed}.parquet")) or sorted(folder.glob(f"{every}.parquet"))
             runs.append(read_parquet(own[0]).set_index("date"))
             cells.append(cell)
             numbers.append(seed)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.special import expit
+from torch import Tensor
 
 from finscale.config import is_binary, parse_budget
 from finscale.data.splits import Split
@@ -22,14 +23,17 @@ from finscale.evaluation.base_rate import base_rate
 from finscale.evaluation.baselines import baseline_predictions
 from finscale.evaluation.bootstrap import choose_block_length, horizon_sessions, resample
 from finscale.evaluation.config import BaselinesConfig
-from finscale.model.shape import solve
+from finscale.model.masked import MaskedPatches
+from finscale.model.shape import Shape, solve
 from finscale.sources.config import SimulatedConfig
 from finscale.storage import read_parquet
 from finscale.training.config import TrainConfig
-from finscale.training.device import choose_compute
+from finscale.training.device import Compute, choose_compute
 from finscale.training.initial import initial_model
 from finscale.training.loop import Trainer
 from finscale.training.prediction import outputs_in_units
+from finscale.training.pretrain import Reconstruction, masked_model
+from finscale.training.pretrain import settings as pretrain_settings
 from finscale.training.progress import Epoch
 from finscale.training.target import Target
 from stages.paths import BARS
@@ -82,7 +86,10 @@ def _trained(planned: Planned, rows: pd.DataFrame) -> tuple[pd.DataFrame, Told]:
         Windows(rows, split, length, compute.device) for split in ("train", "validation", MEASURED)
     )
     target = Target.of(train, is_binary(params["task"]))
-    network = initial_model(solve(budget, config.model, train.channels), config, budget, train, target, seed)
+    shape = solve(budget, config.model, train.channels)
+    network = initial_model(shape, config, budget, train, target, seed)
+    if config.pretrain.epochs:
+        network.load_state_dict(_encoder(config, shape, train, validation, compute, seed), strict=False)
     trainer = Trainer(network.to(compute.device), train, validation, target, config, compute, seed)
     epochs: list[Epoch] = []
     result = trainer.fit(epochs.append)
@@ -97,6 +104,16 @@ def _trained(planned: Planned, rows: pd.DataFrame) -> tuple[pd.DataFrame, Told]:
         "validation_rows": len(validation), "best_epoch": result.best_epoch,
         "validation_loss": result.validation_loss,
     }  # fmt: skip
+
+
+def _encoder(
+    config: TrainConfig, shape: Shape, train: Windows, validation: Windows, compute: Compute, seed: int
+) -> dict[str, Tensor]:
+    """Weights that masked patches have given the encoder, as finscale.training.run has them."""
+    masked = masked_model(shape, config, train.channels, seed).to(compute.device)
+    trainer = Trainer(masked, train, validation, Reconstruction(), pretrain_settings(config), compute, seed)
+    trainer.fit(lambda _: None)
+    return MaskedPatches.encoder_weights(masked.state_dict())
 
 
 def _baselines(planned: Planned, folder: Path, folds: list[pd.DataFrame]) -> list[Measured]:

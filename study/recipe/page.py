@@ -1,6 +1,7 @@
 """docs/recipe.md and its figure: every number and word that can be computed from the table is."""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ from matplotlib.axes import Axes
 from finscale.pages.figure import panels, save
 from finscale.pages.render import Rows, render
 from finscale.pages.style import MUTED, SERIES
+from finscale.scaling.laws.contrast import Estimate
 from study.recipe.choice import Paired, Standing, decide, loss_against, paired, standings, student
-from study.recipe.protocol import AUTHOR, Protocol, Round, horizon_of
+from study.recipe.protocol import AUTHOR, BASELINES, Protocol, Round, horizon_of
 from study.recipe.table import DAILY
 
 PAGE = Path("docs/recipe.md")
 FIGURE = Path("docs/recipe.png")
+VOLATILITY = "panel-volatility"
+RELATIVE = "panel-relative"  # the same rows with scale-free features, for baselines
 GOALS = {"straight-2418": 0.8, "turning-2418": 0.4}
 _RIVALS = ("catboost", "har", "volatility", "garch", "logistic")
 
@@ -24,17 +28,22 @@ def write(rows: pd.DataFrame, protocol: Protocol, page: Path = PAGE, figure: Pat
     """Write both; returns the outcome in a line."""
     told = judged(rows, protocol)
     chosen = decide(told) if told else None
-    factors = {name: factor_rows(rows, one, protocol) for name, one in protocol.rounds.items() if one.against}
+    factors = {
+        name: factor_rows(rows, one, protocol)
+        for name, one in protocol.rounds.items()
+        if one.against and one.budgets == ["10K"]
+    }
     text = render(
         "recipe.md.j2",
         chosen=chosen, changes=in_words(protocol, chosen.candidate) if chosen else "",
         standings=[standing_row(one, protocol) for one in told], shares=share_rows(rows, protocol),
-        goals=list(goal_rows(rows, chosen)) if chosen else [], real=real_rows(rows, protocol),
-        factors={name: table for name, table in factors.items() if table}, rates=rate_rows(rows),
-        useless=list(useless(rows, protocol)), runs=len(rows), hours=f"{rows['seconds'].sum() / 3600:.1f}",
+        goals=list(goal_rows(rows, protocol, chosen)) if chosen else [], real=real_rows(rows, protocol),
+        factors={name: table for name, table in factors.items() if table}, rates=rate_rows(rows, protocol),
+        useless=list(useless(rows, protocol)), lacking=list(lacking(rows, protocol)),
+        runs=len(rows), hours=f"{rows['seconds'].sum() / 3600:.1f}",
         codes=", ".join(sorted(rows["code"].dropna().unique())), figure=figure.name,
     )  # fmt: skip
-    page.write_text(text)
+    page.write_text(text, encoding="utf-8")
     draw(rows, protocol, figure)
     return f"the recipe is {chosen.candidate}" if chosen else "nothing to decide yet"
 
@@ -107,7 +116,7 @@ def share_rows(rows: pd.DataFrame, protocol: Protocol) -> Rows:
         ((str(data), str(budget)) for data, budget in columns), key=lambda place: finals(protocol).index(place[0])
     )
     table = []
-    for name in protocol.finalists:
+    for name in [*protocol.finalists, *protocol.beside]:
         mine = own[own["candidate"] == name]
         cells = {
             f"{data}, {budget}": spread(student(_values(mine, data, budget))) for data, budget in places
@@ -121,14 +130,30 @@ def _values(rows: pd.DataFrame, data: str, budget: str) -> np.ndarray:
     return rows.loc[(rows["data"] == data) & (rows["budget"] == budget), "value"].to_numpy(float)
 
 
-def goal_rows(rows: pd.DataFrame, chosen: Standing) -> Iterator[str]:
-    """Whether the goals of SPEC 15 are reached, on the markets of round 4."""
+def goal_rows(rows: pd.DataFrame, protocol: Protocol, chosen: Standing) -> Iterator[str]:
+    """Whether the goals of SPEC 15 are reached, on the rows of the final rounds."""
+    own = final_rows(rows, protocol)
+    mine = own[own["candidate"] == chosen.candidate]
     for data, goal in GOALS.items():
-        mine = rows[(rows["candidate"] == chosen.candidate) & (rows["seed"] >= 10)]
         found = student(_values(mine, data, "10K"))
         if found.pairs:
             word = "reached" if found.mean >= goal else "**not reached**"
             yield f"{data.split('-')[0]} law, 10K, 2,418 days: {spread(found)}, goal {goal}: {word}"
+    seeds = sorted(set(mine.loc[mine["data"] == VOLATILITY, "seed"]))
+    for rival, data in (("catboost", VOLATILITY), ("catboost", RELATIVE), ("har", VOLATILITY)):
+        if seeds and rival in set(own.loc[own["data"] == data, "candidate"]):
+            horizon = horizon_of(protocol, VOLATILITY)
+            loss = loss_against(DAILY, chosen.candidate, rival, VOLATILITY, seeds, horizon, data)
+            word = "worse" if loss.low > 0 else "better" if loss.high < 0 else "not told apart"
+            features = ", the recipe's features" if data == RELATIVE else ""
+            yield f"volatility of the panel, loss against {rival}{features}: {_relative(loss)}: {word}"
+    if chosen.found_in_noise is not None:
+        yield f"random walks in which it finds skill (95 %): {chosen.found_in_noise} of 12, at most 2 allowed"
+
+
+def _relative(found: Estimate) -> str:
+    """'-1.2% (-2.0% to -0.4%)' of a log ratio."""
+    return "{:+.1%} ({:+.1%} to {:+.1%})".format(*np.expm1([found.value, found.low, found.high]))
 
 
 def real_rows(rows: pd.DataFrame, protocol: Protocol) -> Rows:
@@ -144,7 +169,7 @@ def real_rows(rows: pd.DataFrame, protocol: Protocol) -> Rows:
                 of = mine if name in protocol.candidates else same[same["candidate"] == AUTHOR]
                 seeds = sorted(set(of["seed"]))
                 found = loss_against(DAILY, name, AUTHOR, str(data), seeds, horizon_of(protocol, str(data)))
-                told = "{:+.1%} ({:+.1%} to {:+.1%})".format(*np.expm1([found.value, found.low, found.high]))
+                told = _relative(found)
             table.append({
                 "data": data, "recipe or baseline": name, "training windows": f"{mine['windows'].iloc[0]:,.0f}",
                 "seeds": len(mine), "skill": f"{mine['value'].mean():.3f}", "loss": f"{mine['loss'].mean():.4f}",
@@ -180,13 +205,17 @@ def _mean(values: pd.Series) -> str:
     return f"{values.mean():.2f}" if len(values) else "-"
 
 
-def rate_rows(rows: pd.DataFrame) -> Rows:
-    """Shares at 100K by learning rate, where round 3 has them."""
-    own = rows[rows["candidate"].str.startswith("rate-") & (rows["budget"] != "10K")]
+def rate_rows(rows: pd.DataFrame, protocol: Protocol) -> Rows:
+    """Shares of larger models by learning rate and parametrization, where round 3 has them."""
+    own = rows[rows["budget"] != "10K"]
     return [
-        {"recipe": name, "budget": budget, "share": f"{same['value'].mean():.2f}", "runs": len(same)}
-        for (name, budget), same in own.groupby(["candidate", "budget"], sort=False)
-    ]
+        {
+            "budget": budget, "parametrization": protocol.recipe(name)["train.model.parametrization"],
+            "learning rate": f"{protocol.recipe(name)['train.learning_rate']:g}", "recipe": name,
+            "share": f"{same['value'].mean():.2f}", "runs": len(same),
+        }
+        for (budget, name), same in own.groupby(["budget", "candidate"], sort=False)
+    ]  # fmt: skip
 
 
 def useless(rows: pd.DataFrame, protocol: Protocol) -> Iterator[str]:
@@ -199,13 +228,25 @@ def useless(rows: pd.DataFrame, protocol: Protocol) -> Iterator[str]:
                 yield f"`{name}` (round {number}): {spread(found)} against `{one.against}`"
 
 
+def lacking(rows: pd.DataFrame, protocol: Protocol) -> Iterator[str]:
+    """Runs of the protocol that the table does not hold, by round and candidate."""
+    names = ["candidate", "data", "budget", "seed"]
+    known = set(rows[names].itertuples(index=False, name=None))
+    for number, one in protocol.rounds.items():
+        for name in one.candidates:
+            wanted = [(name, *place) for place in product(one.data, one.budgets, one.seeds)]
+            left = [place for place in wanted if place not in known]
+            if left and name != BASELINES:
+                yield f"round {number}, `{name}`: {len(left)} of {len(wanted)}"
+
+
 def draw(rows: pd.DataFrame, protocol: Protocol, path: Path) -> None:
     """Left: what each factor changes. Right: share against training days, finalists and the two laws."""
     figure, (left, *right) = panels(1, 3, 13, 5.2)
     draw_factors(left, rows, protocol)
     own = final_rows(rows, protocol)
     for axes, law in zip(right, ("straight", "turning"), strict=True):
-        draw_shares(axes, own[own["data"].str.startswith(law)], protocol.finalists)
+        draw_shares(axes, own[own["data"].str.startswith(law)], [*protocol.finalists, *protocol.beside])
         axes.set_title(f"{law} law, 10K")
     if len(own):
         right[0].legend()
@@ -216,7 +257,7 @@ def draw_factors(axes: Axes, rows: pd.DataFrame, protocol: Protocol) -> None:
     first = next(one for one in protocol.rounds.values() if one.against)
     own = rows[rows["data"].isin(first.data) & rows["seed"].isin(first.seeds)]
     found = {name: paired(own, name, str(first.against)) for name in first.candidates if name != first.against}
-    shown = sorted((one.mean, name) for name, one in found.items() if one.pairs > 1)
+    shown = sorted((one.mean, name) for name, one in found.items() if one.pairs > 2)
     for place, (mean, name) in enumerate(shown):
         axes.plot([found[name].low, found[name].high], [place, place], color=MUTED, linewidth=2)
         axes.plot(mean, place, "o", color=SERIES[0])

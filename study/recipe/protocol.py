@@ -37,7 +37,8 @@ class Protocol(Block):
     candidates: dict[str, Settings]
     data: dict[str, Settings]
     rounds: dict[str, Round]
-    finalists: list[str] = Field(default=["author", "author-fast", "base"])
+    finalists: list[str] = Field(default=["author", "base"])  # what is decided between
+    beside: list[str] = Field(default=[])  # candidates that are shown with them
     told_only: list[str] = Field(default=[])  # data sets that decide nothing
 
     def recipe(self, candidate: str) -> Settings:
@@ -113,7 +114,7 @@ def horizon_of(protocol: Protocol, data: str) -> int:
 
 def planned(protocol: Protocol, rounds: list[str]) -> Iterator[Planned]:
     """The runs of these rounds in order: seed after seed, so that what is stopped early is balanced."""
-    params = parse_yaml(Path("params.yaml").read_text())
+    params = parse_yaml(Path("params.yaml").read_text(encoding="utf-8"))
     seen: set[Run] = set()
     for number in rounds:
         one = protocol.rounds[number]

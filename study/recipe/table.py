@@ -16,6 +16,7 @@ COLUMNS = (
     "measured", "params", "windows", "steps", "best_epoch", "validation_rows", "validation_loss", "seconds", "changes",
     "settings", "code",
 )  # fmt: skip
+ONE_OF_THEM = "catboost"  # a baseline of every task: where it is, all are
 _NAMES = {"candidate": str, "data": str, "budget": str, "settings": str, "code": str, "best_epoch": str}
 
 
@@ -29,7 +30,8 @@ def is_done(planned: Planned, rows: pd.DataFrame) -> bool:
     run = planned.run
     same = (rows["data"] == run.data) & (rows["budget"] == run.budget) & (rows["seed"] == run.seed)
     same &= rows["settings"] == planned.digest
-    return bool((same if run.candidate == BASELINES else same & (rows["candidate"] == run.candidate)).any())
+    named = ONE_OF_THEM if run.candidate == BASELINES else run.candidate
+    return bool((same & (rows["candidate"] == named)).any())
 
 
 def add(planned: Planned, found: list[Measured], code: str, protocol: Protocol, path: Path = TABLE) -> None:
@@ -44,7 +46,7 @@ def add(planned: Planned, found: list[Measured], code: str, protocol: Protocol, 
             name = planned.run.name.replace(planned.run.candidate, one.candidate, 1)
             write_parquet(DAILY / f"{name}.parquet", one.daily)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(
             file, header=file.tell() == 0, index=False, float_format="%.6g"

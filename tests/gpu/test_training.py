@@ -127,7 +127,7 @@ def test_the_fused_optimizer_is_adamw(device: torch.device) -> None:
 def test_an_epoch_s_steps_never_wait_for_the_device(device: torch.device) -> None:
     made = trainer(device, micro_batch=16)
     made._train_epoch()  # the first builds kernels and moments
-    made.progress.batch = 0
+    made.progress.step = made.progress.began
     if device.type == "cuda":
         torch.cuda.synchronize()
         before = torch.cuda.get_sync_debug_mode()

@@ -8,19 +8,26 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
+DVC = str(Path(sys.executable).parent / "dvc")
 ROOT = Path(__file__).parents[2]
 
 # A stage with an output of every kind. It writes half of them before it ends as `how` says.
 STAGE = """
+import errno
 import os
+import resource
 import time
 from pathlib import Path
 
+import torch
+
 from finscale.cli import run
 from finscale.errors import InputError
+from finscale.storage import write_text
 
 def main() -> None:
     how = Path("how").read_text()
@@ -29,6 +36,17 @@ def main() -> None:
     Path("folder/one").write_text(how)
     if how == "error":
         raise InputError("that cannot be")
+    if how == "full":
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
+        try:
+            write_text(Path("written"), 9001 * "x")
+        finally:  # room again for DVC's own files
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    if how == "forbidden":
+        raise PermissionError(errno.EACCES, "Permission denied", "/proc/1/mem")
+    if how == "memory":
+        torch.empty(2**50)
     if how == "defect":
         raise ZeroDivisionError
     if how == "wait":
@@ -62,7 +80,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "stages/made.py").write_text(STAGE)
     (folder / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
     (folder / "how").write_text("well")
-    for command in (["git", "init", "-q"], [str(Path(sys.executable).parent / "dvc"), "init", "-q"]):
+    shutil.copyfile(ROOT / ".dvcignore", folder / ".dvcignore")
+    for command in (["git", "init", "-q"], [DVC, "init", "-q"]):
         subprocess.run(command, cwd=folder, check=True)
     assert reproduce(folder).wait(60) == 0
     return folder
@@ -78,7 +97,7 @@ def reproduce(folder: Path) -> subprocess.Popen[str]:
     """`dvc repro`, with its output in `<folder>.log`."""
     with folder.with_suffix(".log").open("w") as log:
         return subprocess.Popen(
-            [str(Path(sys.executable).parent / "dvc"), "repro"], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            [DVC, "repro"], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -108,6 +127,46 @@ def test_a_stage_that_is_stopped_puts_its_earlier_outputs_back(number: signal.Si
     else:  # `kill` of the stage's own process
         os.kill(int((again / "waiting").read_text()), number)
     assert process.wait(60) != 0
+    check_nothing_is_lost(again)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stage_whose_dvc_is_gone_stops_by_itself(number: signal.Signals, again: Path) -> None:
+    (again / "how").write_text("wait")
+    process = reproduce(again)
+    while not (again / "waiting").exists():
+        assert process.poll() is None, again.with_suffix(".log").read_text()
+        time.sleep(0.02)
+    stage = psutil.Process(int((again / "waiting").read_text()))
+    process.send_signal(number)  # DVC alone
+    process.wait(60)
+    assert psutil.wait_procs([stage], timeout=30)[1] == []
+    assert "made: the process that ran this stage is gone; it stops" in again.with_suffix(".log").read_text()
+    check_nothing_is_lost(again)
+
+
+def test_what_a_killed_stage_had_half_written_enters_no_hash(again: Path) -> None:
+    before = (again / "dvc.lock").read_text()
+    for place in (".tmp-999999999-one", "folder/.tmp-999999999-one", "in_git/.tmp-999999999-two"):
+        (again / place).write_text("half a resu")
+    status = subprocess.run([DVC, "status"], cwd=again, capture_output=True, text=True, check=True).stdout
+    assert "up to date" in status
+    subprocess.run([DVC, "commit", "-f"], cwd=again, capture_output=True, check=True)
+    assert yaml.safe_load((again / "dvc.lock").read_text()) == yaml.safe_load(before)
+    (again / "how").write_text("better")
+    assert reproduce(again).wait(60) == 0
+    assert not list(again.rglob(".tmp-9*"))  # swept by the next start
+
+
+@pytest.mark.parametrize("how", ["full", "forbidden", "memory"])
+def test_a_fault_of_the_machine_is_one_line_with_file_and_remedy(how: str, again: Path) -> None:
+    (again / "how").write_text(how)
+    assert reproduce(again).wait(60) != 0
+    told = again.with_suffix(".log").read_text()
+    said = {"full": "written: the file would be larger", "forbidden": "permission denied", "memory": "no memory: "}[how]
+    assert "error: " in told
+    assert said in told
+    assert "Traceback" not in told
     check_nothing_is_lost(again)
 
 

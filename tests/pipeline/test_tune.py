@@ -36,7 +36,7 @@ class Workspace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for folder in ("finscale", "stages", "search_spaces"):
+        for folder in ("finscale", "stages", "search_spaces", "universes"):
             shutil.copytree(ROOT / folder, path / folder, ignore=shutil.ignore_patterns("__pycache__"))
         (path / "search_spaces/small.yaml").write_text(SPACE)
         shutil.copyfile(ROOT / "params.yaml", path / "params.yaml")

@@ -15,6 +15,7 @@ from study import author
 from tests.conftest import write_development
 
 ROOT = Path(__file__).parents[2]
+CURVE = "bundled-Aa-daily-a20-threshold_1pct-h5-61d274"  # the pilot with the default recipe
 LEDGER = ROOT / "results/ledger.csv"
 NAMES = (
     "resample_ohlcv", "get_freq_string", "generate_data_dictionary", "create_study", "create_objective", "run_hpo",
@@ -35,7 +36,7 @@ def test_the_author_s_own_example_has_its_exponent() -> None:
 
 
 def test_results_are_had_by_experiment_name_or_by_that_of_its_runs() -> None:
-    pilot = author.load_experiment_results("pilot")
+    pilot = author.load_experiment_results(CURVE)
     assert len(pilot) == 15
     assert {"experiment", "budget", "params", "val_loss", "test_loss", "accuracy"} <= set(pilot)
     assert author.load_experiment_results(pilot["experiment"].iloc[0])["key"].tolist() == pilot["key"].tolist()
@@ -49,37 +50,37 @@ def test_one_json_and_one_picture_per_experiment_have_names_that_can_be_guessed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = author.generate_scaling_report("pilot", ledger=LEDGER)
-    assert json.loads(Path("reports/pilot_scaling.json").read_text()) == report
+    report = author.generate_scaling_report(CURVE, ledger=LEDGER)
+    assert json.loads(Path(f"reports/{CURVE}_scaling.json").read_text()) == report
     assert len(report["data_points"]) == 15
-    figure = author.plot_scaling_curve("pilot", ledger=LEDGER)
+    figure = author.plot_scaling_curve(CURVE, ledger=LEDGER)
     assert isinstance(figure, Figure)
-    assert Path("plots/pilot_scaling.png").stat().st_size > 5_000
-    assert isinstance(author.compare_scaling_across_tasks(["pilot"], ledger=LEDGER), Figure)
+    assert Path(f"plots/{CURVE}_scaling.png").stat().st_size > 5_000
+    assert isinstance(author.compare_scaling_across_tasks([CURVE], ledger=LEDGER), Figure)
     elsewhere = tmp_path / "a" / "b.png"
-    author.plot_scaling_curve("pilot", elsewhere, ledger=LEDGER)
+    author.plot_scaling_curve(CURVE, elsewhere, ledger=LEDGER)
     assert elsewhere.exists()
     table = author.export_results_csv(ledger=LEDGER)
     assert len(pd.read_csv("results/all_results.csv")) == len(table)
     assert {"test_precision", "test_recall", "test_f1", "train_loss"} <= set(table)
-    assert author.generate_experiment_summary_report("pilot", Path("s.md"), LEDGER) == Path("s.md").read_text()
+    assert author.generate_experiment_summary_report(CURVE, Path("s.md"), LEDGER) == Path("s.md").read_text()
 
 
 def test_a_summary_has_the_best_budget_the_factor_and_both_summaries(tmp_path: Path) -> None:
     best = {
-        "experiment": "pilot", "budget": "2M", "best_params": {"lr": 1e-4}, "best_value": 0.58,
+        "experiment": CURVE, "budget": "2M", "best_params": {"lr": 1e-4}, "best_value": 0.58,
         "n_trials_completed": 4, "n_trials_pruned": 1, "total_time_seconds": 3.0, "timestamp": "2026-01-01T00:00:00",
         "study_name": "P1-2M", "optuna_version": "5.0.0",
     }  # fmt: skip
     (tmp_path / "2M_best.json").write_text(json.dumps(best))
-    summary = author.summarize_experiment("pilot", tmp_path)
-    runs = author.load_experiment_results("pilot")
+    summary = author.summarize_experiment(CURVE, tmp_path)
+    runs = author.load_experiment_results(CURVE)
     means = runs.groupby("budget")[["val_loss", "test_loss"]].mean()
     assert summary["best_budget"] == means["val_loss"].idxmin()
     assert summary["scaling_factor"] == pytest.approx(means.loc["10K", "test_loss"] / means.loc["1M", "test_loss"])
     assert [one["budget"] for one in summary["training_summary"]] == ["10K", "30K", "100K", "300K", "1M"]
     assert [one["best_value"] for one in summary["hpo_summary"]] == [0.58]
-    assert author.summarize_experiment("pilot", tmp_path / "empty")["hpo_summary"] == []
+    assert author.summarize_experiment(CURVE, tmp_path / "empty")["hpo_summary"] == []
 
 
 def test_an_empty_folder_gives_empty_tables(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_two_collectors_write_each_run_and_its_settings_once_and_again_adds_noth
     assert load_experiment_results(ledger)["experiment"].nunique() == 2
     digests = read_ledger(ledger)["settings"].tolist()
     assert [read_settings(known)[one]["train.epochs"] for one in digests] == [30, 60]
-    assert read_settings(known)[PLAIN]["train.epochs"] == 30
+    assert read_settings(known)[PLAIN]["train.epochs"] == PARAMS["train"]["epochs"]
     for key in read_ledger(ledger)["key"]:
         logged = pd.read_csv(finished / f"results/epochs/{key}.csv")
         assert logged.to_dict("list") == {

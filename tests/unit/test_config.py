@@ -41,7 +41,7 @@ def test_the_repository_s_own_params_are_valid() -> None:
         ({"task": "treshold_1pct"}, ["task = 'treshold_1pct'", "'threshold_1pct'", "'regression'"]),
         ({"horizon": 4}, ["horizon = 4", "'weekly'"]),
         ({"train__learning_rate": -1}, ["train.learning_rate = -1", "greater than 0"]),
-        ({"train__model__context_length": 10}, ["train.model", "patch_length must be smaller than context_length"]),
+        ({"train__model__context_length": 2}, ["train.model", "patch_length must be smaller than context_length"]),
         ({"train__model__dropout": 1.0}, ["train.model.dropout = 1.0", "less than 1"]),
         ({"evaluate__confidence": 95}, ["evaluate.confidence = 95", "less than 1"]),
         ({"dataset__split__bundled__train_end": "2016-01-01"}, ["dataset.split.bundled", "must follow each other"]),
@@ -55,6 +55,21 @@ def test_a_mistake_names_the_key_the_value_and_what_is_allowed(change: dict, wor
     assert message.startswith("params.yaml: ")
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@host/studies", "mysql://host/x?user=me&password=hunter2"])
+def test_a_password_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(InputError, match=r"tune\.storage holds a password, .*FINSCALE_STUDIES") as refused:
+        check_params(Params, changed(tune__storage=url), PARAMS)
+    assert "hunter2" not in str(refused.value)
+    check_params(Params, changed(tune__storage="postgresql://me@host/studies"), PARAMS)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "", ".x", "-x", "a b"])
+def test_names_are_no_paths(name: str) -> None:
+    for change in ({"meta__runs": [name]}, {"tune__space": name}):
+        with pytest.raises(InputError, match="no path"):
+            check_params(Params, changed(**change), PARAMS)
 
 
 def test_a_missing_key_is_named() -> None:

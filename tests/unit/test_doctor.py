@@ -1,6 +1,7 @@
 """make doctor: every finding has its level, and a remedy where one is needed."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from finscale.training.config import CheckpointConfig, ThermalConfig, TrackingCo
 from finscale.training.loop import Trainer
 from finscale.training.resume import SavedRun
 from study import doctor
+from tests.small_disks import small_disk
 from tests.unit.test_training import COMPUTE, CONFIG, MODEL, SHAPE, TARGET, TRAIN, VALIDATION
 
 HOT = CONFIG.model_copy(update={"thermal": ThermalConfig(warning=85)})
@@ -111,6 +113,25 @@ def test_each_disk_has_a_line_of_its_own(tmp_path: Path) -> None:
     results, states = doctor.check_disks(need, other, tmp_path)
     assert "; results take up to 1.0 GiB" in results.told
     assert "saved states in /dev/shm take up to 1.0 GiB" in states.told
+
+
+def test_a_folder_that_cannot_be_written_and_a_place_that_dvc_cannot_work_in_are_found_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor.check_writing([tmp_path, tmp_path / "absent"]).status == "ok"
+    with small_disk(tmp_path / "disk", 64) as disk:
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        finding = doctor.check_writing([tmp_path, disk])
+    assert finding.status == "error"
+    assert f"{disk}: the disk is mounted read-only; mount it writable" in finding.told
+    place = tmp_path / "José"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    told = [(one.status, one.told) for one in doctor.check_repository(place)]
+    assert [status for status, _ in told] == ["error", "error"]
+    assert "not a git repository" in told[0][1]
+    assert "with é in its name; move the repository" in told[1][1]
 
 
 def test_only_an_error_makes_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,15 @@ from sklearn import metrics as sklearn_metrics
 
 from finscale.config import Task
 from finscale.errors import InputError
-from finscale.evaluation.bootstrap import Draws, choose_block_length, draw_days, enclosed_share, longest_block, resample
+from finscale.evaluation.bootstrap import (
+    MIN_BLOCKS,
+    Draws,
+    choose_block_length,
+    draw_days,
+    enclosed_share,
+    longest_block,
+    resample,
+)
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.metrics import information_rows, log_loss_rows, mean_score, skill_score
 from finscale.evaluation.ranking import weighted_auc
@@ -215,3 +223,10 @@ def test_noise_costs_skill_but_no_information() -> None:
     assert skill_score(loss, reference, weights, 0.95).high < 0
     information = mean_score(information_rows(label, noise, base), weights, 0.95)
     assert information.low < 0 < information.high
+
+
+@pytest.mark.parametrize("days", range(1, 13))
+def test_a_series_of_a_few_days_has_a_block_length(days: int) -> None:
+    """Such as the rank correlations of a year in which most days have none."""
+    block = choose_block_length(np.random.default_rng(days).normal(size=days), horizon_days=5)
+    assert 1 <= block <= max(1, days // MIN_BLOCKS)

@@ -72,7 +72,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     rows = []
     for phase in PHASES:
         for at, row in enumerate(load_phase(LADDERS, phase)):
-            size, windows = parse_budget(row.axes["budget"]), 4700 * int(row.axes.get("symbols", 300) or 300)
+            size, windows = parse_budget(row.axes["budget"]), 75_000 * (row.axes["history"] or 6)
             loss = 0.69 if phase == "walk" else 0.3 + 0.5 * size**-0.2 + 0.5 * windows**-0.2
             own = dict(row.axes) | {
                 "key": f"{phase:_<8}{at:08d}",
@@ -117,7 +117,7 @@ def test_the_page_has_verdicts_the_noiseless_exponent_and_the_law_of_data(ledger
     assert [one["verdict"].split(":")[0] for one in told["ladders"]] == ["scaling", "flat"]
     assert told["dense"]["sizes"] == "7"
     assert told["dense"]["holds"] == "holds it"
-    assert [row["training windows"] for row in told["data"]["rows"]] == ["141,000", "470,000", "1,410,000"]
+    assert [row["training windows"] for row in told["data"]["rows"]] == ["75,000", "225,000", "450,000"]
     assert [row["seeds"] for row in told["data"]["rows"]] == ["2", "2", "2"]
     [words] = told["data"]["laws"]
     assert "L(N, D) over 20 runs" in words

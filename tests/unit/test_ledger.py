@@ -12,8 +12,7 @@ import pytest
 from finscale.errors import InputError
 from finscale.evaluation.day_file import write_day_file
 from finscale.scaling.daily import read_daily
-from finscale.scaling.ledger import open_ledger
-from finscale.storage import write_csv
+from finscale.scaling.ledger import add_rows, open_ledger, write_ledger
 from stages import scaling as stage
 from tests.planted_days import write_days
 
@@ -61,10 +60,23 @@ def faults(folder: Path, lines: list[str]) -> tuple[int, list[str]]:
 def test_the_committed_ledger_is_whole_and_comes_back_to_the_byte(tmp_path: Path) -> None:
     ledger = open_ledger(ROOT / "results/ledger.csv")
     assert ledger.faults == ()
-    write_csv(tmp_path / "ledger.csv", ledger.rows[HEADER.split(",")])
-    younger = ledger.rows.drop(columns=HEADER.split(","))
-    assert set(younger.to_numpy().ravel()) <= {"all"}  # symbols and history, of which older runs had all
+    write_ledger(tmp_path / "ledger.csv", ledger.rows)
     assert (tmp_path / "ledger.csv").read_bytes() == (ROOT / "results/ledger.csv").read_bytes()
+
+
+def test_counts_stay_whole_where_not_every_row_has_one(tmp_path: Path) -> None:
+    old = open_ledger(ROOT / "results/ledger.csv").rows
+    row = old.iloc[-1].dropna().to_dict() | {
+        "key": "new",
+        "name": "panel",
+        "train_symbols": 16,
+        "symbols": "16",
+        "unseen_rows": 900,
+    }
+    write_ledger(tmp_path / "ledger.csv", add_rows(old, [row]))
+    told = pd.read_csv(tmp_path / "ledger.csv", dtype=str).iloc[-1]
+    assert (told["train_symbols"], told["unseen_rows"], told["symbols"]) == ("16", "900", "16")
+    assert open_ledger(tmp_path / "ledger.csv").faults == ()
 
 
 def test_shuffled_and_reversed_the_ledger_says_the_same(tmp_path: Path, scaling: Callable[[Path], str]) -> None:

@@ -4,10 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -62,10 +63,11 @@ def workspace(experiments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """What the stage reads: that run and one on weekly bars, and features and labels of the same market."""
     shutil.copytree(experiments / "results", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
-    write_parquet(meta.BASE_RUNS / "run-weekly.parquet", base_run(market(), "weekly").rows)
-    write_json(
-        meta.BASE_RUNS / "run-weekly.json", {"axes": AXES | {"timescale": "weekly"}, "made_on": made_on(params())}
-    )
+    rows = base_run(market(), "weekly").rows
+    first, last = (f"{day:%Y-%m-%d}" for day in (rows["date"].min(), rows["date"].max()))
+    about = {"run": "run-weekly", "rows": len(rows), "first": first, "last": last, "made_on": made_on(params())}
+    write_parquet(meta.BASE_RUNS / "run-weekly.parquet", rows)
+    write_json(meta.BASE_RUNS / "run-weekly.json", about | {"axes": AXES | {"timescale": "weekly"}})
     write_parquet(meta.FEATURES, features(market()))
     write_parquet(meta.LABELS, labels(market()))
     return tmp_path
@@ -115,6 +117,28 @@ def test_the_stage_goes_from_runs_to_a_verdict_and_repeats_to_the_last_bit(works
     assert found["verdict"]["base_rate"] == "better"
     assert found["rows"] == len(tested)
     assert (tested["known_until"] < tested["date"]).all()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda one: one.with_suffix(".json").write_text("<<<<<<< HEAD\n"), "line 1: no JSON"),
+        (lambda one: one.with_suffix(".json").write_text('{"run": "run-daily", "rows": 3}'), "first: Field required"),
+        (lambda one: shutil.copy(one.with_name("run-weekly.json"), one.with_suffix(".json")), "is of run run-weekly"),
+        (lambda one: shutil.copy(one.with_name("run-weekly.parquet"), one), "its rows are not the"),
+        (lambda one: one.write_bytes(one.read_bytes()[:-9]), "no parquet file can be read there"),
+        (lambda one: pd.read_parquet(one).assign(prediction=np.inf).to_parquet(one), "no finite number"),
+        (lambda one: pd.read_parquet(one).assign(more=1).to_parquet(one), "its columns are"),
+    ],
+    ids=["merged", "cut", "other run", "other rows", "half", "infinite", "more columns"],
+)
+def test_a_base_run_that_is_not_what_it_says_is_refused(
+    harm: Callable[[Path], object], said: str, workspace: Path
+) -> None:
+    meta.read_stored(meta.BASE_RUNS, "run-daily")
+    harm(meta.BASE_RUNS / "run-daily.parquet")
+    with pytest.raises(InputError, match=said):
+        meta.read_stored(meta.BASE_RUNS, "run-daily")
 
 
 def test_a_planted_leak_stops_the_stage_and_keeps_the_earlier_result(workspace: Path) -> None:

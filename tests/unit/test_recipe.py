@@ -10,7 +10,7 @@ import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
-from finscale.config import check_params, flat
+from finscale.config import check_params, check_unchanged, flat
 from finscale.data.dataset import OPEN_TEST_FEATURES, OPEN_TEST_LABELS
 from finscale.errors import InputError
 from finscale.recipes import RECIPES, recipe_settings
@@ -121,6 +121,7 @@ def test_a_run_is_the_same_without_the_files_of_the_test(
     known = {key: value for key, value in first.row.items() if key != "seconds"}
     assert known == {key: value for key, value in again.row.items() if key != "seconds"}
     assert first.row["windows"] == 418
+    check_unchanged()  # the command's own settings are those of the repository, whatever a workspace had
     assert first.row["measured"] == len(first.daily) == 752  # 2022 to 2024, less the last day, whose label exits later
     assert 0 < first.row["law_loss"] < first.row["base_loss"]
     assert first.row["value"] == pytest.approx(

@@ -1,6 +1,5 @@
 """The search, on planted data: seeded, pruned, resumed, and survived by its trials."""
 
-import importlib.util
 import subprocess
 import sys
 import time
@@ -16,9 +15,9 @@ from finscale.errors import InputError
 from finscale.search.objective import Problem, create_objective
 from finscale.search.results import best_of, trials_table, write_results
 from finscale.search.space import Choice, Range, SearchSpace
-from finscale.search.study import create_study, run_hpo, storage_url
+from finscale.search.study import create_study, run_hpo
 from finscale.search.tuned import load_tuned
-from finscale.training.config import ThermalConfig, TrackingConfig
+from finscale.training.config import ThermalConfig
 from finscale.training.interrupt import RunStoppedError, StopRequest
 from finscale.training.thermal import ThermalGuard
 from tests.unit.search_run import BASE, BUDGET, EPOCHS, SPACE, config, objective
@@ -44,6 +43,24 @@ def test_a_study_repeats_and_goes_on_as_if_it_had_never_stopped(tmp_path: Path) 
     assert len(told(whole)) == 13
     assert told(parts) == told(whole)
     assert told(searched(tmp_path / "other", 2, seed=1)) != told(whole)[:2]
+
+
+def test_a_journal_that_ends_in_half_a_line_is_mended_and_one_with_garbage_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = told(searched(tmp_path, 2))
+    journal = tmp_path / "journal.log"
+    whole = journal.read_text()
+    journal.write_text(whole + '{"op_code": 4, "worker_id": "x", "stu')  # a power cut
+    assert told(searched(tmp_path, 3))[:2] == before
+    assert "ended in half a line" in capsys.readouterr().out
+    journal.write_text(f"{whole}garbage\n{whole}")
+    lines = len(whole.splitlines())
+    with pytest.raises(InputError, match=rf"line {lines + 1}: no entry of a study; `sed .*`rm -r {tmp_path}` begins"):
+        searched(tmp_path, 3)
+    journal.write_text('{"op_code": 4}\n')
+    with pytest.raises(InputError, match=rf"cannot be read .*`rm -r {tmp_path}` begins the search anew"):
+        searched(tmp_path, 3)
 
 
 def test_a_finished_study_starts_no_trial(tmp_path: Path) -> None:
@@ -270,29 +287,3 @@ def test_a_temperature_that_turns_critical_within_a_trial_ends_the_search_with_t
     with pytest.raises(RunStoppedError, match=r"stopped at 97 °C .* after step 10; saved in"):
         run_hpo(study, heating, settings, tmp_path)
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
-
-
-@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
-@pytest.mark.filterwarnings("ignore")
-def test_mlflow_sees_every_trial_with_its_values_and_its_curve(tmp_path: Path) -> None:
-    base = BASE.model_copy(update={"epochs": 2, "tracking": TrackingConfig(mlflow=True)})
-    study = create_study("planted", tmp_path, config(2))
-    made = create_objective(SPACE, Problem(ROWS, base, BUDGET, True, (0,), COMPUTE), tmp_path, tmp_path / "mirrors")
-    run_hpo(study, made, config(2), tmp_path)
-    import mlflow
-
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mirrors/mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("finscale").experiment_id])
-    seen = {int(run.data.params["trial"]): run for run in runs}
-    for trial in study.trials:
-        curve = client.get_metric_history(seen[trial.number].info.run_id, "validation/loss")
-        assert [point.value for point in curve] == list(trial.intermediate_values.values())
-        assert float(seen[trial.number].data.params["learning_rate"]) == trial.params["learning_rate"]
-
-
-def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
-    assert storage_url(config(1, storage="sqlite:///x"), {"FINSCALE_STUDIES": "sqlite:///y"}) == "sqlite:///y"
-    assert storage_url(config(1), {}) is None
-    with pytest.raises(InputError, match=r"no study can be kept in host/db") as raised:
-        create_study("planted", tmp_path, config(1), "nonsense://me:secret@host/db")
-    assert "secret" not in str(raised.value)

@@ -67,7 +67,7 @@ KNOWN = {digest_of(one): one for one in (USUAL, LONGER, LATER_KEY)} | {PLAIN: pl
         ("train.from_tune", True),
         ("train.model.dropout", 0.2),
         ("train.epochs", 60),
-        ("train.learning_rate", 0.001),
+        ("train.learning_rate", 0.002),
         ("train.precision", "fp32"),
         ("calibrate.method", "isotonic"),
     ],

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finscale.errors import InputError
 from finscale.pages.experiments import generate_experiment_summary_report, rivals_words
 from finscale.pages.gallery import draw_gallery
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_scaling_curve
 from finscale.scaling.ledger import AXES
-from finscale.scaling.refused import add_refused, read_refused, refusal
+from finscale.scaling.refused import add_refused, extend_refused, read_refused, refusal
 from finscale.scaling.results import load_experiment_results, name_experiments
 from finscale.scaling.rivals import differences_from_rivals, rival_rows
 from finscale.scaling.settings import read_settings
@@ -91,6 +92,23 @@ def test_refused_is_not_no_run(ladder: pd.DataFrame, tmp_path: Path) -> None:
     draw_gallery(runs, STUDY, tmp_path / "without")
     name = "horizons-bundled-A-a-daily-a20.png"
     assert (tmp_path / "with" / name).read_bytes() != (tmp_path / "without" / name).read_bytes()
+
+
+def test_a_line_of_the_refused_that_is_none_is_named_and_the_table_then_not_written(
+    ladder: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "refused.csv"
+    told = refusal(phase(ladder, "10K").iloc[0][[*AXES]].to_dict(), "single", "0123456789ab", "dataset: few")
+    extend_refused(path, [told])
+    whole = path.read_text()
+    path.write_text(f"<<<<<<< HEAD\n{whole}bundled,A,a,dai\n")
+    assert read_refused(path).to_dict("records") == [told]
+    assert "refused.csv, line 1: a merge left it" in (said := capsys.readouterr().err)
+    assert "refused.csv, line 4: 4 values for" in said
+    before = path.read_text()
+    with pytest.raises(InputError, match=r"line 4: .*(\n.*)*mend .*refused\.csv, then try again"):
+        extend_refused(path, [told | {"settings": "ba9876543210"}])
+    assert path.read_text() == before
 
 
 def test_a_run_that_came_after_all_is_shown_in_place_of_its_refusal(ladder: pd.DataFrame, tmp_path: Path) -> None:

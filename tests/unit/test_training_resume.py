@@ -96,6 +96,9 @@ def test_a_second_process_of_the_same_run_waits(tmp_path: Path, capfd: pytest.Ca
     assert "another process trains this very run" in capfd.readouterr().out
 
 
+DAY = 24 * 3600
+
+
 def test_runs_that_nobody_came_back_for_are_removed(tmp_path: Path) -> None:
     for key in ("old", "new"):
         with claim(tmp_path, key) as folder:
@@ -103,8 +106,22 @@ def test_runs_that_nobody_came_back_for_are_removed(tmp_path: Path) -> None:
     month_ago = time.time() - 31 * 24 * 3600
     for path in (tmp_path / "old", tmp_path / "old.lock"):
         os.utime(path, (month_ago, month_ago))
-    assert collect_orphans(tmp_path) == ["old"]
+    now = time.time()
+    assert collect_orphans(tmp_path, now=now) == []  # it is marked as left
+    assert collect_orphans(tmp_path, now=now + 6 * DAY) == []
+    assert collect_orphans(tmp_path, now=now + 8 * DAY) == ["old"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "new.lock"]
+
+
+def test_a_run_that_somebody_comes_back_for_stays_whatever_the_clock_says(tmp_path: Path) -> None:
+    with claim(tmp_path, "mine") as folder:
+        saved(folder, range(1, 2))
+    now = time.time()
+    assert collect_orphans(tmp_path, now=now + 400 * DAY) == []  # a clock that ran ahead marks all there is
+    assert collect_orphans(tmp_path, now=now + 1 * DAY) == []  # put right, nothing is left
+    assert collect_orphans(tmp_path, now=now + 500 * DAY) == []
+    assert collect_orphans(tmp_path, ["mine"], now=now + 600 * DAY) == []  # its own start, after any time
+    assert (tmp_path / "mine").is_dir()
 
 
 def test_the_first_signal_is_noted_and_a_later_second_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:

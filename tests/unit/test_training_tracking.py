@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import socket
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from finscale.config import load_params
 from finscale.scaling.ledger import AXES
 from finscale.storage import md5_of
+from finscale.training import mirrors
 from finscale.training.config import TrackingConfig
 from finscale.training.mirrors import Record, add_results
 from finscale.training.prediction import predict
@@ -196,9 +198,36 @@ def test_a_mirror_that_fails_is_named_and_left_out(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nosuchstore://here")
     complete = track(tmp_path, mlflow=True)
-    assert capsys.readouterr().out.count("mlflow failed and is left out from here on") == 1
+    told = capsys.readouterr().out
+    assert told.count("mlflow failed and is left out from here on") == 2  # at the start, and at the end
     assert curve(tmp_path, "train/loss") == [0.7, 0.65, 0.6]
     assert not (tmp_path / "mirrors/mirrored" / f"{complete.best['md5']}.json").exists()
+
+
+@needs_mlflow
+@pytest.mark.filterwarnings("ignore")
+def test_a_server_that_never_answers_costs_seconds_and_gets_the_run_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hunter2@127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(mirrors, "STARTS", 3.0)
+        began = time.monotonic()
+        tracker = start(tmp_path, mlflow=True)
+        for epoch in EPOCHS:
+            tracker.log(epoch)
+        assert time.monotonic() - began < 10
+    told = capsys.readouterr().out
+    assert "mlflow failed and is left out from here on: TimeoutError: no answer within 3 s" in told
+    assert "hunter2" not in told
+    store = f"sqlite:///{tmp_path}/back.db"  # answers again
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setattr(mirrors, "STARTS", 120.0)
+    tracker.finish(record(tmp_path))
+    client = importlib.import_module("mlflow").MlflowClient(store)
+    [run] = client.search_runs([client.get_experiment_by_name("finscale").experiment_id])
+    assert [one.value for one in client.get_metric_history(run.info.run_id, "validation/loss")] == [0.69, 0.66, 0.67]
+    assert run.info.status == "FINISHED"
 
 
 def test_use_is_measured_only_over_spans_that_the_clock_can_tell(tmp_path: Path) -> None:

@@ -102,11 +102,7 @@ class Estimate:
 
 
 def estimate(
-    runs: Runs,
-    coefficients: np.ndarray,
-    model: np.ndarray | None = None,
-    log: bool = True,
-    confidence: float = 0.95,
+    runs: Runs, coefficients: np.ndarray, model: np.ndarray | None = None, log: bool = True, confidence: float = 0.95
 ) -> Estimate:
     """sum_r coefficients[r] y_r with its interval.
 

@@ -1,0 +1,160 @@
+"""SIGINT and SIGTERM to each process of `dvc repro`, `dvc exp run`, the queue and a phase, once training has saved.
+
+Afterwards no process is left, the same command goes on, and the weights are those of a run that nobody disturbed.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.faults.trial import Trial, environment, last_words
+from tests.pipeline.conftest import Workspace
+
+SETTINGS = {"epochs": 6, "patience": 6, "checkpoint": {"every_epochs": 1, "every_steps": 5, "keep": 3}}
+WAIT = 240.0  # seconds, also on a busy machine
+
+
+@dataclass(frozen=True)
+class Command:
+    """words: what is typed. processes: which there are, by a word of their command lines; the stage is one of them."""
+
+    words: tuple[tuple[str, ...], ...]
+    processes: tuple[str, ...]
+
+
+RUN = ("dvc", "exp", "run", "--name", "mine")
+COMMANDS = {
+    "dvc repro": Command((("dvc", "repro", "train"),), ("repro train", "stages.train")),
+    "dvc exp run": Command(((*RUN, "--force", "train"),), ("exp run", "stages.train")),
+    "queue": Command(
+        ((*RUN, "--queue", "--force", "train"), ("dvc", "queue", "start")), ("exp-worker", "exec-run", "stages.train")
+    ),
+    "phase": Command(
+        (("python", "-m", "study.phase", "pilot", "--budgets", "10K", "--seeds", "0", "--jobs", "1"),),
+        ("study.phase", "exp run", "exec-run", "stages.train"),
+    ),
+}  # fmt: skip
+
+
+def signals(workspace: Workspace, only: str | None = None) -> list[Trial]:
+    trials = []
+    for name, command in COMMANDS.items():
+        for process in command.processes:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                fault = f"{number.name} to `{process}` of {name}"
+                if only is None or only in fault:
+                    trials.append(_trial(workspace, fault, command, process, number))
+                    print(f"faults: {trials[-1]}", flush=True)
+    return trials
+
+
+def _trial(workspace: Workspace, fault: str, command: Command, process: str, number: signal.Signals) -> Trial:
+    folder = workspace.path.parent / "signals"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(workspace.path, folder / "finscale", symlinks=True)
+    clone = Workspace(folder / "finscale")
+    clone.set_params(train=SETTINGS)
+    clone.commit("a longer run")
+    log = folder / "log"
+    try:
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        with log.open("w") as out:
+            first = _start(clone, command, out, scratch)
+            found = _wait(lambda: _saved(scratch) and _find(clone.path, process))
+            if not found:
+                return Trial(fault, False, f"never came to train: {last_words(log.read_text(errors='replace'))}")
+            found.send_signal(number)
+            left = not _wait(lambda: not _ours(clone.path, "stages.train"), 90)
+            stopped = last_words(log.read_text(errors="replace"))
+            _end(clone, first)
+            if left:
+                return Trial(fault, False, f"training goes on alone: {stopped}")
+            return _goes_on(fault, clone, scratch, stopped)
+    finally:
+        for one in _ours(folder, ""):
+            one.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _goes_on(fault: str, clone: Workspace, scratch: Path, stopped: str) -> Trial:
+    """`dvc repro train` finds the saved state, and ends with the weights of a run that nobody disturbed."""
+    saved = _saved(scratch)
+    clone.run("git", "checkout", "-q", "-f", "HEAD")
+    code, told = _repro(clone, scratch)
+    weights = (clone.path / "models/model.safetensors").read_bytes() if not code else b""
+    _repro(clone, scratch.with_name("straight"), "--force")
+    straight = (clone.path / "models/model.safetensors").read_bytes()
+    if code or weights != straight:
+        return Trial(fault, False, f"afterwards: {last_words(told) if code else 'other weights'}")
+    if saved and "goes on after step" not in told and "did not change" not in told:
+        return Trial(fault, False, "the saved state was not taken up")
+    return Trial(fault, True, stopped)
+
+
+def _repro(clone: Workspace, scratch: Path, *options: str) -> tuple[int, str]:
+    done = subprocess.run(
+        ["dvc", "repro", "--no-run-cache", "-s", *options, "train"], cwd=clone.path, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, env=environment(FINSCALE_SCRATCH=str(scratch)), check=False, timeout=WAIT,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def _start(clone: Workspace, command: Command, out: object, scratch: Path) -> subprocess.Popen:
+    for words in command.words:
+        last = subprocess.Popen(
+            words, cwd=clone.path, env=environment(FINSCALE_SCRATCH=str(scratch)), stdout=out,  # type: ignore[call-overload]
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        if words is not command.words[-1]:
+            last.wait(WAIT)
+    return last
+
+
+def _end(clone: Workspace, first: subprocess.Popen) -> None:
+    """What waits for more work (the queue's worker) is told to end; the command itself has ended."""
+    try:
+        first.wait(90)
+    except subprocess.TimeoutExpired:
+        os.killpg(first.pid, signal.SIGKILL)
+    subprocess.run(
+        ["dvc", "queue", "stop", "--kill"], cwd=clone.path, env=environment(), capture_output=True, check=False
+    )
+    _wait(lambda: not _ours(clone.path, "exp-worker"), 30)
+
+
+def _saved(scratch: Path) -> list[Path]:
+    return list(scratch.glob("*/step-*"))
+
+
+def _find(folder: Path, word: str) -> psutil.Process | None:
+    found = _ours(folder, word)
+    return found[0] if found else None
+
+
+def _ours(folder: Path, word: str) -> list[psutil.Process]:
+    """Processes at work in this folder whose command line has the word."""
+    found = []
+    for one in psutil.process_iter():
+        try:
+            if word in " ".join(one.cmdline()) and Path(one.cwd()).is_relative_to(folder) and one.pid != os.getpid():
+                found.append(one)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def _wait(what: Callable[[], object], seconds: float = WAIT) -> object:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    return None
