@@ -106,11 +106,11 @@ def test_two_heads_and_a_worker_that_is_killed_leave_each_result_once(home: Home
     pytest.importorskip("distributed", reason="needs dask.distributed: pip install -r requirements-cluster.txt")
     address, second = f"tcp://127.0.0.1:{free_port()}", home.another_head()
     scheduler = ("dask", "scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard")
-    worker = ("dask", "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+    worker = ("dask", "worker", address, "--no-dashboard", "--no-nanny", "--nthreads")
     with (
         started(tmp_path / "scheduler", *scheduler),
-        started(tmp_path / "lost", *worker) as lost,
-        started(tmp_path / "stays", *worker),
+        started(tmp_path / "lost", *worker, "1") as lost,
+        started(tmp_path / "stays", *worker, "2"),
     ):
         for folder in ("lost", "stays"):
             wait_for(lambda: "Registered to" in (tmp_path / folder / "log").read_text())  # noqa: B023

@@ -16,7 +16,7 @@ import pytest
 
 from finscale.errors import InputError
 from study.cluster import head
-from study.cluster.dask_nodes import check_address
+from study.cluster.dask_nodes import check_address, dask_executor
 from study.cluster.node import AtNode, held, version
 from study.cluster.place import open_place, parse_needs
 from study.cluster.portable import Portable
@@ -69,6 +69,22 @@ def test_what_travels_needs_no_copy_of_the_repository_at_a_node(tmp_path: Path) 
     first, second = done.stdout.splitlines()
     assert first == f"torch {version('torch')} (the head 0.0.1)"
     assert second.endswith(f"has {first}: requirements-cluster.txt says what to install")  # refused by name
+
+
+def test_the_same_run_of_two_heads_is_one_task_of_the_scheduler() -> None:
+    distributed = pytest.importorskip("distributed", reason="needs dask.distributed: requirements-cluster.txt")
+    options = {"protocol": "tcp", "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
+        node = AtNode("origin", "c0ffee", ("disk", "/nowhere"), head.packages())
+        told = AtNode("origin", "c0ffee", ("disk", "/nowhere"), {"torch": "0.0.1"})  # it refuses, and so is quick
+        with (
+            dask_executor(cluster.scheduler_address, {}, node) as first,
+            dask_executor(cluster.scheduler_address, {}, node) as second,
+        ):
+            runs = [(one, name) for name in "ab" for one in (first, second)]
+            futures = [one.submit(Portable(told, (told.origin, told.commit)), name, [], {}) for one, name in runs]
+            assert all("torch 2.13.0 (the head 0.0.1)" in future.result(20)["log"] for future in futures)
+            assert len(cluster.scheduler.tasks) == 2
 
 
 def test_nodes_are_compared_in_all_that_a_run_s_set_pins_whatever_they_were_built_for() -> None:
