@@ -6,7 +6,10 @@ reach.
 """
 
 import subprocess
+import time
 from pathlib import Path
+
+from dvc.exceptions import DvcException
 
 from finscale.errors import InputError
 from finscale.imports import PROJECT_PACKAGES
@@ -26,8 +29,8 @@ def at_node() -> AtNode:
     commit, origin = git("rev-parse", "HEAD"), _origin()
     if changed := git("status", "--porcelain", "--", *(path for path in DECIDING if Path(path).exists())):
         raise InputError(
-            f"nodes run the commit {commit[:12]}, and {', '.join(changed.split()[1::2])} here differ from it: commit, "
-            "push, then start the phase again"
+            f"nodes run the commit {commit[:12]}, and {_paths(changed)} here differ from it: commit, push, then start "
+            "the phase again"
         )
     if not _is_at(origin, commit):
         raise InputError(f"nodes clone {origin}, which has no branch with the commit {commit[:12]}: `git push` it")
@@ -42,11 +45,28 @@ def packages() -> dict[str, str]:
     return {name: have for name in ("python", *pinned) if (have := version(name)) != "-"}
 
 
-def bring_home(reference: str) -> None:
-    """Fetch a finished experiment: its commit, and of its data what the ledger is made from."""
-    git("fetch", "-q", "origin", f"+{reference}:{reference}")
-    with repository() as repo:
-        repo.fetch(targets=COLLECTED, revs=[git("rev-parse", reference)], workspace=False)
+def bring_home(reference: str, patience: float = 900.0) -> None:
+    """Fetch a finished experiment: its commit, and of its data what the ledger is made from.
+
+    Where origin or the remote is out of reach it is tried again for `patience` seconds; then raises InputError.
+    """
+    ends, pause = time.monotonic() + patience, 0.5
+    while True:
+        try:
+            git("fetch", "-q", "origin", f"+{reference}:{reference}")
+            with repository() as repo:
+                repo.fetch(targets=COLLECTED, revs=[git("rev-parse", reference)], workspace=False)
+            return
+        except (InputError, DvcException, OSError) as error:
+            if time.monotonic() > ends:
+                raise InputError(f"{reference} cannot be fetched: {error}; the same command goes on") from None
+        time.sleep(pause)
+        pause = min(2 * pause, 30.0)
+
+
+def _paths(changed: str) -> str:
+    """The files that `git status --porcelain` names."""
+    return ", ".join(line.split(maxsplit=1)[1] for line in changed.splitlines())
 
 
 def _origin() -> str:

@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
+
 _SAVE_SECONDS = 600  # of a stopped training; SLURM's own limit is usually shorter
 _PUSH = "import sys; from dvc.repo import Repo; Repo().push(revs=sys.argv[1:], workspace=False)"
 
@@ -84,9 +86,11 @@ class AtNode:
             clone = self._clone()
             if found := self._at_origin(clone, name):
                 return found
+            self._await_remote()
             if not self._finished(clone, name):  # by an earlier try that could not deliver it
                 self._experiment(clone, command, environment, lock)
             commit, reference = self._finished(clone, name) or ("", "")
+            self._await_remote()
             # Data first: where origin has the reference, everything is there.
             self._patiently([sys.executable, "-c", _PUSH, commit], clone)
             self._deliver(clone, commit, reference, name)
@@ -134,6 +138,16 @@ class AtNode:
         )
         git(clone, "config", "user.name", "node")
         git(clone, "config", "user.email", f"node@{socket.gethostname()}")
+
+    def _await_remote(self) -> None:
+        """Until a remote that is a folder is there: DVC would make an absent one, and fill it for nobody."""
+        url, ends = self.remote[1], time.monotonic() + self.patience
+        while "://" not in url and not Path(url).is_dir():
+            if time.monotonic() > ends:
+                raise NodeError(
+                    f"error: node {socket.gethostname()} has no folder {url}, the DVC remote: mount it there"
+                )
+            time.sleep(0.5)
 
     def _at_origin(self, clone: Path, name: str) -> str:
         reference = f"refs/exps/{self.commit[:2]}/{self.commit[2:]}/{name}"
@@ -203,8 +217,6 @@ def _end(pid: int) -> None:
 
     Not by Popen's own wait: a signal's handler comes here in the middle of it, and it holds a lock.
     """
-    import psutil  # of DVC's own requirements
-
     with contextlib.suppress(psutil.NoSuchProcess):
         dvc = psutil.Process(pid)
         stages = dvc.children(recursive=True)

@@ -17,7 +17,7 @@ import pytest
 from finscale.errors import InputError
 from study.cluster import head
 from study.cluster.dask_nodes import check_address, dask_executor
-from study.cluster.node import AtNode, held, version
+from study.cluster.node import AtNode, version
 from study.cluster.place import open_place, parse_needs
 from study.cluster.portable import Portable
 from study.workers import Done, Run, command_of, reasons, work_off
@@ -71,20 +71,29 @@ def test_what_travels_needs_no_copy_of_the_repository_at_a_node(tmp_path: Path) 
     assert second.endswith(f"has {first}: requirements-cluster.txt says what to install")  # refused by name
 
 
-def test_the_same_run_of_two_heads_is_one_task_of_the_scheduler() -> None:
+def test_the_same_run_of_two_heads_is_one_task_of_the_scheduler_and_goes_where_it_has_what_it_needs() -> None:
     distributed = pytest.importorskip("distributed", reason="needs dask.distributed: requirements-cluster.txt")
-    options = {"protocol": "tcp", "dashboard_address": None, "processes": False}
+    options = {"protocol": "tcp", "dashboard_address": None, "processes": False, "resources": {"GPU": 1}}
+    node = AtNode("origin", "c0ffee", ("disk", "/nowhere"), head.packages())
+    other = {"python": version("python"), "torch": "0.0.1"}
+    refusing = AtNode("origin", "c0ffee", ("disk", "/nowhere"), other)  # and so it is quick
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
-        node = AtNode("origin", "c0ffee", ("disk", "/nowhere"), head.packages())
-        told = AtNode("origin", "c0ffee", ("disk", "/nowhere"), {"torch": "0.0.1"})  # it refuses, and so is quick
+        address = cluster.scheduler_address
         with (
-            dask_executor(cluster.scheduler_address, {}, node) as first,
-            dask_executor(cluster.scheduler_address, {}, node) as second,
+            dask_executor(address, {"GPU": 0.25}, node) as first,
+            dask_executor(address, {"GPU": 0.25}, node) as second,
         ):
             runs = [(one, name) for name in "ab" for one in (first, second)]
-            futures = [one.submit(Portable(told, (told.origin, told.commit)), name, [], {}) for one, name in runs]
+            futures = [one.submit(Portable(refusing, "token"), name, [], {}) for one, name in runs]
             assert all("torch 2.13.0 (the head 0.0.1)" in future.result(20)["log"] for future in futures)
             assert len(cluster.scheduler.tasks) == 2
+        with (
+            pytest.raises(InputError, match="--with TPU=1: no worker offers it"),
+            dask_executor(address, {"TPU": 1}, node),
+        ):
+            pass
+        with pytest.raises(InputError, match=r"nodes would not give the results.*\n.*torch 2.13.0 .the head 0.0.1"):
+            dask_executor(address, {}, refusing).__enter__()
 
 
 def test_nodes_are_compared_in_all_that_a_run_s_set_pins_whatever_they_were_built_for() -> None:
@@ -197,6 +206,9 @@ def test_a_node_delivers_once_mends_a_stale_clone_and_waits_for_an_origin_that_i
     back.start()
     second = node("two", command_of(Run("two", {"x": 2}, "double")), environment)
     assert second["ok"], second["log"]
+    origin.rename(project.parent / "away.git")
+    back = threading.Timer(1.5, lambda: (project.parent / "away.git").rename(origin))
+    back.start()
     head.bring_home(second["reference"])
     assert "x: 2" in git(project, "show", f"{second['reference']}:params.yaml")
 
@@ -205,31 +217,32 @@ def test_a_node_delivers_once_mends_a_stale_clone_and_waits_for_an_origin_that_i
     assert trace.read_text().count("ran") == 2
 
     node.patience = 0
+    (project.parent / "remote").rename(project.parent / "unmounted")
+    gone = node("three", command_of(Run("three", {"x": 3}, "double")), environment)
+    assert f"has no folder {project.parent / 'remote'}, the DVC remote: mount it there" in gone["log"]
+    (project.parent / "unmounted").rename(project.parent / "remote")
     origin.rename(project.parent / "gone.git")
     gone = node("three", command_of(Run("three", {"x": 3}, "double")), environment)
     assert not gone["ok"]
     assert "error: `git ls-remote origin` failed for 0 s" in gone["log"]
 
 
-@pytest.mark.slow  # 5 s
-def test_who_is_given_an_experiment_that_an_orphan_works_on_waits_for_it(tmp_path: Path) -> None:
-    started, done = threading.Event(), []
-    with held(tmp_path / "one") as lock:
-        orphan = subprocess.Popen(["sleep", "2"], pass_fds=[lock])  # what a killed worker leaves at work
-
-    def second() -> None:
-        started.set()
-        with held(tmp_path / "one"):
-            done.append(orphan.poll())
-
-    waiting = threading.Thread(target=second)
-    waiting.start()
-    assert started.wait(5)
-    time.sleep(0.5)
-    assert not done
-    assert orphan.wait() == 0
-    waiting.join()
-    assert done
+@pytest.mark.slow  # 15 s
+def test_what_a_killed_worker_leaves_at_work_is_waited_for_and_delivered(project: Path) -> None:
+    trace = project.parent / "trace"
+    environment = {"TRACE": str(trace), "SLEEP": "5"}
+    asked = ("one", command_of(Run("one", {"x": 1}, "double")), environment)
+    (project.parent / "sent").write_bytes(pickle.dumps((Portable(head.at_node(), 1), asked)))
+    there = "import pickle; node, asked = pickle.load(open('sent', 'rb')); node(*asked)"
+    with subprocess.Popen([sys.executable, "-c", there], cwd=project.parent) as worker:
+        while not trace.exists():
+            time.sleep(0.1)
+            assert worker.poll() is None
+        worker.kill()  # alone: its dvc goes on
+    done = head.at_node()(*asked)
+    assert done["ok"], done["log"]
+    assert trace.read_text().count("ran") == 1
+    assert done["reference"] in git(project.parent / "origin.git", "for-each-ref", "--format=%(refname)")
 
 
 @pytest.mark.slow  # 15 s
