@@ -23,12 +23,16 @@ def dask_executor(address: str, needs: dict[str, float], node: AtNode) -> Iterat
     A task whose worker is lost goes to another one; one that has lost three workers is given up (dask's
     distributed.scheduler.allowed-failures). Raises InputError where the cluster cannot or must not be used.
     """
-    from distributed import Client  # seconds to import, for those who name a cluster
+    from distributed import Client, Security  # seconds to import, for those who name a cluster
 
     check_address(address)
     try:
+        if address.startswith("tls:") and not Security().get_connection_args("client")["ssl_context"]:
+            raise InputError(
+                f"--on {address}: dask has no certificate here; docs/cluster.md has the lines that make one"
+            )
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TypeError, ValueError) as error:  # OSError: unreachable; others: TLS without certificates
+    except (OSError, TypeError, ValueError) as error:  # OSError: unreachable; others: what TLS makes of certificates
         raise InputError(
             f"--on {address}: no scheduler can be reached there ({error}); docs/cluster.md starts one"
         ) from None

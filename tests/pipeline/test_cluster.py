@@ -1,6 +1,7 @@
 """A phase on a cluster: two workers, a bare origin, a folder as remote; a lost worker, two heads, each result once."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,12 +14,14 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
 from tests.pipeline.conftest import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
-PHASE = ("python", "-m", "study.phase", "pilot", "--budgets", "10K", "12K", "--seeds", "0", "1")
+PHASE = ("python", "-m", "study.phase", "pilot", "--budgets", "10K", "12K", "--seeds", "0", "1",
+         "--set", "train.epochs=1", "compare.resamples=100")  # fmt: skip
 FOUR = {f"pilot-{budget}-s{seed}" for budget in ("10K", "12K") for seed in (0, 1)}
 
 
@@ -54,6 +57,23 @@ def home(clone: Workspace, tmp_path: Path) -> Home:
     clone.run("dvc", "remote", "add", "--local", "--default", "shared", str(remote))
     clone.run("dvc", "push")
     return Home(clone, origin)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What docs/cluster.md has in ~/.config/dask: one certificate for scheduler, workers and heads."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl, which makes the certificate")
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    own = {"cert": f"{folder}/finscale.crt", "key": f"{folder}/finscale.key"}
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=finscale",
+            "-keyout", own["key"], "-out", own["cert"]]  # fmt: skip
+    subprocess.run(made, check=True, capture_output=True)
+    tls = {"ca-file": own["cert"], "scheduler": own, "worker": own, "client": own}
+    settings = {"distributed": {"comm": {"require-encryption": True, "tls": tls}}}
+    (folder / "finscale.yaml").write_text(yaml.safe_dump(settings))
+    monkeypatch.setenv("DASK_CONFIG", str(folder))
 
 
 @contextmanager
@@ -102,10 +122,19 @@ def said(head: Workspace) -> str:
     return (head.path.parent / f"{head.path.name}-phase.log").read_text()
 
 
+@pytest.mark.usefixtures("certificate")
 def test_two_heads_and_a_worker_that_is_killed_leave_each_result_once(home: Home, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="needs dask.distributed: pip install -r requirements-cluster.txt")
-    address, second = f"tcp://127.0.0.1:{free_port()}", home.another_head()
-    scheduler = ("dask", "scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard")
+    address, second = f"tls://127.0.0.1:{free_port()}", home.another_head()
+    scheduler = (
+        "dask",
+        "scheduler",
+        "--host",
+        "tls://127.0.0.1",
+        "--port",
+        address.rpartition(":")[2],
+        "--no-dashboard",
+    )
     worker = ("dask", "worker", address, "--no-dashboard", "--no-nanny", "--nthreads")
     with (
         started(tmp_path / "scheduler", *scheduler),

@@ -124,6 +124,12 @@ def test_a_cluster_that_anybody_could_send_code_to_is_refused(address: str, why:
         check_address(address)
 
 
+def test_without_a_certificate_no_scheduler_is_asked() -> None:
+    pytest.importorskip("distributed", reason="needs dask.distributed: requirements-cluster.txt")
+    with pytest.raises(InputError, match=r"--on tls://127.0.0.1:1: dask has no certificate here"):
+        dask_executor("tls://127.0.0.1:1", {}, AtNode("", "", ("", ""), {})).__enter__()
+
+
 def test_needs_are_of_nodes_alone_and_read_as_yaml() -> None:
     assert parse_needs(["GPU=0.25", "slurm_partition=gpu"]) == {"GPU": 0.25, "slurm_partition": "gpu"}
     with pytest.raises(InputError, match=r"--with takes NAME=VALUE, not \['GPU'\]"):
