@@ -1,16 +1,15 @@
-"""What 1,000 experiments cost on a cluster besides their own work: python -m tests.bench.cluster [experiments]
+"""What 1,000 experiments cost on a cluster besides their own work: python -m tests.bench.cluster [experiments] [rows]
 
-Tasks that sleep 0.1 s on 50 threads, through `work_off` and the executor that `--on` opens; then what a node and a head
-ask of git for the last of so many experiments, and collecting it: in a process that has collected before, as a phase
-has, and in a new one. Origin is a bare clone on this machine. Experiments are commits of this tree, each with a seed
-of its own and so with a row of its own in the ledger, as nodes push them; that DVC's cache has their training's log
-takes a `dvc repro` of this commit. Nothing is trained. Times in seconds.
+Tasks that sleep 0.1 s on 50 threads, through `work_off` and the executor that `--on` opens. Then collecting the last of
+`rows` experiments, in a process that has collected the others, as a phase has, and all of them in a new one. Then what
+a node and a head ask of git for the last of so many, and of ten times as many. Origin is a bare clone on this machine.
+Experiments are commits of this tree, each with a seed of its own and so a row of its own in the ledger; that they are
+collected, with their training's log, takes a `dvc repro` of this commit. Nothing is trained. Times in seconds.
 """
 
 import hashlib
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,10 +24,9 @@ from study.collect import LEDGER, collect
 from study.experiments import finished
 from study.programs import git, git_bytes
 from study.workers import Done, Run, work_off
-from tests.bench.queue import seconds
+from tests.bench.queue import command, seconds
 
 THREADS, SLEEP = 50, 0.1
-EXPERIMENTS = "refs/exps/*:refs/exps/*"
 RESULT = "metrics/experiment.json"
 # Where an experiment's seed stands, and its pattern there.
 SEEDS = {
@@ -37,6 +35,7 @@ SEEDS = {
     RESULT: r'("seed": )0',
 }
 _FIRST_SEED = 1_000_000  # of no run that the ledger has
+_SECOND = 1_800_000_000  # when they were finished
 
 
 def sleep(name: str, command: list[str], environment: dict[str, str]) -> Done:
@@ -59,73 +58,87 @@ def through_the_scheduler(count: int) -> float:
     return taken / count - SLEEP / THREADS
 
 
-def finish(number: int, texts: dict[str, str], baseline: str) -> str:
-    """One more finished experiment, of this tree with another seed; its reference, as DVC names it."""
-    git("read-tree", baseline)
-    new = {path: re.sub(pattern, rf"\g<1>{_FIRST_SEED + number}", texts[path]) for path, pattern in SEEDS.items()}
-    for path in ("params.yaml", RESULT):  # as DVC leaves it: its lock has the digests of what was read and written
-        new["dvc.lock"] = new["dvc.lock"].replace(_md5(texts[path]), _md5(new[path]))
-    for path, text in new.items():
-        blob = git_bytes("hash-object", "-w", "--stdin", told=text.encode()).decode().strip()
-        git("update-index", "--cacheinfo", f"100644,{blob},{path}")
-    commit = git("commit-tree", git("write-tree"), "-p", baseline, "-m", f"experiment {number}")
-    reference = f"refs/exps/{baseline[:2]}/{baseline[2:]}/bench-{number}"
-    git("update-ref", reference, commit)
-    return reference
-
-
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def through_git(counts: list[int]) -> list[list[float]]:
-    """For so many experiments at origin and in the ledger: what one more costs a node and the head."""
-    baseline, rows, done = git("rev-parse", "HEAD"), [], 0
-    texts = {path: git_bytes("show", f"{baseline}:{path}").decode() for path in SEEDS}
+def finish(kind: str, numbers: range, texts: dict[str, str], baseline: str) -> list[str]:
+    """More finished experiments, of this tree with other seeds; their references, as DVC names them."""
+    references, stream = [], []
+    for number in numbers:
+        new = {path: re.sub(SEEDS[path], rf"\g<1>{_FIRST_SEED + number}", text) for path, text in texts.items()}
+        for path in new if "dvc.lock" in new else ():  # it has the digests of what was read and written
+            new["dvc.lock"] = new["dvc.lock"].replace(_md5(texts[path]), _md5(new[path]))
+        references.append(f"refs/exps/{baseline[:2]}/{baseline[2:]}/{kind}-{number}")
+        stream.append(f"commit {references[-1]}\ncommitter bench <> {_SECOND} +0000\ndata 0\n\nfrom {baseline}\n")
+        for path in texts:
+            stream.append(f"M 100644 inline {path}\ndata {len(new[path].encode())}\n{new[path]}\n")
+    git_bytes("fast-import", "--quiet", told="".join(stream).encode())
+    return references
+
+
+def references_cost(counts: list[int], texts: dict[str, str], baseline: str) -> list[list[object]]:
+    """For so many experiments at origin: what one more costs a node and the head, before and after pack-refs."""
+    rows: list[list[object]] = []
+    done = 0
     for count in counts:
-        for number in range(done, count - 1):
-            finish(number, texts, baseline)
-        git("push", "-q", "origin", EXPERIMENTS)
-        collect(quiet=True)
-        rows.append([count, *_costs(finish(count - 1, texts, baseline)), _new_head()])
-        done = count
-    taken = seconds(lambda: git("pack-refs", "--all"))
-    taken += seconds(lambda: git("-C", git("remote", "get-url", "origin"), "pack-refs", "--all"))
-    print(f"pack-refs --all, here and at origin: {taken:.2f} s")
-    return [*rows, [counts[-1] + 1, *_costs(finish(counts[-1], texts, baseline))]]
+        finish("pushed", range(done, count), texts, baseline)
+        git("push", "-q", "origin", f"refs/exps/{baseline[:2]}/{baseline[2:]}/pushed-*")
+        done = count + 2
+        for number, packed in ((count, False), (count + 1, True)):
+            if packed:
+                for place in (Path.cwd(), Path(git("remote", "get-url", "origin"))):
+                    git("-C", str(place), "pack-refs", "--all")
+            [reference] = finish("pushed", range(number, number + 1), texts, baseline)
+            rows.append([count, "packed" if packed else "loose", *_costs(reference)])
+    return rows
 
 
 def _costs(reference: str) -> list[float]:
-    """ls-remote and push of one experiment at a node; fetch and collect of it at the head."""
+    """ls-remote and push of one experiment at a node; fetch of it at the head."""
     asked = seconds(lambda: git("ls-remote", "origin", reference))
     pushed = seconds(lambda: git("push", "-q", "origin", f"{reference}:{reference}"))
     git("update-ref", "-d", reference)
-    fetched = seconds(lambda: git("fetch", "-q", "origin", f"+{reference}:{reference}"))
-    before = len(LEDGER.read_text().splitlines())
-    collected = seconds(lambda: collect(quiet=True))
-    if len(LEDGER.read_text().splitlines()) != before + 1:
-        why = next(one.left_out for one in finished() if one.name == reference.rpartition("/")[2])
-        raise SystemExit(f"the experiment was not collected: {why}; run `dvc repro` and commit, then again")
-    return [asked, pushed, fetched, collected]
+    return [asked, pushed, seconds(lambda: git("fetch", "-q", "origin", f"+{reference}:{reference}"))]
 
 
-def _new_head() -> float:
-    return seconds(lambda: subprocess.run([sys.executable, "-m", "study.collect"], check=True, capture_output=True))
+def ledger_cost(counts: list[int], texts: dict[str, str], baseline: str) -> list[list[float]]:
+    """For so many experiments in the ledger: collecting one more, and collecting all in a new process."""
+    rows, done = [], 0
+    for count in counts:
+        finish("collected", range(done, count - 1), texts, baseline)
+        collect(quiet=True)
+        [reference] = finish("collected", range(count - 1, count), texts, baseline)
+        before = len(LEDGER.read_text().splitlines())
+        last = seconds(lambda: collect(quiet=True))
+        if len(LEDGER.read_text().splitlines()) != before + 1:
+            why = next(one.left_out for one in finished() if one.name == reference.rpartition("/")[2])
+            raise SystemExit(f"the experiment was not collected: {why}; run `dvc repro` and commit, then again")
+        rows.append([count, last, seconds(lambda: command(sys.executable, "-m", "study.collect"))])
+        done = count
+    return rows
 
 
-def main(experiments: int = 1000) -> None:
+def main(experiments: int = 1000, collected: int = 100) -> None:
     cache = Path(".dvc/cache").resolve()
     with tempfile.TemporaryDirectory() as folder:
         origin, head = Path(folder) / "origin.git", Path(folder) / "head"
-        subprocess.run(["git", "clone", "-q", "--bare", str(Path.cwd()), str(origin)], check=True)
-        subprocess.run(["git", "clone", "-q", str(origin), str(head)], check=True)
+        command("git", "clone", "-q", "--bare", str(Path.cwd()), str(origin))
+        command("git", "clone", "-q", str(origin), str(head))
         os.chdir(head)
         Path(".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
         each = through_the_scheduler(experiments)
         print(f"scheduler: {1000 * each:.1f} ms an experiment beyond its work, {experiments} on {THREADS} threads\n")
-        rows = through_git(sorted({2, max(2, experiments // 4), max(2, experiments)}))
-    names = ["experiments", "node: is it there", "node: push", "head: fetch", "head: collect", "a new head: collect"]
-    print(tabulate(rows, names, floatfmt=".2f", tablefmt="github"), "\nThe last line: after `git pack-refs --all`.")
+        baseline = git("rev-parse", "HEAD")
+        texts = {path: git_bytes("show", f"{baseline}:{path}").decode() for path in SEEDS}
+        rows = ledger_cost(sorted({2, max(2, collected // 4), max(2, collected)}), texts, baseline)
+        print(_table(rows, ["in the ledger", "the last", "all, by a new head"]), flush=True)
+        costs = references_cost([1, experiments, 10 * experiments], {"params.yaml": texts["params.yaml"]}, baseline)
+        print(_table(costs, ["at origin", "references", "node: is it there", "node: push", "head: fetch"]))
+
+
+def _table(rows: list, names: list[str]) -> str:
+    return tabulate(rows, names, floatfmt=".2f", tablefmt="github") + "\n"
 
 
 if __name__ == "__main__":
