@@ -35,6 +35,7 @@ from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, hypothesis, load_phase, phase_settings, recipe_of
 from finscale.scaling.refused import extend_refused, is_refusal, refusal
 from finscale.scaling.settings import digest_of, settings_of
+from study.cluster.head import pack_references
 from study.cluster.place import open_place, parse_needs
 from study.collect import LEDGER, LOCK, collect
 from study.cost import Cost, estimate
@@ -151,7 +152,10 @@ def run_all(runs: list[Run], on: str, jobs: int, needs: dict[str, Any]) -> list[
             place.fetch(done)
             collect(quiet=True)
 
-        return work_off(runs, place.executor, keep, place.task)
+        failed = work_off(runs, place.executor, keep, place.task)
+    if place.away:
+        pack_references()
+    return failed
 
 
 def arguments() -> argparse.Namespace:

@@ -64,6 +64,11 @@ def bring_home(reference: str, patience: float = 900.0) -> None:
         pause = min(2 * pause, 30.0)
 
 
+def pack_references() -> None:
+    """One file in place of one for each experiment: of thousands, git would open each."""
+    git("pack-refs", "--all")
+
+
 def _paths(changed: str) -> str:
     """The files that `git status --porcelain` names."""
     return ", ".join(line.split(maxsplit=1)[1] for line in changed.splitlines())
