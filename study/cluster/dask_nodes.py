@@ -13,7 +13,7 @@ from finscale.errors import InputError
 from study.cluster.node import AtNode
 from study.cluster.portable import Portable
 
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 30
 
 
 @contextmanager

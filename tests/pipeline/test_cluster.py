@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
 PHASE = ("python", "-m", "study.phase", "pilot", "--budgets", "10K", "12K", "--seeds", "0", "1",
          "--set", "train.epochs=1", "compare.resamples=100")  # fmt: skip
+PATIENCE = 500  # seconds: on two cores that eight others use, a head takes a minute to start
 FOUR = {f"pilot-{budget}-s{seed}" for budget in ("10K", "12K") for seed in (0, 1)}
 
 
@@ -104,18 +105,23 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def wait_for(condition: object, seconds: float = 60) -> None:
-    ends = time.monotonic() + seconds
+def wait_for(condition: object) -> None:
+    ends = time.monotonic() + PATIENCE
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < ends, "it does not come"
         time.sleep(0.1)
 
 
-def begin(head: Workspace, *words: str) -> subprocess.Popen:
-    """A head at work; its words go to a file beside its clone."""
+@contextmanager
+def at_work(head: Workspace, *words: str) -> Iterator[psutil.Process]:
+    """A head; its words go to a file beside its clone."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with (head.path.parent / f"{head.path.name}-phase.log").open("w") as log:
-        return subprocess.Popen(words, cwd=head.path, env=os.environ | {"PATH": path}, stdout=log, stderr=log)
+        process = psutil.Popen(words, cwd=head.path, env=os.environ | {"PATH": path}, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        lose(process)
 
 
 def said(head: Workspace) -> str:
@@ -143,12 +149,12 @@ def test_two_heads_and_a_worker_that_is_killed_leave_each_result_once(home: Home
     ):
         for folder in ("lost", "stays"):
             wait_for(lambda: "Registered to" in (tmp_path / folder / "log").read_text())  # noqa: B023
-        heads = [begin(head, *PHASE, "--on", address) for head in (home.head, second)]
-        wait_for(lambda: list((tmp_path / "lost/node/locks").glob("*.log")))  # an experiment is under way
-        time.sleep(2)
-        lose(lost)
-        for head, process in zip((home.head, second), heads, strict=True):
-            assert process.wait(timeout=500) == 0, said(head)
+        with at_work(home.head, *PHASE, "--on", address) as first, at_work(second, *PHASE, "--on", address) as other:
+            wait_for(lambda: list((tmp_path / "lost/node/locks").glob("*.log")) or not first.is_running())
+            time.sleep(2)  # an experiment is under way
+            lose(lost)
+            for head, process in ((home.head, first), (second, other)):
+                assert process.wait(timeout=PATIENCE) == 0, said(head)
     assert {name.rpartition("-")[0] for name in home.delivered()} == FOUR
     assert len(home.delivered()) == 4
     for head in (home.head, second):
@@ -157,3 +163,4 @@ def test_two_heads_and_a_worker_that_is_killed_leave_each_result_once(home: Home
         assert {name.rpartition("-")[0] for name in ledger["name"]} == FOUR
         assert len(list((head.path / "results/epochs").glob("*.csv"))) >= 4
         assert "0 of 4 runs to do" in head.run(*PHASE)
+        assert not [path for path in (head.path / ".git/refs/exps").rglob("pilot-*") if path.is_file()]  # packed

@@ -217,6 +217,8 @@ def test_a_node_delivers_once_mends_a_stale_clone_and_waits_for_an_origin_that_i
     back.start()
     head.bring_home(second["reference"])
     assert "x: 2" in git(project, "show", f"{second['reference']}:params.yaml")
+    head.pack_references()
+    assert not [path for path in (project / ".git/refs/exps").rglob("*") if path.is_file()]
 
     git(origin, "update-ref", "-d", second["reference"])  # as if the worker had died before it could deliver
     assert run("two", 2)["reference"] == second["reference"]
