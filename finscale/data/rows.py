@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from finscale.data.dataset import KEYS, feature_names, read_development
-from finscale.storage import md5_of, write_atomically
+from finscale.storage import md5_of, sweep, write_atomically
 
 _USED = ["date", "asset", "split", "label"]
 _ROWS_AT_ONCE = 1 << 16  # of the parquet file in memory
@@ -56,7 +56,8 @@ def shared_rows(path: Path, scratch: Path) -> Iterator[Rows]:
     features = [name for name in pq.read_schema(path).names if name not in KEYS]
     folder = scratch / "rows"
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.float32"):  # by a process that was killed
+    sweep(folder)
+    for left in folder.glob("[!.]*.float32"):  # by a process that was killed; what others are writing begins with a dot
         _remove_unused(left)
     with _held(folder / f"{md5_of(path)}.float32", path, features) as matrix:
         size = len(keys) * len(features)
