@@ -210,21 +210,6 @@ def test_a_file_that_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) ->
         assert not left.exists()
 
 
-def test_a_file_that_another_run_is_writing_is_left_alone(tmp_path: Path) -> None:
-    ROWS.to_parquet(tmp_path / "development.parquet")
-    folder = tmp_path / "rows"
-    folder.mkdir()
-    its, dead = (
-        folder / ".tmp-1-0123.float32",
-        folder / ".tmp-4194305-0123.float32",
-    )  # above the largest number there is
-    its.write_bytes(b"")
-    dead.write_bytes(b"")
-    with shared_rows(tmp_path / "development.parquet", tmp_path):
-        assert its.exists()
-        assert not dead.exists()
-
-
 def test_test_rows_are_refused_before_they_are_read(tmp_path: Path) -> None:
     ROWS.assign(split="test").to_parquet(tmp_path / "development.parquet")
     with (
