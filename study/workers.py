@@ -31,6 +31,7 @@ class Run:
     settings: Mapping[str, Any]
     last: str = "evaluate"  # the stage to run up to: what comes after `evaluate` draws, and is drawn once at the end
     environment: Mapping[str, str] = field(default_factory=dict)  # for its stages, beside what there is
+    forced: bool = False  # every stage runs, whatever DVC's run cache holds of the same settings and inputs
 
 
 class Done(TypedDict):
@@ -129,6 +130,5 @@ def as_override(value: Any) -> str:
 def command_of(run: Run) -> list[str]:
     """What DVC is asked for a run: its arguments."""
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={as_override(value)}")]
-    # Forced, every stage runs, whatever DVC remembers of the same settings: it knows nothing of the environment.
-    forced = ["--force"] if run.environment else []
+    forced = ["--force"] if run.forced else []
     return ["exp", "run", "--temp", *forced, "--name", run.name, *settings, run.last]
