@@ -145,7 +145,7 @@ def read_csv(path: Path, text: Sequence[str] = (), dates: Sequence[str] = (), **
     _require(path)
     try:
         if (content := path.read_bytes()) and not content.endswith(b"\n"):  # as every writer here ends a file
-            raise ValueError("its last line was cut")
+            raise ValueError("its last line was cut: delete it where the rows before it are to be kept")
         return pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(text, str), parse_dates=list(dates), **options)
     except (ValueError, OSError) as error:  # pandas' own errors of parsing are ValueErrors
         raise _damaged(path, "table", error) from None

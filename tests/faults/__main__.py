@@ -35,7 +35,7 @@ def main() -> None:
             lost += sum(not trial.survived for trial in trials)
             print(f"faults: {part}: {len(trials)} tried, {sum(not one.survived for one in trials)} lost", flush=True)
             if not asked.match:
-                write_table(part, trials)
+                write_table(part, trials, folder)
     sys.exit(bool(lost))
 
 
