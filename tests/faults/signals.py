@@ -35,7 +35,7 @@ COMMANDS = {
     "dvc repro": Command((("dvc", "repro", "train"),), ("repro train", "stages.train")),
     "dvc exp run": Command(((*RUN, "--force", "train"),), ("exp run", "stages.train")),
     "queue": Command(
-        ((*RUN, "--queue", "--force", "train"), ("dvc", "queue", "start")), ("exp-worker", "exec-run", "stages.train")
+        ((*RUN, "--queue", "--force", "train"), ("dvc", "queue", "start")), ("queue-worker", "exec-run", "stages.train")
     ),
     "phase": Command(
         (("python", "-m", "study.phase", "pilot", "--budgets", "10K", "--seeds", "0", "--jobs", "1"),),
@@ -45,20 +45,23 @@ COMMANDS = {
 
 
 def signals(workspace: Workspace, only: str | None = None) -> list[Trial]:
-    trials = []
+    trials: list[Trial] = []
+    folder = workspace.path.parent / "signals"
+    shutil.rmtree(folder, ignore_errors=True)
     for name, command in COMMANDS.items():
         for process in command.processes:
             for number in (signal.SIGINT, signal.SIGTERM):
                 fault = f"{number.name} to `{process}` of {name}"
                 if only is None or only in fault:
-                    trials.append(_trial(workspace, fault, command, process, number))
+                    trials.append(_trial(workspace, folder / f"{len(trials)}", fault, command, process, number))
                     print(f"faults: {trials[-1]}", flush=True)
     return trials
 
 
-def _trial(workspace: Workspace, fault: str, command: Command, process: str, number: signal.Signals) -> Trial:
-    folder = workspace.path.parent / "signals"
-    shutil.rmtree(folder, ignore_errors=True)
+def _trial(
+    workspace: Workspace, folder: Path, fault: str, command: Command, process: str, number: signal.Signals
+) -> Trial:
+    """folder: of this trial alone, since what DVC does in the background may write to it to the end and beyond."""
     shutil.copytree(workspace.path, folder / "finscale", symlinks=True)
     clone = Workspace(folder / "finscale")
     clone.set_params(train=SETTINGS)
@@ -128,7 +131,7 @@ def _end(clone: Workspace, first: subprocess.Popen) -> None:
     subprocess.run(
         ["dvc", "queue", "stop", "--kill"], cwd=clone.path, env=environment(), capture_output=True, check=False
     )
-    _wait(lambda: not _ours(clone.path, "exp-worker"), 30)
+    _wait(lambda: not _ours(clone.path, "queue-worker"), 30)
 
 
 def _saved(scratch: Path) -> list[Path]:

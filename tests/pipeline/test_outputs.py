@@ -180,6 +180,8 @@ def test_what_a_killed_stage_had_half_written_enters_no_hash(again: Path) -> Non
     before = (again / "dvc.lock").read_text()
     for place in (".tmp-999999999-one", "folder/.tmp-999999999-one", "in_git/.tmp-999999999-two"):
         (again / place).write_text("half a resu")
+    (again / ".tmp-999999999-one-parts").mkdir()
+    (again / ".tmp-999999999-one-parts/A.arrow").write_text("a part")
     status = subprocess.run([DVC, "status"], cwd=again, capture_output=True, text=True, check=True).stdout
     assert "up to date" in status
     subprocess.run([DVC, "commit", "-f"], cwd=again, capture_output=True, check=True)
