@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -79,6 +80,8 @@ class Killing:
             raise RuntimeError(f"none of {_DRAWS} moments met what was to be killed")
         when, killed = "inside a write" if inside else "at any moment", "DVC with it" if whom == "all" else "the stage"
         fault = f"SIGKILL {when}, {killed}"
+        if left := self._left():
+            return Trial(fault, False, f"{stage}: {left} goes on alone")
         said, told = self._recover(stage)
         return Trial(fault, not said, said or told)
 
@@ -89,6 +92,15 @@ class Killing:
             return self._killed_by_clock(stage, self._random.uniform(0, measured.seconds), whom)
         at = self._random.randint(1, max(1, measured.writes))
         return self._run(stage, FAULT_AT=f"{at}", FAULT_WHOM=whom) != 0
+
+    def _left(self) -> str:
+        """The command line of a process that is at work here half a minute after the kill; '' for none."""
+        ends = time.monotonic() + 30
+        while found := [one for one in psutil.process_iter() if _works_in(one, self._path)]:
+            if time.monotonic() > ends:
+                return " ".join(found[0].cmdline())
+            time.sleep(0.1)
+        return ""
 
     def _recover(self, stage: str) -> tuple[str, str]:
         """What is not as it was after `dvc repro`, in words ('' for nothing), and what the command said."""
@@ -148,6 +160,13 @@ def _is_stage(process: psutil.Process) -> bool:
     try:
         return any(word.startswith("stages.") for word in process.cmdline())
     except psutil.Error:  # it has just ended
+        return False
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()).is_relative_to(folder)
+    except (psutil.Error, OSError):
         return False
 
 

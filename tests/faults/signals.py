@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM to each process of `dvc repro`, `dvc exp run`, the queue and a phase, once training has saved.
 
-Afterwards no process is left, the same command goes on, and the weights are those of a run that nobody disturbed.
+SIGKILL as well to those that stand above the stage: the stage itself is killed by kills.py. Afterwards no process is
+left, the same command goes on, and the weights are those of a run that nobody disturbed.
 """
 
 import os
@@ -19,6 +20,7 @@ from tests.pipeline.conftest import Workspace
 
 SETTINGS = {"epochs": 6, "patience": 6, "checkpoint": {"every_epochs": 1, "every_steps": 5, "keep": 3}}
 _TO_ITS_END = "nothing stops: training goes on to its end"
+STAGE, MODEL = "stages.train", "models/model.safetensors"
 WAIT = 240.0  # seconds, also on a busy machine
 
 
@@ -32,14 +34,14 @@ class Command:
 
 RUN = ("dvc", "exp", "run", "--name", "mine")
 COMMANDS = {
-    "dvc repro": Command((("dvc", "repro", "train"),), ("repro train", "stages.train")),
-    "dvc exp run": Command(((*RUN, "--force", "train"),), ("exp run", "stages.train")),
+    "dvc repro": Command((("dvc", "repro", "train"),), ("repro train", STAGE)),
+    "dvc exp run": Command(((*RUN, "--force", "train"),), ("exp run", STAGE)),
     "queue": Command(
-        ((*RUN, "--queue", "--force", "train"), ("dvc", "queue", "start")), ("queue-worker", "exec-run", "stages.train")
+        ((*RUN, "--queue", "--force", "train"), ("dvc", "queue", "start")), ("queue-worker", "exec-run", STAGE)
     ),
     "phase": Command(
         (("python", "-m", "study.phase", "pilot", "--budgets", "10K", "--seeds", "0", "--jobs", "1"),),
-        ("study.phase", "exp run", "exec-run", "stages.train"),
+        ("study.phase", "exp run", "exec-run", STAGE),
     ),
 }  # fmt: skip
 
@@ -48,24 +50,42 @@ def signals(workspace: Workspace, only: str | None = None) -> list[Trial]:
     trials: list[Trial] = []
     folder = workspace.path.parent / "signals"
     shutil.rmtree(folder, ignore_errors=True)
+    straight = _undisturbed(workspace, folder / "straight")
     for name, command in COMMANDS.items():
         for process in command.processes:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, *(() if process == STAGE else (signal.SIGKILL,))):
                 fault = f"{number.name} to `{process}` of {name}"
                 if only is None or only in fault:
-                    trials.append(_trial(workspace, folder / f"{len(trials)}", fault, command, process, number))
+                    where = folder / f"{len(trials)}"
+                    trials.append(_trial(workspace, where, fault, command, process, number, straight))
                     print(f"faults: {trials[-1]}", flush=True)
     return trials
 
 
-def _trial(
-    workspace: Workspace, folder: Path, fault: str, command: Command, process: str, number: signal.Signals
-) -> Trial:
-    """folder: of this trial alone, since what DVC does in the background may write to it to the end and beyond."""
+def _longer_run(workspace: Workspace, folder: Path) -> Workspace:
     shutil.copytree(workspace.path, folder / "finscale", symlinks=True)
     clone = Workspace(folder / "finscale")
     clone.set_params(train=SETTINGS)
     clone.commit("a longer run")
+    return clone
+
+
+def _undisturbed(workspace: Workspace, folder: Path) -> bytes:
+    """The weights of the run that nobody disturbs."""
+    clone = _longer_run(workspace, folder)
+    code, told = _repro(clone, folder / "scratch")
+    assert code == 0, told
+    weights = (clone.path / MODEL).read_bytes()
+    shutil.rmtree(folder)
+    return weights
+
+
+def _trial(
+    workspace: Workspace, folder: Path, fault: str, command: Command, process: str, number: signal.Signals,
+    straight: bytes,
+) -> Trial:  # fmt: skip
+    """folder: of this trial alone, since what DVC does in the background may write to it to the end and beyond."""
+    clone = _longer_run(workspace, folder)
     log = folder / "log"
     try:
         scratch = folder / "scratch"
@@ -76,36 +96,39 @@ def _trial(
             if not found:
                 return Trial(fault, False, f"never came to train: {last_words(log.read_text(errors='replace'))}")
             found.send_signal(number)
-            left = not _wait(lambda: not _ours(clone.path, "stages.train"), 90)
-            stopped = last_words(log.read_text(errors="replace"))
+            left = not _wait(lambda: not _ours(clone.path, STAGE), 90)
             _end(clone, first)
             if left:
-                return Trial(fault, False, f"training goes on alone: {stopped}")
-            return _goes_on(fault, clone, scratch, stopped if "stopped by" in stopped else _TO_ITS_END)
+                return Trial(fault, False, f"training goes on alone: {last_words(log.read_text(errors='replace'))}")
+            return _goes_on(fault, clone, scratch, straight, _stopped(clone, log))
     finally:
         for one in _ours(folder, ""):
             one.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _goes_on(fault: str, clone: Workspace, scratch: Path, stopped: str) -> Trial:
+def _stopped(clone: Workspace, log: Path) -> str:
+    """What training said last when it stopped, wherever that is written: a queue and a phase have logs of their own."""
+    logs = [log, *clone.path.glob(".dvc/tmp/**/*.out"), *clone.path.glob(".dvc/tmp/**/*.log")]
+    said = [last_words(one.read_text(errors="replace")) for one in logs]
+    return next((words for words in said if "stopped by" in words), _TO_ITS_END)
+
+
+def _goes_on(fault: str, clone: Workspace, scratch: Path, straight: bytes, stopped: str) -> Trial:
     """`dvc repro train` finds the saved state, and ends with the weights of a run that nobody disturbed."""
     saved = _saved(scratch)
     clone.run("git", "checkout", "-q", "-f", "HEAD")
     code, told = _repro(clone, scratch)
-    weights = (clone.path / "models/model.safetensors").read_bytes() if not code else b""
-    _repro(clone, scratch.with_name("straight"), "--force")
-    straight = (clone.path / "models/model.safetensors").read_bytes()
-    if code or weights != straight:
+    if code or (clone.path / MODEL).read_bytes() != straight:
         return Trial(fault, False, f"afterwards: {last_words(told) if code else 'other weights'}")
     if saved and "goes on after step" not in told and "did not change" not in told:
         return Trial(fault, False, "the saved state was not taken up")
     return Trial(fault, True, stopped)
 
 
-def _repro(clone: Workspace, scratch: Path, *options: str) -> tuple[int, str]:
+def _repro(clone: Workspace, scratch: Path) -> tuple[int, str]:
     done = subprocess.run(
-        ["dvc", "repro", "--no-run-cache", "-s", *options, "train"], cwd=clone.path, stdout=subprocess.PIPE,
+        ["dvc", "repro", "--no-run-cache", "-s", "train"], cwd=clone.path, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, env=environment(FINSCALE_SCRATCH=str(scratch)), check=False, timeout=WAIT,
     )  # fmt: skip
     return done.returncode, done.stdout
