@@ -68,3 +68,7 @@ def test_the_table_is_of_the_trials_and_a_part_replaces_its_own_rows_alone(
     assert r"| SIGKILL | 2 | 1 | 1 | b \| lost |" in text
     assert "| full disk | 1 | 1 | 0 | disk/x: no space left |" in text
     assert "old" not in text
+    trial.write_table("disk", [Trial("no space left", True, "")], tmp_path, whole=False)
+    assert "## disk: 2 tried, 0 lost" in page.read_text()
+    trial.write_table("disk", [Trial("no space left", True, "")], tmp_path)
+    assert "## disk: 1 tried, 0 lost" in page.read_text()

@@ -97,9 +97,15 @@ def rows_of(part: str, trials: list[Trial], folder: Path) -> list[dict[str, str]
     return rows
 
 
-def write_table(part: str, trials: list[Trial], folder: Path) -> None:
-    """Put this part's rows in the place of its earlier ones, in results/faults.csv and in docs/faults.md."""
-    rows = [row for row in read_rows() if row["part"] != part] + rows_of(part, trials, folder)
+def write_table(part: str, trials: list[Trial], folder: Path, whole: bool = True) -> None:
+    """Put this part's rows in the place of its earlier ones, in results/faults.csv and in docs/faults.md.
+
+    whole: whether every fault of the part was tried; else the rows of other faults stay.
+    """
+    new = rows_of(part, trials, folder)
+    faults = {row["fault"] for row in new}
+    kept = [row for row in read_rows() if row["part"] != part or not (whole or row["fault"] in faults)]
+    rows = kept + new
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
