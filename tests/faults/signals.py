@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -51,15 +52,28 @@ def signals(workspace: Workspace, only: str | None = None) -> list[Trial]:
     folder = workspace.path.parent / "signals"
     shutil.rmtree(folder, ignore_errors=True)
     straight = _undisturbed(workspace, folder / "straight")
+    for fault, (command, process, send) in _faults().items():
+        if only is None or only in fault:
+            trials.append(_trial(workspace, folder / f"{len(trials)}", fault, command, process, send, straight))
+            print(f"faults: {trials[-1]}", flush=True)
+    return trials
+
+
+Send = Callable[[Workspace, psutil.Process], object]
+
+
+def _faults() -> dict[str, tuple[Command, str, Send]]:
+    """In words: the command that runs, the process that has to be there, and what is done then."""
+    found: dict[str, tuple[Command, str, Send]] = {}
     for name, command in COMMANDS.items():
         for process in command.processes:
             for number in (signal.SIGINT, signal.SIGTERM, *(() if process == STAGE else (signal.SIGKILL,))):
                 fault = f"{number.name} to `{process}` of {name}"
-                if only is None or only in fault:
-                    where = folder / f"{len(trials)}"
-                    trials.append(_trial(workspace, where, fault, command, process, number, straight))
-                    print(f"faults: {trials[-1]}", flush=True)
-    return trials
+                found[fault] = command, process, lambda _, to, number=number: to.send_signal(number)
+    for words in (("stop", "--kill"), ("kill", "mine"), ("kill", "--force", "mine")):
+        told = ("dvc", "queue", *words)
+        found[f"`{' '.join(told)}`"] = COMMANDS["queue"], STAGE, lambda clone, _, told=told: clone.run(*told)
+    return found
 
 
 def _longer_run(workspace: Workspace, folder: Path) -> Workspace:
@@ -81,9 +95,8 @@ def _undisturbed(workspace: Workspace, folder: Path) -> bytes:
 
 
 def _trial(
-    workspace: Workspace, folder: Path, fault: str, command: Command, process: str, number: signal.Signals,
-    straight: bytes,
-) -> Trial:  # fmt: skip
+    workspace: Workspace, folder: Path, fault: str, command: Command, process: str, send: Send, straight: bytes
+) -> Trial:
     """folder: of this trial alone, since what DVC does in the background may write to it to the end and beyond."""
     clone = _longer_run(workspace, folder)
     log = folder / "log"
@@ -92,10 +105,10 @@ def _trial(
         scratch.mkdir()
         with log.open("w") as out:
             first = _start(clone, command, out, scratch)
-            found = _wait(lambda: _saved(scratch) and _find(clone.path, process))
+            found: psutil.Process | None = _wait(lambda: _saved(scratch) and _find(clone.path, process))
             if not found:
                 return Trial(fault, False, f"never came to train: {last_words(log.read_text(errors='replace'))}")
-            found.send_signal(number)
+            send(clone, found)
             left = not _wait(lambda: not _ours(clone.path, STAGE), 90)
             _end(clone, first)
             if left:
@@ -178,7 +191,7 @@ def _ours(folder: Path, word: str) -> list[psutil.Process]:
     return found
 
 
-def _wait(what: Callable[[], object], seconds: float = WAIT) -> object:
+def _wait(what: Callable[[], Any], seconds: float = WAIT) -> Any:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if found := what():
