@@ -1,6 +1,7 @@
 """The campaign: `python -m tests.faults [--only PART,PART]` -> results/faults.csv, docs/faults.md."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -26,6 +27,8 @@ def main() -> None:
     )
     parser.add_argument("--workspace", type=Path, help="where the small workspace lies, or is to be made and kept")
     asked = parser.parse_args()
+    # A shell that starts this in the background has SIGINT ignored, by it and by all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = asked.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
