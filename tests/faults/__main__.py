@@ -29,6 +29,7 @@ def main() -> None:
     asked = parser.parse_args()
     # A shell that starts this in the background has SIGINT ignored, by it and by all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # nothing stays mounted or running
     chosen = asked.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
