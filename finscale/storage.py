@@ -19,6 +19,7 @@ from finscale.faults import in_words, raise_in_words
 
 if TYPE_CHECKING:  # half a second to import, and the first stages, which always run, hold no table
     import pandas as pd
+    import pyarrow as pa
     import pyarrow.parquet as pq
     from torch import Tensor
 
@@ -108,8 +109,26 @@ def read_json(path: Path) -> Any:
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Snappy parquet without the index."""
-    write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
+    """Parquet without the index, floats by byte stream split: a panel takes two thirds of what snappy leaves.
+
+    A dictionary of values that hardly repeat makes a file larger than the values themselves.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    write_atomically(path, lambda temporary: pq.write_table(table, temporary, **_layout(table.schema)))
+
+
+def _layout(schema: pa.Schema) -> dict[str, Any]:
+    import pyarrow as pa
+
+    floats = {field.name for field in schema if pa.types.is_floating(field.type)}
+    return {
+        "compression": "zstd",
+        "use_dictionary": [name for name in schema.names if name not in floats],
+        "use_byte_stream_split": sorted(floats),
+    }
 
 
 def write_arrow(path: Path, frame: pd.DataFrame) -> None:
@@ -120,7 +139,7 @@ def write_arrow(path: Path, frame: pd.DataFrame) -> None:
 
 
 def join_arrow(path: Path, parts: Iterable[Path]) -> None:
-    """Arrow files of one schema to one snappy parquet file, a row group each; only one is in memory at a time."""
+    """Arrow files of one schema to one file as of write_parquet, a row group each; only one is in memory at a time."""
     import pyarrow.parquet as pq
     from pyarrow import feather
 
@@ -128,8 +147,7 @@ def join_arrow(path: Path, parts: Iterable[Path]) -> None:
         writer: pq.ParquetWriter | None = None
         for part in parts:
             table = feather.read_table(part, memory_map=True)
-            # Dictionaries cost time and space on columns whose values hardly repeat.
-            writer = writer or pq.ParquetWriter(temporary, table.schema, use_dictionary=["asset"])
+            writer = writer or pq.ParquetWriter(temporary, table.schema, **_layout(table.schema))
             writer.write_table(table, row_group_size=max(len(table), 1))
         if writer is None:
             raise InputError(f"{path}: there is nothing to write")

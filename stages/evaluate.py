@@ -57,6 +57,7 @@ from finscale.evaluation.pooling import describe_folds, pool_runs
 from finscale.evaluation.predictions import predictions_of
 from finscale.evaluation.ranking import rankings, wanted_first
 from finscale.evaluation.rows import attach
+from finscale.evaluation.score_names import correlations
 from finscale.evaluation.years import as_records, by_year
 from finscale.identity import check_made_from, made_from, study_name
 from finscale.storage import read_json, read_parquet, write_csv, write_json, write_parquet
@@ -149,7 +150,7 @@ def train_symbols(folds: list[StoredFold]) -> int:
     return int(rows.loc[rows["split"] == "train", "asset"].nunique())
 
 
-def second_test(predictions: pd.DataFrame, params: Params) -> dict[str, Any]:
+def second_test(predictions: pd.DataFrame, bars: pd.DataFrame, params: Params) -> dict[str, Any]:
     """Scores on symbols that never trained, {} where there are none; writes their losses per day."""
     unseen = predictions[predictions["split"] == UNSEEN]
     write_day_file(DAILY_UNSEEN, losses_per_day(unseen, params.binary))
@@ -157,7 +158,10 @@ def second_test(predictions: pd.DataFrame, params: Params) -> dict[str, Any]:
         return {}
     drawn = scoring.resampling(unseen, params.horizon_bars, params.binary, params.evaluate)
     scores = scoring.score(unseen, params.task, drawn)
-    return {"symbols": int(unseen["asset"].nunique()), "rows": len(unseen), "scores": scores}
+    told = {"symbols": int(unseen["asset"].nunique()), "rows": len(unseen), "scores": scores}
+    ics = cross_section.daily_ic(unseen, bars, params.task)
+    across = cross_section.summary(ics, unseen, params.horizon_bars, params.evaluate)
+    return told | ({"cross_section": across} if across else {})
 
 
 def experiment(
@@ -178,10 +182,12 @@ def experiment(
     }
 
 
-def correlate(test: pd.DataFrame, years: pd.DataFrame, params: Params) -> tuple[dict[str, Any], pd.DataFrame]:
+def correlate(
+    test: pd.DataFrame, bars: pd.DataFrame, years: pd.DataFrame, params: Params
+) -> tuple[dict[str, Any], pd.DataFrame]:
     """What the cross-section says, {} of one symbol, and the years with the rank IC of each; writes the days."""
     config, horizon = params.evaluate, params.horizon_bars
-    ics = cross_section.daily_ic(test, read_parquet(BARS, ["date", "asset", "close"]), params.task)
+    ics = cross_section.daily_ic(test, bars, params.task)
     write_parquet(CROSS_SECTION, ics)
     if ics.empty:
         return cross_section.summary(ics, test, horizon, config), years
@@ -226,16 +232,19 @@ def main() -> None:
     scores["conformal"] = scoring.conformal_scores(conformal, config.conformal_level, drawn)
     told = experiment(params, models, scores, test, folds)
     found = scoring.headline(scores, told["run"], test, params.binary)
-    if unseen := second_test(predictions, params):
+    bars = read_parquet(BARS, ["date", "asset", "close"])
+    if unseen := second_test(predictions, bars, params):
         told["unseen"], found["unseen"] = unseen, scoring.second_headline(unseen)
     years = by_year(test, params.binary, drawn.block_length, config.resamples, config.confidence)
-    across, years = correlate(test, years, params)
+    across, years = correlate(test, bars, years, params)
+    told |= {"cross_section": across} if across else {}
+    found |= correlations(told, "test_")
     write_parquet(PREDICTIONS, predictions)
     write_parquet(CONFORMAL, conformal)
     write_day_file(DAILY_LOSSES, losses_per_day(test, params.binary))
     write_json(HEADLINE, scoring.columns(found))
     write_json(METRICS, found)
-    write_json(EXPERIMENT, told | {"by_year": as_records(years)} | ({"cross_section": across} if across else {}))
+    write_json(EXPERIMENT, told | {"by_year": as_records(years)})
     write_csv(BY_YEAR_TABLE, years)
     write_plots(test, found, drawn, params)
     compare_models(test, params, scores)

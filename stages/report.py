@@ -5,7 +5,7 @@ Reads  metrics/{evaluate,experiment,compare,trade,scaling}.json, dvclive/, data/
        data/processed/{predictions,conformal,cross_section}.parquet, data/processed/rankings.json,
        plots/{reliability,equity,by_year}.csv   the tables and curves of this run
        models/tune/   what the search has drawn
-       reports/scaling.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
+       reports/{scaling,data_laws}.json, results/all_results.csv, plots/scaling/, data/raw/manifest.csv
        .dvc/plots/offline.html   the page that holds Vega
 Writes reports/index.html    everything on one page that opens without a network
        reports/report.md     the result with its tables and figures
@@ -69,6 +69,7 @@ METRICS = Path("metrics/evaluate.json")
 TRADED = Path("metrics/trade.json")
 SCALING_METRICS = Path("metrics/scaling.json")
 SCALING_REPORTS = Path("reports/scaling.json")
+DATA_LAWS = Path("reports/data_laws.json")
 ALL_RESULTS = Path("results/all_results.csv")
 SCALING_FIGURES = Path("plots/scaling")
 MANIFEST = Path("data/raw/manifest.csv")
@@ -128,7 +129,7 @@ def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
         *([f"The curve's settings that are not the plain ones: {scaling['settings']}."] if scaling["settings"] else []),
         *(f"Set aside: {fault}" for fault in scaling["set_aside"]),
         *(walked if experiment["folds"] else []),
-        *(of_symbols if "cross_section" in experiment else []),
+        *(of_symbols if any("cross_section" in one for one in (experiment, experiment.get("unseen", {}))) else []),
         f"Intervals: circular block bootstrap over days, blocks of {experiment['scores']['block_length']} days; wider "
         "the fewer blocks there are (docs/intervals.md).",
         "Skill: 1 - loss / loss of the base rate of the training days, on the same days.",
@@ -155,6 +156,7 @@ def figures(binary: bool) -> dict[str, Path]:
 
 
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
+    data_words = [words for law in read_json(DATA_LAWS) for words in law["words"]]
     reports, scaling, ranked = read_json(SCALING_REPORTS), read_json(SCALING_METRICS), read_json(RANKINGS)
     return Results(
         experiment=experiment,
@@ -176,7 +178,7 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         rank_ic=rolling_ic(read_parquet(CROSS_SECTION)),
         figures=pictures(several=len(reports) > 1),
         own_figures=figures(binary=len(reliability) > 0),
-        by_compute=[scaling["isoflop"], scaling["frontier"]],
+        by_compute=[scaling["isoflop"], scaling["frontier"], *data_words],
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment, scaling),
     )
@@ -217,7 +219,8 @@ def write_texts(experiment: dict[str, Any]) -> None:
     """report.md and the screen, which is printed as well."""
     lines = [*headline(experiment, read_json(METRICS)), *unseen_words(experiment)]
     tables = [split_table(read_json(DATASET_METRICS)), score_table(experiment)]
-    more = [unseen_table(experiment), cross_section_table(experiment), year_table(experiment)]
+    across = [cross_section_table(experiment, second) for second in (False, True)]
+    more = [unseen_table(experiment), *across, year_table(experiment)]
     by_year = [*tables, *(table for table in [*more, finding_table(read_json(FINDINGS))] if table)]
     scaling, figures = read_json(SCALING_METRICS), [RUN_FIGURE, SCALING_FIGURE]
     sentence = scaling_sentence(scaling)

@@ -35,7 +35,7 @@ from finscale.pages.style import task_words
 from finscale.scaling.again import again
 from finscale.scaling.curves import Curve, curve_of, shown
 from finscale.scaling.daily import FOLDER as DAILY
-from finscale.scaling.data_laws import data_laws, law_words
+from finscale.scaling.data_laws import data_laws
 from finscale.scaling.epochs import FOLDER as EPOCHS
 from finscale.scaling.epochs import frontier_told
 from finscale.scaling.fits import CurveFit, fits_of
@@ -126,13 +126,20 @@ def draw_curve(
 
 def write_tables(
     runs: pd.DataFrame, reports: list[dict[str, Any]], ledger: Ledger, refused: pd.DataFrame,
-    fits: Mapping[str, CurveFit], differences: list[Difference],
+    fits: Mapping[str, CurveFit], differences: list[Difference], laws: list[dict[str, Any]],
 ) -> None:  # fmt: skip
     write_json(REPORTS, reports)
+    write_json(DATA_LAWS, laws)
     hypotheses = load_hypotheses(PHASES)
     summary = generate_experiment_summary_report(runs, reports, refused, ledger.faults, differences, hypotheses)
-    write_text(SUMMARY, summary + _rivals(differences))
+    write_text(SUMMARY, summary + _size_by_data(laws) + _rivals(differences))
     write_csv(ALL_RESULTS, export_results_csv(shown(runs), {name: one.shown() for name, one in fits.items()}))
+
+
+def _size_by_data(laws: list[dict[str, Any]]) -> str:
+    """The section of runs that differ in size and in data; nothing where there are none."""
+    lines = "\n".join(f"- {words}" for law in laws for words in law["words"])
+    return f"\n## Size by data\n\n{lines}\n" if lines else ""
 
 
 def _rivals(differences: list[Difference]) -> str:
@@ -158,15 +165,18 @@ def main() -> None:
         today["frontier"] = frontier
     told = {"experiment": curve.name, "settings": curve.differs} | headline(study, today)
     laws = data_laws(ledger.rows, known)
-    write_json(DATA_LAWS, laws)
     words = {"isoflop": isoflop_words(by_compute), "frontier": frontier["words"]}
     write_json(METRICS, told | words | {"set_aside": list(ledger.faults)})
-    write_tables(runs, reports, ledger, refused, fits, differences)
+    write_tables(runs, reports, ledger, refused, fits, differences, laws)
     points = ["params_total", "test_loss", "budget", "seed", "experiment"]
     write_csv(CURVE, study.reindex(columns=points).rename(columns={"params_total": "params"}))
     draw_curve(params, curve, study, today, fits.get(curve.name))
-    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY, fits, differences)
-    for line in (*(f"set aside: {fault}" for fault in ledger.faults), *map(law_words, laws), frontier["words"]):
+    draw_gallery(runs, curve.name, FIGURES, by_compute, refused, DAILY, fits, differences, laws)
+    for line in (
+        *(f"set aside: {fault}" for fault in ledger.faults),
+        *(words for law in laws for words in law["words"]),
+        frontier["words"],
+    ):
         print(f"scaling: {line}")
     own = f" ({curve.differs})" if curve.differs else ""
     print(f"scaling: {len(study)} runs of {curve.name}{own}; {told['verdict']}")

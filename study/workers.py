@@ -30,6 +30,7 @@ class Run:
     settings: Mapping[str, Any]
     last: str = "evaluate"  # the stage to run up to: what comes after `evaluate` draws, and is drawn once at the end
     environment: Mapping[str, str] = field(default_factory=dict)  # for its stages, beside what there is
+    forced: bool = False  # every stage runs, whatever DVC's run cache holds of the same settings and inputs
 
 
 def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[Run]:
@@ -81,8 +82,7 @@ def as_override(value: Any) -> str:
 def _run(run: Run) -> bool:
     """An earlier run of the same commit that has the name makes way: what the ledger holds of it stays."""
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={as_override(value)}")]
-    # Forced, every stage runs, whatever DVC remembers of the same settings: it knows nothing of the environment.
-    forced = ["--force"] if run.environment else []
+    forced = ["--force"] if run.forced else []
     commit = git("rev-parse", "HEAD")
     git("update-ref", "-d", f"refs/exps/{commit[:2]}/{commit[2:]}/{run.name}")
     command = [*DVC, "exp", "run", "--temp", *forced, "--name", run.name, *settings, run.last]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -56,8 +57,6 @@ def shared_rows(path: Path, scratch: Path) -> Iterator[Rows]:
     features = [name for name in pq.read_schema(path).names if name not in KEYS]
     folder = scratch / "rows"
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.float32"):  # by a process that was killed
-        _remove_unused(left)
     with _held(folder / f"{md5_of(path)}.float32", path, features) as matrix:
         size = len(keys) * len(features)
         values = torch.from_file(str(matrix), shared=False, size=size, dtype=torch.float32)
@@ -67,22 +66,40 @@ def shared_rows(path: Path, scratch: Path) -> Iterator[Rows]:
 @contextmanager
 def _held(matrix: Path, source: Path, features: list[str]) -> Iterator[Path]:
     """The matrix's file, there as long as anybody is inside."""
-    while True:
-        if not matrix.exists():
-            write_atomically(matrix, lambda temporary: _write(temporary, source, features))
-        try:
-            file = matrix.open("rb")
-        except FileNotFoundError:  # its last user has just removed it
-            continue
-        fcntl.flock(file, fcntl.LOCK_SH)
-        if matrix.exists() and os.path.samestat(os.fstat(file.fileno()), matrix.stat()):
-            break
-        file.close()
+    file = None
+    while file is None:
+        with _writing(matrix.parent):
+            for left in matrix.parent.glob("*.float32"):  # by a process that was killed, half written ones too
+                _remove_unused(left)
+            if not matrix.exists():
+                write_atomically(matrix, lambda temporary: _write(temporary, source, features))
+            file = _opened(matrix)
     try:
         yield matrix
     finally:
         file.close()
         _remove_unused(matrix)
+
+
+def _opened(matrix: Path) -> BinaryIO | None:
+    """The file, kept from removal while it is open; None where its last user has just removed it."""
+    try:
+        file = matrix.open("rb")
+    except FileNotFoundError:
+        return None
+    fcntl.flock(file, fcntl.LOCK_SH)
+    if matrix.exists() and os.path.samestat(os.fstat(file.fileno()), matrix.stat()):
+        return file
+    file.close()
+    return None
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """One process at a time: what is half written is then nobody's, and runs that start together write once."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _remove_unused(matrix: Path) -> None:

@@ -23,10 +23,10 @@ from finscale.evaluation.baseline_names import names_in
 from finscale.evaluation.bootstrap import MIN_BLOCKS, choose_block_length, resample
 from finscale.evaluation.config import EvaluateConfig
 from finscale.evaluation.metrics import Score, mean_score
+from finscale.evaluation.score_names import CORRELATIONS
 
 MIN_SYMBOLS = 10
-KINDS = ("ic", "rank_ic")
-COLUMNS = ("date", "model", "symbols", *KINDS)
+COLUMNS = ("date", "model", "symbols", *CORRELATIONS)
 _DECILES = 10
 _SEED = 0  # of the resampling, a part of the measurement
 _OF_LABELS: tuple[Task, ...] = ("volatility", "surprise")
@@ -123,7 +123,7 @@ def _intervals(own: pd.DataFrame, horizon_bars: int, config: EvaluateConfig) -> 
     if len(own) < 2 * MIN_BLOCKS:
         return {}
     found: dict[str, Any] = {"days": len(own)}
-    for kind in KINDS:
+    for kind in CORRELATIONS:
         values = own[kind].to_numpy()
         block = choose_block_length(values, horizon_bars) if config.block_length == "auto" else config.block_length
         sample = resample(np.arange(len(values)), block, config.resamples, config.confidence, _SEED)

@@ -24,6 +24,7 @@ from finscale.evaluation.bootstrap import (
 )
 from finscale.evaluation.calibration import METHODS, calibration_error
 from finscale.evaluation.config import EvaluateConfig
+from finscale.evaluation.score_names import bounds, correlations
 from finscale.evaluation.secondary import secondary_scores
 
 _SEED = 0  # the resampling is part of the measurement, not of the experiment: its seed never varies
@@ -130,17 +131,11 @@ def spread(test: pd.DataFrame, binary: bool) -> dict[str, Any]:
 
 def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, binary: bool) -> dict[str, Any]:
     """The numbers that a run is told by. run: what training recorded."""
-    loss, skill = scores["models"]["model"]["loss"], scores["models"]["model"]["skill"]
     extra = {"test_auc": scores["other"]["auc"]["value"]} if binary else {"test_r2": scores["other"]["r2"]["value"]}
     return {
         "params_counted": run["params_total"],
         "validation_loss": run["validation_loss"],
-        "test_loss": loss["value"],
-        "test_loss_low": loss["low"],
-        "test_loss_high": loss["high"],
-        "test_skill": skill["value"],
-        "test_skill_low": skill["low"],
-        "test_skill_high": skill["high"],
+        **bounds(scores["models"]["model"], ("loss", "skill"), "test_"),
         **{f"test_{name}": scores["other"][name]["value"] for name in ("accuracy", "qlike") if name in scores["other"]},
         **extra,
         "test_coverage": scores["conformal"]["adaptive"]["coverage"]["value"],
@@ -149,15 +144,16 @@ def headline(scores: dict[str, Any], run: dict[str, Any], test: pd.DataFrame, bi
 
 
 def second_headline(unseen: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of the test on symbols that never trained. unseen: symbols, rows and their `score`."""
+    """The numbers of the test on symbols that never trained. unseen: symbols, rows, `score` and cross-section."""
     models = unseen["scores"]["models"]
-    bounds = {
-        f"{kind}{suffix}": models["model"][kind][part]
-        for kind in ("loss", "skill")
-        for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
-    }
     baselines = {f"{name}_loss": score["loss"]["value"] for name, score in models.items() if name != "model"}
-    return {"symbols": unseen["symbols"], "rows": unseen["rows"]} | bounds | baselines
+    return {
+        "symbols": unseen["symbols"],
+        "rows": unseen["rows"],
+        **bounds(models["model"], ("loss", "skill")),
+        **correlations(unseen),
+        **baselines,
+    }
 
 
 def columns(found: dict[str, Any]) -> dict[str, Any]:

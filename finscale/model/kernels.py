@@ -22,7 +22,15 @@ from torch.autograd.function import once_differentiable
 
 LONGEST_SEQUENCE = 24  # tokens of a sequence up to which `attention` is faster than torch's, at widths from 64 on
 _LEVELS = 1 << 16  # a dropout rate is realised to the nearest 1/65536
-_ONEDNN = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+HAS_ONEDNN = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+
+_onednn = HAS_ONEDNN  # whether fp32 products go there
+
+
+def use_onednn(pays: bool) -> None:
+    """Whether products in fp32 are oneDNN's from here on; finscale.training.products measures which is faster."""
+    global _onednn
+    _onednn = HAS_ONEDNN and pays
 
 
 class _Linear(Function):
@@ -47,15 +55,22 @@ class _Linear(Function):
 
 def _product(left_RK: Tensor, right_CK: Tensor, bias_C: Tensor | None = None) -> Tensor:
     """left right^T + bias; in fp32 on x86 by oneDNN."""
-    if _ONEDNN and left_RK.dtype == torch.float32:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(left_RK, right_CK, bias_C, "none", [], "")
-        return product
+    if _onednn and left_RK.dtype == torch.float32:
+        return by_onednn(left_RK, right_CK, bias_C)
     return F.linear(left_RK, right_CK, bias_C)
+
+
+def by_onednn(left_RK: Tensor, right_CK: Tensor, bias_C: Tensor | None = None) -> Tensor:
+    """left right^T + bias in fp32 by oneDNN, without a gradient; by torch's own way where there is none."""
+    if not HAS_ONEDNN:
+        return F.linear(left_RK, right_CK, bias_C)
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(left_RK, right_CK, bias_C, "none", [], "")
+    return product
 
 
 def linear(x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
     """torch's linear on the CPU; in fp32 on x86 by oneDNN."""
-    if not _ONEDNN or x_MI.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+    if not _onednn or x_MI.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return F.linear(x_MI, weight_OI, bias_O)
     product: Tensor = _Linear.apply(x_MI, weight_OI, bias_O)
     return product

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from finscale.pages.run_tables import Table, interval_name
+from finscale.pages.run_tables import Table, cross_section_words, interval_name
 from finscale.pages.style import MODEL, loss_unit, shown
 
 _FEW = 3  # series named of a rule, those with most days first
@@ -49,7 +49,7 @@ def unseen_table(experiment: dict[str, Any]) -> Table:
 
 
 def unseen_words(experiment: dict[str, Any]) -> list[str]:
-    """The second test in a sentence, where there was one."""
+    """The second test in a sentence, where there was one, and what it says of the symbols of a day."""
     if not (told := experiment.get("unseen")):
         return []
     score, unit = told["scores"]["models"][MODEL], loss_unit(experiment["axes"]["task"])
@@ -57,5 +57,6 @@ def unseen_words(experiment: dict[str, Any]) -> list[str]:
     value, low, high = (unit.text(loss[part]) for part in ("value", "low", "high"))
     return [
         f"on {told['symbols']} symbols never seen: loss {value} ({low} to {high}) {unit.unit}, "
-        f"skill {skill['value']:+.4f} ({skill['low']:.4f} to {skill['high']:.4f})"
+        f"skill {skill['value']:+.4f} ({skill['low']:.4f} to {skill['high']:.4f})",
+        *cross_section_words(experiment, second=True),
     ]

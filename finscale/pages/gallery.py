@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from finscale.config import parse_budget
 from finscale.pages.factor_figures import plot_feature_saturation, plot_interaction, plot_isoflop, plot_skill_grids
+from finscale.pages.grid_figures import plot_data_grid
 from finscale.pages.scaling_figures import compare_scaling_across_tasks, plot_extrapolation
 from finscale.pages.style import LossUnit, loss_unit
 from finscale.scaling.curves import groups_varying, shown
@@ -34,7 +36,7 @@ _PANEL_FIXED = (*(axis for axis in STUDY_AXES if axis not in ("task", "horizon")
 def draw_gallery(
     runs: pd.DataFrame, study: str, folder: Path, by_compute: pd.DataFrame | None = None,
     refused: pd.DataFrame | None = None, daily: Path = DAILY, fits: Mapping[str, CurveFit] | None = None,
-    differences: Sequence[Difference] = (),
+    differences: Sequence[Difference] = (), laws: Sequence[Mapping[str, Any]] = (),
 ) -> list[Path]:  # fmt: skip
     """Draw all that there are runs for; the files, PNG before SVG.
 
@@ -43,8 +45,8 @@ def draw_gallery(
     by_compute: today's runs with all their numbers of epochs (isoflop.runs_by_compute); None: those of the curve.
     refused: of read_refused, for the grids of skill. daily: the folder of losses per day, which intervals are over
     where all runs have them. fits: of fits_of, by curve; None: intervals of curves are over seeds. differences: of
-    differences_from_rivals, for the grids. A figure that today's ledger cannot carry is removed, so that the folder
-    never shows an older ledger.
+    differences_from_rivals, for the grids. laws: of data_laws, each with its grid of size by data. A figure that
+    today's ledger cannot carry is removed, so that the folder never shows an older ledger.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = shown(runs)
@@ -55,6 +57,7 @@ def draw_gallery(
     ]
     today = results[results["experiment"] == study]
     drawn += _skill_grids(skill_grids(runs, refused, differences), folder)
+    drawn += _data_grids(laws, folder)
     drawn += _profiles(today if by_compute is None else by_compute, study, folder)
     for stale in set(folder.iterdir()) - set(drawn):
         stale.unlink()
@@ -135,6 +138,14 @@ def _skill_grids(found: Iterator[SkillGrid], folder: Path) -> Iterator[Path]:
         for path in _files(folder, f"horizons-{name}"):
             plot_skill_grids(of_sizes, name, path)
             yield path
+
+
+def _data_grids(laws: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[Path]:
+    for told in laws:
+        if "cells" in told["grid"]:
+            for path in _files(folder, f"grid-{told['experiment']}"):
+                plot_data_grid(told["grid"], told["experiment"], path, loss_unit(told["task"]))
+                yield path
 
 
 def _unit(runs: pd.DataFrame) -> LossUnit:

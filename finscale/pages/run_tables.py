@@ -71,12 +71,17 @@ def year_table(experiment: dict[str, Any]) -> Table:
     ]
 
 
-def cross_section_table(experiment: dict[str, Any]) -> Table:
-    """IC and rank IC of each prediction; nothing where symbols were not told apart."""
-    interval = interval_name(experiment)
+def _cross_section(experiment: dict[str, Any], second: bool) -> dict[str, Any]:
+    """Of the test or of the second one, on symbols that never trained; {} where there is none."""
+    return dict((experiment.get("unseen", {}) if second else experiment).get("cross_section", {}))
+
+
+def cross_section_table(experiment: dict[str, Any], second: bool = False) -> Table:
+    """IC and rank IC of each prediction; nothing where symbols were not told apart. second: of those never seen."""
+    interval, who = interval_name(experiment), "symbols never seen, a day" if second else "symbols of a day"
     return [
         {
-            "over the symbols of a day": shown(name),
+            f"over the {who}": shown(name),
             "IC": f"{found['ic']['value']:+.4f}",
             f"{interval} of IC": _signed(found["ic"]),
             "rank IC": f"{found['rank_ic']['value']:+.4f}",
@@ -84,24 +89,23 @@ def cross_section_table(experiment: dict[str, Any]) -> Table:
             "days above 0": f"{found['rank_ic']['positive']:.0%}",
             "days": found["days"],
         }
-        for name, found in experiment.get("cross_section", {}).get("models", {}).items()
+        for name, found in _cross_section(experiment, second).get("models", {}).items()
     ]
 
 
-def cross_section_words(experiment: dict[str, Any]) -> list[str]:
-    """The cross-section in a sentence, or why there is none; nothing of one symbol."""
-    if not (told := experiment.get("cross_section")):
+def cross_section_words(experiment: dict[str, Any], second: bool = False) -> list[str]:
+    """The cross-section in a sentence, or why there is none; nothing of one symbol. second: of those never seen."""
+    if not (told := _cross_section(experiment, second)):
         return []
+    name = "cross-section of symbols never seen" if second else "cross-section"
     symbols = "{fewest} to {most} symbols a day".format(**told["symbols"])
     if "none" in told:
-        return [f"cross-section: none, {symbols}: {told['none']}"]
+        return [f"{name}: none, {symbols}: {told['none']}"]
     if MODEL not in told["models"]:
-        return [f"cross-section, {symbols}: the model predicts the same for all symbols of a day"]
+        return [f"{name}, {symbols}: the model predicts the same for all symbols of a day"]
     rank = told["models"][MODEL]["rank_ic"]
     established = "" if rank["low"] > 0 or rank["high"] < 0 else ": no order of symbols established"
-    return [
-        f"cross-section, {symbols}, {told['days']} days: rank IC {rank['value']:+.4f} ({_signed(rank)}){established}"
-    ]
+    return [f"{name}, {symbols}, {told['days']} days: rank IC {rank['value']:+.4f} ({_signed(rank)}){established}"]
 
 
 def _signed(score: dict[str, float]) -> str:

@@ -1,12 +1,14 @@
 """L(N, D) over the curves of a ledger that differ in how much they trained on, with what repetitions do.
 
 Unique windows, windows seen and parameters are counted columns of the ledger. Runs stand together here that differ in
-nothing but size, seed, the windows they had, and how often they saw them. Their intervals are over runs: the days that
-test them are the same for all, and left out.
+nothing but size, seed, the windows they had, and how often they saw them, and are judged on one test (data_grid.py).
+The intervals of laws are over runs: the days that test them are the same for all, and left out; those along the lines
+of the grid are over seeds and days.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ import pandas as pd
 
 from finscale.errors import InputError
 from finscale.scaling.curves import VERSION, name_runs
+from finscale.scaling.daily import FOLDER as DAILY
+from finscale.scaling.data_grid import common_test, data_grid
 from finscale.scaling.isoflop import FREE
 from finscale.scaling.laws.checks import count_sizes
 from finscale.scaling.laws.optimum import compute_optimal, optimum_interval
@@ -28,15 +32,22 @@ _FREE_HERE = (*FREE, *(f"dataset.{axis}" for axis in DATA_AXES))
 _UNIQUE = "unique"
 _LEAST = 3  # values of N and of D
 _RESAMPLES = 400
+_LAWS = ("law", "data_constrained", "penalty", "held_out", "optimum", "grid")
 
 
-def data_laws(ledger: pd.DataFrame, known: Mapping[str, Settings]) -> list[dict[str, Any]]:
+def data_laws(ledger: pd.DataFrame, known: Mapping[str, Settings], folder: Path = DAILY) -> list[dict[str, Any]]:
     """One entry per group of runs with at least three sizes and three numbers of unique windows.
 
-    ledger, known: rows and settings, as of name_experiments. Keys: runs, sizes, windows, law, data_constrained,
-    penalty, held_out, optimum; each with its status, or `refused` and why.
+    ledger, known: rows and settings, as of name_experiments. folder: of the losses per day. Keys: runs, sizes, windows,
+    task, test, words, and law, data_constrained, penalty, held_out, optimum, grid; each of these with its status, or
+    `refused` and why.
     """
-    return [{"experiment": name} | _laws(rows) for name, rows in _groups(ledger, known)]
+    return [_with_words({"experiment": name} | _laws(rows, folder)) for name, rows in _groups(ledger, known)]
+
+
+def _with_words(told: dict[str, Any]) -> dict[str, Any]:
+    """words: one sentence about the law, and one about each line of the grid."""
+    return told | {"words": [law_words(told), *(line["words"] for line in told["grid"].get("lines", []))]}
 
 
 def law_words(told: Mapping[str, Any]) -> str:
@@ -68,23 +79,29 @@ def _groups(ledger: pd.DataFrame, known: Mapping[str, Settings]) -> Iterator[tup
     newest = named.drop_duplicates(point, keep="last")
     for (name, _), rows in newest.groupby(["experiment", "code"], sort=True):
         if min(count_sizes(rows[column].to_numpy(float)) for column in ("params_total", _UNIQUE)) >= _LEAST:
-            yield str(name), rows
+            axes = ledger.set_index("key")[[axis for axis in DATA_AXES if axis in ledger]]
+            yield str(name), rows.assign(**{axis: axes.loc[rows["key"], axis].to_numpy() for axis in axes})
 
 
-def _laws(rows: pd.DataFrame) -> dict[str, Any]:
-    params, unique, seen, losses = (
-        rows[name].to_numpy(float) for name in ("params_total", _UNIQUE, "windows_seen", "test_loss")
-    )
+def _laws(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    params, unique, seen = (rows[name].to_numpy(float) for name in ("params_total", _UNIQUE, "windows_seen"))
     sizes = np.column_stack([params, unique])
     counts = {"runs": len(rows), "sizes": count_sizes(params), "windows": sorted({int(one) for one in unique})}
+    counts |= {"task": str(rows["task"].iloc[0])}
+    try:
+        test = common_test(rows)
+    except InputError as error:
+        return counts | {"test": None} | {name: {"refused": str(error)} for name in _LAWS}
+    losses = rows[f"{test}_loss"].to_numpy(float)
     fits = {
         "law": lambda: asdict(fit_loss_law(sizes, losses, LEAST_SQUARES)),
         "data_constrained": lambda: asdict(fit_data_constrained(params, unique, seen, losses)),
         "penalty": lambda: asdict(fit_with_penalty(params, unique, seen, losses)),
         "held_out": lambda: _held_out(sizes, losses),
         "optimum": lambda: _optimum(sizes, losses, rows),
+        "grid": lambda: data_grid(rows, folder).told(),
     }
-    return counts | {name: _or_refused(fit) for name, fit in fits.items()}
+    return counts | {"test": test} | {name: _or_refused(fit) for name, fit in fits.items()}
 
 
 def _held_out(sizes: np.ndarray, losses: np.ndarray) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A curve whose runs do not all have losses per day has only an interval of seeds.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from finscale.evaluation.bootstrap import horizon_sessions
 from finscale.evaluation.day_file import ROUNDING
 from finscale.identity import SINGLE
 from finscale.scaling.band import Band, days_band, seeds_band
-from finscale.scaling.daily import daily_path, read_daily
+from finscale.scaling.daily import daily_path, read_daily, unseen_path
 from finscale.scaling.laws.checks import count_sizes, largest
 from finscale.scaling.laws.contrast import Estimate, Runs
 from finscale.scaling.laws.exponent import (
@@ -28,6 +29,7 @@ from finscale.scaling.laws.exponent import (
 from finscale.scaling.laws.multiple import holm
 from finscale.scaling.laws.power_law import MIN_SIZES, PowerLaw, fit_with_interval
 
+_PATHS = {"test": daily_path, "unseen": unseen_path}
 _BAND_POINTS = 16
 _SAME = 3 * ROUNDING  # losses of the same labels, added up on other machines and rounded to either side
 
@@ -91,19 +93,21 @@ def fits_of(results: pd.DataFrame, folder: Path, metric: str = "test_loss") -> d
 
 
 def paired_runs(
-    rows: pd.DataFrame, folder: Path, cells: np.ndarray, column: str = "model", same_training: bool = True
-) -> Runs | None:
+    rows: pd.DataFrame, folder: Path, cells: np.ndarray, column: str = "model", same_training: bool = True,
+    test: Literal["test", "unseen"] = "test",
+) -> Runs | None:  # fmt: skip
     """The losses per day of these ledger rows on the days that all of them share; None where a run has none.
 
     rows: with key, seed, horizon, test_loss and test_rows. cells: (n,), see contrast.Runs. column: of the daily losses,
     a baseline's name for a baseline. same_training: all were trained on the same rows, so that their base rates agree;
-    where features or windows differ they do not, and nothing tells labels apart. Raises InputError naming both keys
-    where two runs were tested on other days, other rows or other labels.
+    where features or windows differ they do not, and nothing tells labels apart. test: unseen is the second one, on
+    symbols that never trained. Raises InputError naming both keys where two runs were tested on other days, other rows
+    or other labels.
     """
-    paths = [daily_path(folder, key) for key in rows["key"]]
+    paths = [_PATHS[test](folder, key) for key in rows["key"]]
     if not paths or not all(path.exists() for path in paths):
         return None
-    losses = [read_daily(*told) for told in zip(paths, rows["test_loss"], rows["test_rows"], strict=True)]
+    losses = [read_daily(*told) for told in zip(paths, rows[f"{test}_loss"], rows[f"{test}_rows"], strict=True)]
     if any(column not in one for one in losses):
         return None
     keys = rows["key"].tolist()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finscale.evaluation.score_names import bounds, correlations
 from finscale.identity import SHARES, SINGLE, axis_word
 from finscale.scaling.schema import COUNTED, read_rows
 from finscale.storage import read_text, write_csv
@@ -49,11 +50,6 @@ def make_row(
     provenance: name, commit, code, data, settings (their digest), timestamp. experiment: metrics/experiment.json.
     """
     scores = experiment["scores"]["models"]
-    interval = {
-        f"test_{kind}{suffix}": scores["model"][kind][part]
-        for kind in ("loss", "skill")
-        for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
-    }
     other = experiment["scores"]["other"]
     baselines = {f"{name}_loss": score["loss"]["value"] for name, score in scores.items() if name != "model"}
     return {
@@ -65,7 +61,8 @@ def make_row(
         "test_rows": experiment["test_rows"],
         **({"train_symbols": experiment["train_symbols"]} if "train_symbols" in experiment else {}),
         **_second_test(experiment.get("unseen")),
-        **interval,
+        **bounds(scores["model"], ("loss", "skill"), "test_"),
+        **correlations(experiment, "test_"),
         **baselines,
         **{f"test_{name}": other[name]["value"] for name in _SCORES if name in other},
         "prediction_std": experiment["prediction_std"],
@@ -82,11 +79,7 @@ def _second_test(unseen: Mapping[str, Any] | None) -> dict[str, Any]:
     if not unseen:
         return {}
     scores = unseen["scores"]["models"]
-    interval = {
-        f"unseen_{kind}{suffix}": scores["model"][kind][part]
-        for kind in ("loss", "skill")
-        for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
-    }
+    interval = bounds(scores["model"], ("loss", "skill"), "unseen_") | correlations(unseen, "unseen_")
     base = {"unseen_base_rate_loss": scores["base_rate"]["loss"]["value"]}
     return {"unseen_symbols": unseen["symbols"], "unseen_rows": unseen["rows"]} | interval | base
 

@@ -90,6 +90,12 @@ class LedgerRow(BaseModel):
     pretrain_windows: Count | None = None
     machine: Text | None = None
     train_symbols: Size | None = None
+    test_ic: Number | None = None  # mean over days of the correlation over symbols, where there were enough
+    test_ic_low: Number | None = None
+    test_ic_high: Number | None = None
+    test_rank_ic: Number | None = None
+    test_rank_ic_low: Number | None = None
+    test_rank_ic_high: Number | None = None
     unseen_symbols: Size | None = None  # the second test, on symbols that never trained
     unseen_rows: Size | None = None
     unseen_loss: Loss | None = None
@@ -98,6 +104,12 @@ class LedgerRow(BaseModel):
     unseen_skill: Number | None = None
     unseen_skill_low: Number | None = None
     unseen_skill_high: Number | None = None
+    unseen_ic: Number | None = None
+    unseen_ic_low: Number | None = None
+    unseen_ic_high: Number | None = None
+    unseen_rank_ic: Number | None = None
+    unseen_rank_ic_low: Number | None = None
+    unseen_rank_ic_high: Number | None = None
     symbols: Text = ALL
     history: Text = ALL
     scheme: Text = SINGLE

@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from finscale.calendar import last_final_day
+from finscale.calendar import last_final_day, sessions
 from finscale.errors import InputError
 from finscale.sources import fred, news_sentiment, yahoo
 from finscale.sources.store import RawStore, Segment
@@ -36,6 +36,7 @@ def fetch(
     if series.kind == "prices":
         segments = store.segments(source, name, first, last, lambda a, b: yahoo.fetch(name, a, b, holes=holes))
         frame, notes = join_prices(segments, name)
+        notes += _end_note(frame, last)
     elif series.kind == "volatility":
         segments = store.segments(
             source, name, first, last, lambda a, b: yahoo.fetch("^VIX", a, b, every_session=False)
@@ -69,6 +70,12 @@ def join_prices(segments: list[Segment], symbol: str) -> tuple[pd.DataFrame, lis
         old["volume"] = old["volume"] / split
         joined = pd.concat([old, newer], ignore_index=True)
     return joined, notes
+
+
+def _end_note(frame: pd.DataFrame, last: date) -> list[str]:
+    """An answer was stored to `last`, or to a last trade that lay before."""
+    after = sessions(frame["date"].iloc[-1], pd.Timestamp(last))[1:]
+    return ["warning: it has ended; Yahoo dates its last trade on the last of these days"] if len(after) else []
 
 
 def _factor(older: pd.DataFrame, newer: pd.DataFrame, column: str, symbol: str) -> float:

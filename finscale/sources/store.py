@@ -39,6 +39,10 @@ class Segment:
     frame: pd.DataFrame
     retrieved: str
 
+    @property
+    def newest(self) -> date:
+        return self.frame["date"].max().date()
+
 
 class RawStore:
     """The answers under `root`. vintage: those retrieved before that day count as if they were not there."""
@@ -56,7 +60,7 @@ class RawStore:
             if kept is None:
                 kept = [self._add(source, series, first, last, fetch(first, last))]
             elif kept[-1].last < last:
-                begin = kept[-1].last - OVERLAP
+                begin = kept[-1].newest - OVERLAP  # of a symbol that has ended, its last days
                 kept.append(self._add(source, series, begin, last, fetch(begin, last)))
             return kept
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from finscale.calendar import TIME_ZONE, sessions
+from finscale.calendar import TIME_ZONE, last_final_day, sessions
 from finscale.sources.client import Answer, Asked, TemporaryError, ask, told
 from finscale.sources.contract import Promise, judge, judge_sessions
 from finscale.sources.tables import PRICE_COLUMNS
@@ -16,17 +16,19 @@ from finscale.sources.tables import PRICE_COLUMNS
 _CHART = "/v8/finance/chart/"
 _COLUMNS = ["Open", "High", "Low", "Close", "Adj Close", "Volume"]
 _GAP = 4  # calendar days: the first trade of a listing may be a day or two before the first daily bar
+_ENDED = timedelta(days=35)  # without a trade: the symbol has ended; a halt is shorter, and so is a fault of the server
 
 
 def fetch(symbol: str, first: date, last: date, every_session: bool = True, holes: int = 0) -> pd.DataFrame:
     """Bars from `first` to `last`, both included: tables.PRICE_COLUMNS. Splits are in the prices, dividends only in
     adj_close. every_session: a session that is absent or empty is refused, unless there are no more than `holes`; else
-    empty ones are left out.
+    empty ones are left out. A symbol that is no longer traded ends with its last trade, as Yahoo dates it: bars that
+    end before that are refused.
 
     Raises InputError where Yahoo knows no such symbol, does not answer, or answers something else than was asked for.
     """
     asked = Asked("Yahoo Finance", symbol)
-    history, listed = ask(asked, lambda: _history(asked, first, last))
+    history, about = ask(asked, lambda: _history(asked, first, last))
     if absent := [name for name in _COLUMNS if name not in history]:
         raise asked.refused(f"the answer has no column {', '.join(absent)}", "a newer yfinance may know why")
     frame = history[_COLUMNS].set_axis(list(PRICE_COLUMNS[1:]), axis=1).reset_index(names="date")
@@ -34,7 +36,9 @@ def fetch(symbol: str, first: date, last: date, every_session: bool = True, hole
         frame["date"] = frame["date"].dt.tz_localize(None).dt.normalize().astype("datetime64[ns]")
     if not every_session:
         frame = frame.dropna(subset=["close"]).reset_index(drop=True)
-    judge(asked, frame, _promise(first, last, listed, frame))
+    elif ended := _ended(frame, _day(about, "regularMarketTime")):
+        frame, last = frame[frame["date"] <= pd.Timestamp(ended)], max(first, min(ended, last))
+    judge(asked, frame, _promise(first, last, _day(about, "firstTradeDate"), frame))
     return judge_sessions(asked, frame, holes) if every_session else frame
 
 
@@ -45,8 +49,15 @@ def _promise(first: date, last: date, listed: date | None, frame: pd.DataFrame) 
     return Promise(first, last, max(first, begins), wanted[-1].date() if len(wanted) else first, late=_GAP)
 
 
-def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date | None]:
-    """Bars, and the first day on which Yahoo says that the symbol was traded."""
+def _ended(frame: pd.DataFrame, traded: date | None) -> date | None:
+    """The day of the last trade, where it is long ago and no later day has a price; None of a symbol that lives."""
+    if frame.empty or traded is None or last_final_day() - traded < _ENDED:
+        return None
+    return None if frame.loc[frame["date"] > pd.Timestamp(traded), "close"].notna().any() else traded
+
+
+def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Bars, and what Yahoo says of the symbol."""
     import yfinance
     from peewee import PeeweeException
     from yfinance.data import YfData
@@ -64,7 +75,7 @@ def _history(asked: Asked, first: date, last: date) -> tuple[pd.DataFrame, date 
                 back_adjust=False, repair=False, keepna=True, rounding=False, actions=False, prepost=False,
                 timeout=30, raise_errors=True,
             )  # fmt: skip
-            return frame, _listed(ticker.get_history_metadata())
+            return frame, ticker.get_history_metadata()
     except YFRateLimitError as error:
         raise TemporaryError(f"HTTP 429: {error}") from None
     except YFException as error:
@@ -110,6 +121,6 @@ def _looking_first(session: Any) -> Iterator[None]:
         vars(session).pop("request", None)  # an attempt that was too late may have done it already
 
 
-def _listed(about: dict[str, Any]) -> date | None:
-    day = about.get("firstTradeDate")
-    return day.date() if isinstance(day, pd.Timestamp) else None
+def _day(about: dict[str, Any], name: str) -> date | None:
+    moment = about.get(name)
+    return moment.date() if isinstance(moment, pd.Timestamp) else None

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from finscale.errors import InputError
+from finscale.model.kernels import use_onednn
+from finscale.training.products import remembered
 
 Precision = Literal["fp32", "bf16"]
 
@@ -45,9 +47,12 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
     chosen = next(filter(is_available, _BEST_FIRST)) if device == "auto" else device
     if not is_available(chosen):
         raise InputError(f"params.yaml: train.device = {device}: this machine has none; use auto or cpu")
-    if precision == "auto":
-        precision = "bf16" if _has_bf16(chosen) else "fp32"
     torch.set_num_threads(threads)
+    if chosen == "cpu":
+        products = remembered()
+        use_onednn(products.onednn_pays)
+    if precision == "auto":
+        precision = "bf16" if _has_bf16(chosen) and (chosen != "cpu" or products.bf16_pays) else "fp32"
     # cuBLAS repeats itself with a workspace of its own only. And the backward passes of torch's attention on CUDA, told
     # to warn rather than to refuse, warn and take the algorithm that does not repeat itself.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

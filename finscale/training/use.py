@@ -23,7 +23,7 @@ class UseMeter:
     machine_cpu       percent of all the machine's cores that are busy, whoever uses them
     peak_memory_gib   the largest resident size of this process so far
     gpu               percent of the time in which a kernel ran (NVML's last sample)
-    gpu_memory_gib    the largest allocation of tensors so far
+    gpu_memory_gib    the largest allocation of tensors since then
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -31,6 +31,8 @@ class UseMeter:
         psutil.cpu_percent()  # its first answer means nothing
         self._started = self._read_last = (time.perf_counter(), time.process_time())
         self._gpu: list[float] = []
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
 
     def read(self) -> dict[str, float]:
         """Use since the last call; empty where that is too short to measure, as between a resumed run's old epochs."""

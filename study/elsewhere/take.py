@@ -9,9 +9,8 @@ Why    stages `train` and `predict` take over what the other machine's did, afte
 """
 
 import hashlib
-import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finscale.errors import InputError
@@ -23,8 +22,8 @@ from study.elsewhere.pack import code_of, name_of
 from study.elsewhere.results import Packed, check_files, check_result, differing, read_pack
 from study.elsewhere.rows import digests_of, group_of, make_rows
 from study.experiments import commits_of
-from study.pinned import cache_folder, locked
-from study.programs import DVC, git
+from study.pinned import locked
+from study.programs import git
 from study.workers import LOGS, Run, reasons, work_off
 
 
@@ -106,27 +105,17 @@ def _as_run(name: str, asked: Asked, result: Path) -> Run:
 
 
 def _record(runs: list[Run], jobs: int) -> None:
+    """Each as an experiment; where DVC's run cache knows another training of the same settings, without that cache."""
     failed = work_off(runs, jobs, lambda: None)
-    commits = dict(commits_of())
-    for run in runs:
-        if run not in failed:
-            _check_taken(run, commits[run.name])
+    others = [run for run in runs if run not in failed and not _is_taken(run)]
+    failed += work_off([replace(run, forced=True) for run in others], jobs, lambda: None)
     if failed:
         raise InputError(
             f"{len(failed)} of {len(runs)} results could not be recorded; {LOGS} has the logs\n{reasons(failed)}"
         )
 
 
-def _check_taken(run: Run, commit: str) -> None:
-    """Raise InputError where DVC has taken another training of these settings from its run cache."""
-    kept = locked(git("show", f"{commit}:dvc.lock"), "predict", MODEL_PREDICTIONS.as_posix())
-    if kept == md5_of(Path(run.environment["FINSCALE_RESULT"]) / MODEL_PREDICTIONS):
-        return
-    subprocess.run([*DVC, "exp", "remove", run.name], capture_output=True, check=True)
-    entries = sorted(
-        path for path in (cache_folder() / "runs").glob("*/*/*") if kept in path.read_text(encoding="utf-8")
-    )
-    raise InputError(
-        f"{run.name}: DVC's run cache holds another training of the same settings and rows, and took that: the result "
-        f"is not recorded. To have it instead, remove {', '.join(map(str, entries))}, and take again"
-    )
+def _is_taken(run: Run) -> bool:
+    """Whether the experiment has the predictions of the result: DVC knows nothing of the environment that names it."""
+    kept = locked(git("show", f"{dict(commits_of())[run.name]}:dvc.lock"), "predict", MODEL_PREDICTIONS.as_posix())
+    return kept == md5_of(Path(run.environment["FINSCALE_RESULT"]) / MODEL_PREDICTIONS)

@@ -25,8 +25,9 @@ import torch
 from tabulate import tabulate
 
 from finscale.storage import write_json, write_text
+from finscale.training.products import processor
 from tests.bench.contestants import matmul_size
-from tests.bench.race import Setting, processor
+from tests.bench.race import Setting
 
 _MEASURED = 0.6  # seconds of one contestant at one setting, besides its warm-up
 _QUICK = 0.05

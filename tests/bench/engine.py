@@ -24,9 +24,10 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
+from finscale.training.products import processor
 from tests.bench import device
 from tests.bench.contestants import CONTESTANTS, STACKED, matmul_size
-from tests.bench.race import BATCH, Setting, processor
+from tests.bench.race import BATCH, Setting
 
 _AT_LEAST = 0.5  # seconds of one turn
 _BASELINE = "transformers, plain loop"

@@ -6,13 +6,11 @@ Shapes: B batch, L context, C channels.
 """
 
 import json
-import platform
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -127,10 +125,3 @@ def as_found(setting: Setting) -> Compute:
     """A peer's process: torch as it comes, but for the thread count."""
     torch.set_num_threads(setting.threads)
     return Compute(torch.device(setting.device), "bf16" if setting.precision == "bf16" else "fp32", setting.threads)
-
-
-def processor() -> str:
-    """The CPU's own name: figures of one are not those of another."""
-    told = Path("/proc/cpuinfo")
-    names = [line for line in told.read_text().splitlines() if line.startswith("model name")] if told.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()

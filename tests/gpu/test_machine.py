@@ -47,7 +47,14 @@ def test_the_batch_that_was_found_trains_and_four_times_as_much_does_not(small_d
     assert 8 <= found < 4096
     assert not fits(4 * found)
     config = CONFIG.model_copy(
-        update={"model": model, "batch_size": found, "precision": "bf16", "epochs": 1, "graphs": False}
+        update={
+            "model": model,
+            "batch_size": found,
+            "precision": "bf16",
+            "epochs": 1,
+            "graphs": False,
+            "learning_rate": 1e-5,
+        }
     )
     made = Trainer(network, train, validation, Target.of(train, binary=True), config, compute, seed=0)
     assert made.fit(lambda epoch: None).steps == -(-len(train) // found)

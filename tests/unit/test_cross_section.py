@@ -1,16 +1,23 @@
 """Symbols of a day told apart: scipy's correlations, days as observations, deciles that hold what they may."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from finscale.config import Task
+from finscale.config import Task, load_params
 from finscale.evaluation import cross_section, trading
+from finscale.evaluation.calibration import METHODS
 from finscale.evaluation.config import EvaluateConfig
+from finscale.evaluation.score_names import CORRELATIONS
+from finscale.pages.findings import unseen_words
 from finscale.pages.run_tables import cross_section_table, cross_section_words
+from finscale.scaling.ledger import add_rows, open_ledger, write_ledger
+from stages import evaluate
+from tests.unit import test_scaling
 
 DAYS = pd.bdate_range("2015-06-01", periods=300)
 SYMBOLS = [f"S{number:02}" for number in range(20)]
@@ -69,7 +76,7 @@ def test_days_are_the_observations_not_rows() -> None:
     once = cross_section.summary(cross_section.daily_ic(test, bars, "direction"), test, 1, CONFIG)
     often = pd.concat(copies)
     again = cross_section.summary(cross_section.daily_ic(often, pd.concat(of_copies), "direction"), often, 1, CONFIG)
-    for kind in cross_section.KINDS:
+    for kind in CORRELATIONS:
         assert again["models"]["model"][kind] == pytest.approx(once["models"]["model"][kind], abs=1e-9)
 
 
@@ -99,6 +106,70 @@ def test_a_day_that_lacks_symbols_is_left_out_and_counted() -> None:
     assert DAYS[5] not in set(ics["date"])
     told = cross_section.summary(ics, few, 1, CONFIG)
     assert (told["days"], told["days_left_out"], told["symbols"]["fewest"]) == (298, 1, 9)
+
+
+def second_test(
+    known: float, symbols: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[pd.DataFrame, dict]:
+    """Unseen symbols of which the model knows this much, beside others of which it knows nothing; evaluate's answer."""
+    (trained, bars), (unseen, of_unseen) = market(0.0), market(known, symbols)
+    unseen, of_unseen = (own.assign(asset="U" + own["asset"]) for own in (unseen, of_unseen))
+    both = pd.concat([trained.assign(split="test"), unseen.assign(split="unseen")], ignore_index=True)
+    both["model"] = 1 / (1 + np.exp(-both["model"]))
+    both = both.assign(**{f"calibrated_{method}": both["model"] for method in METHODS})
+    params = load_params(evaluate.Params).model_copy(update={"task": "direction", "horizon": 1, "evaluate": CONFIG})
+    with monkeypatch.context() as inside:
+        inside.chdir(folder)
+        told = evaluate.second_test(both, pd.concat([bars, of_unseen]), params)
+    return both[both["split"] == "unseen"], told
+
+
+def test_symbols_never_seen_are_told_apart_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unseen, told = second_test(0.3, SYMBOLS[:12], tmp_path, monkeypatch)
+    found = told["cross_section"]["models"]["model"]
+    assert told["cross_section"]["symbols"] == {"fewest": 12, "median": 12, "most": 12}
+    _, bars = market(0.3, SYMBOLS[:12])
+    alone = cross_section.daily_ic(unseen, bars.assign(asset="U" + bars["asset"]), "direction")
+    assert found["rank_ic"]["value"] == pytest.approx(alone["rank_ic"].mean())
+    assert found["rank_ic"]["low"] > 0.1  # not of the others, of whom nothing is known
+    experiment = {"axes": {"task": "direction"}, "scores": {"confidence": 0.95}, "unseen": told}
+    said = unseen_words(experiment)[1]
+    assert said.startswith(f"cross-section of symbols never seen, 12 to 12 symbols a day, 299 days: rank IC "
+                           f"{found['rank_ic']['value']:+.4f} (")  # fmt: skip
+    (shown,) = cross_section_table(experiment, second=True)
+    assert shown["IC"] == f"{found['ic']['value']:+.4f}"
+    assert cross_section_table(experiment) == cross_section_words(experiment) == []
+
+
+def test_nine_symbols_never_seen_have_no_cross_section_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, told = second_test(0.3, SYMBOLS[:9], tmp_path, monkeypatch)
+    assert told["cross_section"]["none"] == "0 of 299 test days have 10 symbols or more"
+    assert "models" not in told["cross_section"]
+    assert "cross_section" not in second_test(0.3, SYMBOLS[:1], tmp_path, monkeypatch)[1]
+
+
+def test_the_correlations_of_both_tests_reach_the_ledger_and_rows_without_them_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, unseen = second_test(0.3, SYMBOLS, tmp_path, monkeypatch)
+    test, bars = market(0.1)
+    first = cross_section.summary(cross_section.daily_ic(test, bars, "direction"), test, 1, CONFIG)
+    rows = [
+        test_scaling.row("10K", 0, "a"),
+        test_scaling.row("10K", 1, "b", more={"cross_section": first, "unseen": unseen}),
+    ]
+    write_ledger(tmp_path / "ledger.csv", add_rows(open_ledger(tmp_path / "ledger.csv").rows, rows))
+    ledger = open_ledger(tmp_path / "ledger.csv")
+    assert ledger.faults == ()
+    old, new = ledger.rows.to_dict("records")
+    for prefix, of in (("test", first), ("unseen", unseen["cross_section"])):
+        for kind in CORRELATIONS:
+            score = of["models"]["model"][kind]
+            told = [new[f"{prefix}_{kind}{end}"] for end in ("", "_low", "_high")]
+            assert told == pytest.approx([score["value"], score["low"], score["high"]])
+            assert pd.isna(old[f"{prefix}_{kind}"])
 
 
 def test_each_year_has_the_mean_of_its_own_days() -> None:

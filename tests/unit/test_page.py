@@ -60,10 +60,18 @@ def test_what_validation_warns_of_stands_on_the_page(results: Results, text: str
 def test_the_second_test_stands_beside_the_first(results: Results) -> None:
     assert "symbols never seen" not in page_text(results, PLOTS_PAGE)
     score = results.experiment["scores"]["models"]
-    second = results.experiment | {"unseen": {"symbols": 12, "rows": 9000, "scores": {"models": score}}}
+    rank = {"value": 0.0312, "low": 0.01, "high": 0.05, "positive": 0.6}
+    found = {"days": 700, "ic": rank, "rank_ic": rank}
+    across = {"symbols": {"fewest": 11, "median": 12.0, "most": 12}, "days": 700, "models": {"model": found}}
+    unseen = {"symbols": 12, "rows": 9000, "scores": {"models": score}, "cross_section": across}
+    second = results.experiment | {"unseen": unseen}
     said = page_text(replace(results, experiment=second), PLOTS_PAGE)
     assert "on 12 symbols never seen: loss " in said
     assert f"skill {score['model']['skill']['value']:+.4f}" in said
+    section = said[said.index('<section id="symbols-of-a-day"') :]
+    assert "cross-section of symbols never seen, 11 to 12 symbols a day, 700 days: rank IC +0.0312" in section
+    assert "over the symbols never seen, a day" in section
+    assert "+0.0312" in section[section.index("<table") : section.index("</table>")]
 
 
 def test_the_same_results_give_the_same_bytes(results: Results, text: str) -> None:

@@ -57,7 +57,14 @@ def test_a_key_changes_with_all_that_can_change_a_result(params: dict, code: str
     assert experiment_key(dict(reversed(PARAMS.items())), "c", "d") == experiment_key(PARAMS, "c", "d")
 
 
-def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01T00:00:00+00:00", scheme: str = "single") -> dict:
+def row(
+    budget: str,
+    seed: int,
+    key: str,
+    timestamp: str = "2026-01-01T00:00:00+00:00",
+    scheme: str = "single",
+    more: dict | None = None,  # of metrics/experiment.json
+) -> dict:
     score = {"value": 0.5, "low": 0.4, "high": 0.6}
     values = dict.fromkeys(AXES, "x") | {"budget": budget, "seed": seed, "horizon": 5, "scheme": scheme}
     run = dict.fromkeys(
@@ -80,7 +87,7 @@ def row(budget: str, seed: int, key: str, timestamp: str = "2026-01-01T00:00:00+
         "settings": "0123456789ab",
         "timestamp": timestamp,
     }
-    return make_row(key, told, experiment, {"train_seconds": 1.0, "windows_per_second": 2.0})
+    return make_row(key, told, experiment | (more or {}), {"train_seconds": 1.0, "windows_per_second": 2.0})
 
 
 def test_collecting_twice_adds_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from finscale.sources.config import DataConfig
 from finscale.sources.fetch import fetch
 from finscale.sources.store import RawStore
 from finscale.sources.tables import Universe, Wanted
-from tests.servers import Answer, Redirected, as_json, serve
+from tests.servers import Answer, Redirected, serve
+from tests.yahoo import Market, yahoo_of
 
 FIRST, LAST = date(2024, 1, 2), date(2024, 6, 28)
 SPY = Wanted("SPY", "prices")
@@ -29,59 +30,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PACE", 0.0)
 
 
-class Market:
-    """Yahoo's chart service. Prices are of a random walk; `split` restates everything, as Yahoo does."""
-
-    def __init__(self) -> None:
-        self.days = sessions(pd.Timestamp(2024, 1, 2), pd.Timestamp(2024, 12, 31))
-        self.close = 400 * np.exp(np.random.default_rng(0).normal(scale=0.01, size=len(self.days)).cumsum())
-        self.split, self.bad_days, self.change = 1.0, 0, lambda quote: quote
-        self.adjusted: Callable[[list], list] = lambda values: values
-        self.only: set[str] | None = None  # symbols that are answered; None: all
-        self.unknown: set[str] = set()
-
-    def __call__(self, path: str, query: dict[str, str]) -> Answer:
-        if not path.startswith("/v8/finance/chart/"):
-            return Answer("crumb", headers={"Set-Cookie": "A3=d; Path=/"})
-        symbol = path.rpartition("/")[2]
-        if symbol in self.unknown:
-            error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
-            return as_json({"chart": {"result": None, "error": error}})
-        if self.only is not None and symbol not in self.only:
-            return Answer("Too Many Requests", status=429)
-        if "period1" not in query:  # yfinance asks for the time zone first
-            return as_json(self.chart(slice(0, 1)))
-        if self.bad_days:
-            self.bad_days -= 1
-            return Answer("Too Many Requests", status=429)
-        stamps = (self.days + pd.Timedelta(hours=14, minutes=30)).as_unit("s").asi8
-        inside = (stamps >= int(query["period1"])) & (stamps < int(query["period2"]))
-        return as_json(self.chart(np.flatnonzero(inside)))
-
-    def chart(self, rows: object) -> dict:
-        close = self.close[rows] / self.split
-        quote = {"open": close - 1, "high": close + 2, "low": close - 2, "close": close,
-                 "volume": np.full(len(close), 1e6) * self.split}  # fmt: skip
-        stamps = (self.days[rows] + pd.Timedelta(hours=14, minutes=30)).as_unit("s").asi8
-        meta = {"currency": "USD", "symbol": "SPY", "exchangeName": "PCX", "instrumentType": "ETF",
-                "firstTradeDate": 728317800, "gmtoffset": -18000, "timezone": "EST", "priceHint": 2,
-                "exchangeTimezoneName": "America/New_York", "dataGranularity": "1d", "range": "",
-                "validRanges": ["1d", "max"], "regularMarketPrice": 1.0, "regularMarketTime": 1735678800}  # fmt: skip
-        lists = self.change({name: values.tolist() for name, values in quote.items()})
-        return {"chart": {"error": None, "result": [{
-            "meta": meta, "timestamp": stamps.tolist(),
-            "indicators": {"quote": [lists], "adjclose": [{"adjclose": self.adjusted((close * 0.98).tolist())}]},
-        }]}}  # fmt: skip
-
-
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[tuple[Market, list[str]]]:
-    service = Market()
-    yfinance.set_tz_cache_location(str(tmp_path / "tz"))
-    with serve(service) as server:
-        YfData().__init__(Redirected(server.url))  # type: ignore[misc]
-        yield service, server.requests
-    YfData.cache_get.cache_clear()
+    with yahoo_of(tmp_path) as running:
+        yield running
 
 
 def test_yahoo_gives_prices_as_traded_and_the_adjusted_close(market: tuple[Market, list[str]]) -> None:

@@ -1,5 +1,7 @@
 """A run counted in windows: what it sees, when it is validated, how it goes on, and what it holds in memory."""
 
+import multiprocessing
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+import finscale.data.rows as rows_module
 from finscale.data.rows import shared_rows
 from finscale.data.windows import Windows, development_windows
 from finscale.errors import InputError
@@ -158,15 +161,44 @@ def test_runs_on_the_same_rows_share_one_file_and_the_last_removes_it(tmp_path: 
     ROWS.to_parquet(path, row_group_size=123)
     with shared_rows(path, scratch) as first:
         with shared_rows(path, scratch):
-            assert len(list((scratch / "rows").iterdir())) == 1
-        assert len(list((scratch / "rows").iterdir())) == 1
+            assert len(list((scratch / "rows").glob("*.float32"))) == 1
+        assert len(list((scratch / "rows").glob("*.float32"))) == 1
         np.testing.assert_array_equal(first.matrix, ROWS[["first", "second"]].to_numpy(dtype=np.float32))
         assert first.features == ["first", "second"]
         windows = Windows(first, "train", 16, COMPUTE.device)
         assert windows._matrix_RC.data_ptr() == first.matrix.data_ptr()  # nothing is copied
         for ours, theirs in zip(windows.gather(torch.arange(N)), TRAIN.gather(torch.arange(N)), strict=True):
             assert torch.equal(ours, theirs)
-    assert list((scratch / "rows").iterdir()) == []
+    assert list((scratch / "rows").glob("*.float32")) == []
+
+
+def test_runs_that_start_together_write_the_rows_once_and_take_nothing_from_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, scratch = tmp_path / "development.parquet", tmp_path / "scratch"
+    ROWS.to_parquet(path)
+
+    def slowly(target: Path, source: Path, features: list[str]) -> None:
+        with (tmp_path / "written").open("a") as file:
+            file.write("once\n")
+        write(target, source, features)
+        time.sleep(0.3)  # half written, as the others see it, while they come
+
+    def enter() -> None:
+        with shared_rows(path, scratch) as rows:
+            assert len(rows.keys) == len(ROWS)
+            time.sleep(0.5)
+
+    write = rows_module._write
+    monkeypatch.setattr(rows_module, "_write", slowly)
+    forked = multiprocessing.get_context("fork")
+    runs = [forked.Process(target=enter) for _ in range(4)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0] * len(runs)
+    assert (tmp_path / "written").read_text() == "once\n"
 
 
 def test_a_file_that_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Size by data: runs on other symbols are judged on the one test that they share, and along both axes over days."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finscale.evaluation.day_file import write_day_file
+from finscale.pages.grid_figures import plot_data_grid
+from finscale.pages.style import loss_unit
+from finscale.scaling.daily import daily_path, unseen_path
+from finscale.scaling.data_laws import data_laws
+from finscale.scaling.ledger import read_ledger
+from finscale.scaling.settings import PLAIN
+
+PARAMS = {"10K": 10_000, "100K": 100_000, "1M": 1_000_000}
+SYMBOLS = {"1": 1_750, "16": 28_000, "256": 450_000}
+KNOWN = {PLAIN: {"train.epochs": 1}, "s": {"train.epochs": 1}}
+DAYS = pd.bdate_range("2015-01-02", periods=300)
+FALL_BY_DATA = 0.03  # the exponent of windows that is planted on unseen symbols; that of parameters is 0
+
+
+def ledger(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> pd.DataFrame:
+    """Runs whose loss on unseen symbols falls with windows alone; each set of symbols has a test of its own."""
+    random, rows = np.random.default_rng(3), []
+    row = read_ledger(Path("results/ledger.csv")).iloc[-1].to_dict() | {"settings": "s", "history": "all"}
+    of_day = 0.3 * np.exp(random.normal(0, 0.2, len(DAYS)))
+    for number, (symbols, windows) in enumerate(SYMBOLS.items()):
+        for budget, params in PARAMS.items():
+            for seed in seeds:
+                key = f"{symbols}-{budget}-{seed}"
+                noise = np.exp(random.normal(0, 0.01, len(DAYS)) + random.normal(0, 0.001))
+                losses = {"test": (1 + number) * of_day * noise, "unseen": of_day * windows**-FALL_BY_DATA * noise}
+                for name, path in (("test", daily_path(folder, key)), ("unseen", unseen_path(folder, key))):
+                    days = pd.DataFrame({"date": DAYS, "rows": 5, "model": losses[name], "model_raw": losses[name]})
+                    write_day_file(path, days.assign(base_rate=1.0, catboost=of_day * windows**-0.01, har=of_day))
+                told = {"key": key, "symbols": symbols, "budget": budget, "params_total": params, "seed": seed}
+                told |= {"train_windows": windows, "windows_seen": windows, "task": "volatility"}
+                told |= {"test_loss": losses["test"].mean(), "test_rows": 5 * len(DAYS)}
+                rows.append(row | told | {"unseen_loss": losses["unseen"].mean(), "unseen_rows": 5 * len(DAYS)})
+    return pd.DataFrame(rows)
+
+
+def test_runs_on_other_symbols_are_judged_on_the_symbols_that_none_has_seen(tmp_path: Path) -> None:
+    (told,) = data_laws(ledger(tmp_path), KNOWN, tmp_path)
+    assert told["test"] == "unseen"
+    grid = told["grid"]
+    lines = {(line["along"], line["at"], line["model"]): line for line in grid["lines"]}
+    assert len(grid["cells"]) == len(PARAMS) * len(SYMBOLS)
+    for budget in PARAMS:
+        line = lines["training windows", budget, "model"]
+        assert line["low"] < FALL_BY_DATA < line["high"]
+        assert line["adjusted_p"] < 0.05
+        assert "of loss per tenfold of training windows, established" in line["words"]
+    for symbols in ("1 symbol", "16 symbols", "256 symbols"):
+        line = lines["parameters", symbols, "model"]
+        assert line["low"] < 0 < line["high"]
+        assert "not established" in line["words"]
+    assert lines["training windows", "", "catboost"]["exponent"] == pytest.approx(0.01, abs=1e-6)
+    assert any(line["words"] in told["words"] for line in grid["lines"])
+
+
+def test_without_symbols_that_none_has_seen_other_symbols_share_no_test(tmp_path: Path) -> None:
+    (told,) = data_laws(ledger(tmp_path).assign(unseen_loss=np.nan), KNOWN, tmp_path)
+    assert "universe.unseen = 0.2 keeps a test that is the same for all" in told["law"]["refused"]
+    assert told["grid"] == told["law"]
+
+
+def test_runs_without_losses_per_day_have_cells_and_no_lines(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    unseen_path(tmp_path, rows["key"].iloc[0]).unlink()
+    (told,) = data_laws(rows, KNOWN, tmp_path)
+    assert told["grid"]["lines"] == []
+    assert told["grid"]["refused"] == "not all runs have losses per day"
+    assert told["law"]["status"] in ("converged", "at a bound", "unidentified")
+
+
+def test_the_grid_is_drawn(tmp_path: Path) -> None:
+    (told,) = data_laws(ledger(tmp_path), KNOWN, tmp_path)
+    plot_data_grid(told["grid"], "panel", tmp_path / "grid.svg", loss_unit("volatility"))
+    drawn = (tmp_path / "grid.svg").read_text()
+    assert drawn.count("<path") > 50
+    plot_data_grid(told["grid"], "panel", tmp_path / "grid.png", loss_unit("volatility"))
