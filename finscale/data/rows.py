@@ -97,7 +97,7 @@ def _opened(matrix: Path) -> BinaryIO | None:
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     """One process at a time: what is half written is then nobody's, and runs that start together write once."""
-    with (folder / "lock").open("w") as lock:
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
