@@ -10,7 +10,8 @@ Writes models/model.safetensors  the best epoch's weights
                                  dvclive/folds/ those of later folds
        models/runtime.json       seconds, speed, device use and machine: the one output that differs between repeats
 Why    one seeded run per fold whose size is counted, never labelled. Interrupted, it goes on where it stopped: states
-       lie outside the workspace under each fold's key (finscale.training.resume) until all folds are trained.
+       lie outside the workspace under each fold's key (finscale.training.resume) until all folds are trained. With
+       FINSCALE_PROCESSES=4 four processes share each model (finscale.training.launch).
 """
 
 import os
@@ -31,6 +32,7 @@ from finscale.training import sharding
 from finscale.training.config import RunSettings
 from finscale.training.device import choose_compute
 from finscale.training.elsewhere import result_to_take, take_files, take_model
+from finscale.training.launch import processes_asked, run_in_processes
 from finscale.training.resume import SavedRun, collect_orphans, run_key
 from finscale.training.run import NO_RESULT, Files, Run, Trained, train
 from finscale.training.scratch import scratch_folder
@@ -114,6 +116,9 @@ def main() -> None:
     folds = read_folds(FOLDS)
     if result := result_to_take():
         take(result, params, folds)
+        return
+    if (processes := processes_asked(os.environ)) > 1:
+        run_in_processes(processes, "stages.train")
         return
     runs = [run_of(params, tuned, fold) for fold in folds]
     with sharding.processes(dict(os.environ)):

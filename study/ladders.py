@@ -5,6 +5,7 @@ is finished is never run again, what failed is.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ def run_ladder(phase: str, jobs: int, budgets: Sequence[str] | None = None) -> N
 
 
 def _work(runs: list[Run], jobs: int) -> list[Run]:
-    return work_off(runs, jobs, lambda: collect(quiet=True)) if runs else []
+    if not runs:
+        return []
+    with ThreadPoolExecutor(jobs) as threads:
+        return work_off(runs, threads, lambda _: collect(quiet=True))
 
 
 def ladder(phase: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ Why    a grid of a hundred runs is interrupted more often than not: what is fini
     python -m study.phase 6A --dry
     python -m study.phase 1 --budgets 10K 30K 100K --set source=directory --jobs 2
     python -m study.phase 2 --only P2-500 P2-1000
+    python -m study.phase 1 --on tls://head:8786 --with GPU=1     on a cluster (docs/cluster.md)
 """
 
 import argparse
@@ -34,10 +35,12 @@ from finscale.scaling.ledger import read_ledger
 from finscale.scaling.phases import Row, hypothesis, load_phase, phase_settings, recipe_of
 from finscale.scaling.refused import extend_refused, is_refusal, refusal
 from finscale.scaling.settings import digest_of, settings_of
+from study.cluster.head import pack_references
+from study.cluster.place import open_place, parse_needs
 from study.collect import LEDGER, LOCK, collect
 from study.cost import Cost, estimate
 from study.experiments import code_hash, finished, params_with, planned_keys, read_workspace
-from study.workers import LOGS, Run, reason, reasons, work_off
+from study.workers import LOGS, Done, Run, reason, reasons, work_off
 
 PHASES = Path("phases.yaml")
 REFUSED = Path("results/refused.csv")
@@ -139,11 +142,31 @@ def all_settings(path: Path, phase: str, recipe: str | None = None) -> dict[str,
     return (recipe_settings(recipe) if recipe else {}) | phase_settings(path, phase)
 
 
-def main() -> None:
+def run_all(runs: list[Run], on: str, jobs: int, needs: dict[str, Any]) -> list[Run]:
+    """Run all, here or where --on says, collecting after each; returns those that failed."""
+    if not runs:
+        return []
+    with open_place(on, jobs, needs) as place:
+
+        def keep(done: Done) -> None:
+            place.fetch(done)
+            collect(quiet=True)
+
+        failed = work_off(runs, place.executor, keep, place.task)
+    if place.away:
+        pack_references()
+    return failed
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("phase", help="pilot, 1 to 6, or 6A")
     parser.add_argument("--dry", action="store_true", help="list what is missing and what it costs; run nothing")
     parser.add_argument("--jobs", type=int, default=2, help="experiments side by side")
+    parser.add_argument(
+        "--on", default="", metavar="WHERE", help="a cluster's address, slurm, or local (docs/cluster.md)"
+    )
+    parser.add_argument("--with", nargs="+", default=[], dest="needs", metavar="NAME=VALUE", help="what each run needs")
     parser.add_argument("--budgets", nargs="+", help="in place of the phase's own")
     parser.add_argument("--seeds", nargs="+", type=int, help="in place of the file's")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="these rows alone, such as P2-500")
@@ -151,7 +174,11 @@ def main() -> None:
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of every run, such as source"
     )
     parser.add_argument("--recipe", help="recipes/<RECIPE>.yaml in place of the phase's own")
-    asked = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = arguments()
     settings = all_settings(PHASES, asked.phase, asked.recipe) | parse_settings(asked.set)
     rows = chosen(load_phase(PHASES, asked.phase, asked.budgets, asked.seeds), asked.only)
     rows = [Row(row.name, {axis: settings.get(axis, value) for axis, value in row.axes.items()}) for row in rows]
@@ -165,10 +192,12 @@ def main() -> None:
     if asked.dry:
         show(todo, len(rows), asked.jobs)
         return
-    print(f"phase: {len(todo)} of {len(rows)} runs to do, {asked.jobs} side by side; logs in {LOGS}")
+    where = f"on {asked.on}" if asked.on else f"{asked.jobs} side by side"
+    print(f"phase: {len(todo)} of {len(rows)} runs to do, {where}; logs in {LOGS}", flush=True)
     record_refusals([({**row.axes, **settings}, words) for words, of_reason in refused.items() for row in of_reason])
-    runs = as_runs([row for row, _ in todo], settings)
-    failed = work_off(runs, asked.jobs, lambda: collect(quiet=True))
+    if asked.on:  # the last one to end is then a small one
+        todo.sort(key=lambda one: -one[1].flops)
+    failed = run_all(as_runs([row for row, _ in todo], settings), asked.on, asked.jobs, parse_needs(asked.needs))
     record_refusals([(one.settings, reason(one)) for one in failed])
     if failed:
         raise InputError(

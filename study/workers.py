@@ -1,20 +1,21 @@
 """Experiments side by side through `dvc exp run --temp`: DVC keeps the record, this keeps the order.
 
 For long grids it is sturdier than DVC's queue: nothing is stashed beforehand, a killed run leaves no broker
-behind, and what the ledger holds is never started.
+behind, and what the ledger holds is never started. Where they run is an executor's business (concurrent.futures): a
+pool of threads here, or the nodes of a cluster (study.cluster).
 """
 
 import re
 import subprocess
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from tqdm import tqdm
 
+from finscale.errors import InputError
 from study.programs import DVC, check_place, environment, git, reason_of
 
 LOGS = Path(".dvc/tmp/study")
@@ -33,26 +34,73 @@ class Run:
     forced: bool = False  # every stage runs, whatever DVC's run cache holds of the same settings and inputs
 
 
-def work_off(runs: list[Run], jobs: int, on_done: Callable[[], object]) -> list[Run]:
-    """Run all, `jobs` at a time; returns those that failed. on_done is called after each, one call at a time."""
-    check_place(Path.cwd())
+class Done(TypedDict):
+    """What became of a run: its log where it ran elsewhere, and then the reference under which origin has it."""
+
+    ok: bool
+    log: NotRequired[str]
+    reference: NotRequired[str]
+    node: NotRequired[str]
+
+
+# Name, arguments of DVC and environment: plain values, which any executor can carry anywhere.
+Task = Callable[[str, list[str], dict[str, str]], Done]
+
+
+def run_here(name: str, command: list[str], its: dict[str, str]) -> Done:
+    """Have DVC run a command in this repository; its: the environment of its stages, beside what there is.
+
+    An earlier run of the same commit that has the name makes way: what the ledger holds of it stays.
+    """
+    commit = git("rev-parse", "HEAD")
+    git("update-ref", "-d", f"refs/exps/{commit[:2]}/{commit[2:]}/{name}")
+    with (LOGS / f"{name}.log").open("w", encoding="utf-8") as log:
+        done = subprocess.run(
+            [*DVC, *command], env=environment(**its), stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    return {"ok": done.returncode == 0}
+
+
+def work_off(
+    runs: list[Run], executor: Executor, on_done: Callable[[Done], object], task: Task = run_here
+) -> list[Run]:
+    """Run all on an executor, in order; returns those that failed. on_done is called after each, one call at a time.
+
+    task: what the executor is given. Whatever ends a run, its log lies in LOGS. Raises InputError where DVC cannot run.
+    """
+    if task is run_here:
+        check_place(Path.cwd())
     LOGS.mkdir(parents=True, exist_ok=True)
     failed: list[Run] = []
-    lock = threading.Lock()
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(runs), unit="run", mininterval=1) as bar:
-        done = {pool.submit(_run, run): run for run in runs}
+    with tqdm(total=len(runs), unit="run", mininterval=1) as bar:
+        done = {executor.submit(task, run.name, command_of(run), dict(run.environment)): run for run in runs}
         try:
             for future in as_completed(done):
-                with lock:
-                    if not future.result():
-                        failed.append(done[future])
-                    on_done()
+                run, told = done[future], _told(future)
+                if "log" in told:
+                    (LOGS / f"{run.name}.log").write_text(told["log"], encoding="utf-8")
+                if not told["ok"]:
+                    failed.append(run)
+                on_done(told)
                 bar.update()
-                bar.set_postfix(last=done[future].name, failed=len(failed))
+                bar.set_postfix(last=run.name, failed=len(failed))
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)  # the children have had the signal too: they save and stop
+            for future in done:
+                future.cancel()  # those that run here have had the signal too: they save and stop
             raise
     return failed
+
+
+def _told(future: Future[Done]) -> Done:
+    """What became of a run; where no node could finish it, what the executor says."""
+    try:
+        return future.result()
+    except CancelledError:
+        return {"ok": False, "log": "error: the executor has given it up: its scheduler is gone"}
+    except InputError as error:
+        return {"ok": False, "log": f"error: {error}"}
+    except Exception as error:  # whatever an executor says, such as dask's KilledWorker: it is the run's log
+        return {"ok": False, "log": f"error: {type(error).__name__}: {error}"}
 
 
 def reason(run: Run) -> str:
@@ -79,14 +127,8 @@ def as_override(value: Any) -> str:
     return "'" + _BACKSLASHES.sub(lambda found: 2 * found[1] + (found[2] and "\\'"), value) + "'"
 
 
-def _run(run: Run) -> bool:
-    """An earlier run of the same commit that has the name makes way: what the ledger holds of it stays."""
+def command_of(run: Run) -> list[str]:
+    """What DVC is asked for a run: its arguments."""
     settings = [word for key, value in run.settings.items() for word in ("-S", f"{key}={as_override(value)}")]
     forced = ["--force"] if run.forced else []
-    commit = git("rev-parse", "HEAD")
-    git("update-ref", "-d", f"refs/exps/{commit[:2]}/{commit[2:]}/{run.name}")
-    command = [*DVC, "exp", "run", "--temp", *forced, "--name", run.name, *settings, run.last]
-    with (LOGS / f"{run.name}.log").open("w", encoding="utf-8") as log:
-        its = environment(**run.environment)
-        done = subprocess.run(command, env=its, stdout=log, stderr=subprocess.STDOUT, check=False)
-        return done.returncode == 0
+    return ["exp", "run", "--temp", *forced, "--name", run.name, *settings, run.last]

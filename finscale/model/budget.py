@@ -16,7 +16,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of one training step: AdamW in fp32, and what the forward pass keeps for the backward."""
+    """Bytes of one training step in one process: AdamW in fp32, and what the forward pass keeps for the backward."""
 
     weights: int
     gradients: int
@@ -24,24 +24,31 @@ class Memory:
     best_weights: int  # the copy that early stopping returns to (host memory)
     activations: int
     casts: int = 0  # bf16: autocast's copies of the weights, kept from a forward pass to its backward
+    layers: int = 0  # of several processes: the layers that are put together at a time
 
     @property
     def total(self) -> int:
-        return self.weights + self.gradients + self.optimizer + self.best_weights + self.activations + self.casts
+        return sum(vars(self).values())
 
 
 def training_memory(
-    shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool, precision: str = "fp32"
-) -> Memory:
+    shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool, precision: str = "fp32",
+    processes: int = 1,
+) -> Memory:  # fmt: skip
     """The sum for passes of `batch` windows, of which a step may take several: gradients are there from the second on.
 
     Activations are counted on a run without storage (the meta device), not estimated; in fp32, so that they are an
-    upper bound for bf16.
+    upper bound for bf16. Of several processes each has its part of everything but the layer at work, the next one, and
+    the gradients of one, which are whole (FSDP2).
     """
-    weights = 4 * count(shape, model, channels).total
-    activations = activation_bytes(shape, model, channels, batch, recompute)
-    casts = weights // 2 if precision == "bf16" else 0
-    return Memory(weights, weights, 2 * weights, weights, activations, casts)
+    whole = 4 * count(shape, model, channels).total
+    weights = -(-whole // processes)
+    activations = activation_bytes(shape, model, channels, -(-batch // processes), recompute)
+    casts = whole // 2 if precision == "bf16" else 0
+    layers = 3 * whole // shape.n_layers if processes > 1 else 0
+    if processes > 1:
+        casts //= shape.n_layers  # a layer's casts go with its weights
+    return Memory(weights, weights, 2 * weights, weights, activations, casts, layers)
 
 
 def activation_bytes(shape: Shape, model: ModelConfig, channels: int, batch: int, recompute: bool = False) -> int:
@@ -78,8 +85,8 @@ def _saved_bytes(network: PatchTST, x_BLC: Tensor) -> int:
     return sum(kept.values())
 
 
-def report(budget: int, channels: int, model: ModelConfig, batch: int) -> str:
-    """The shape of a budget and what it costs, as lines of text."""
+def report(budget: int, channels: int, model: ModelConfig, batch: int, processes: int = 1) -> str:
+    """The shape of a budget and what it costs, as lines of text; memory of each of so many processes."""
     shape = solve(budget, model, channels)
     counts = count(shape, model, channels)
     flops = flops_per_window(shape, model, channels)
@@ -91,12 +98,14 @@ def report(budget: int, channels: int, model: ModelConfig, batch: int) -> str:
         f"body {counts.body:,}, head {counts.head:,}",
         f"FLOPs       {flops:.4g} per window forward, {3 * flops:.4g} with the backward pass",
     ]
+    each = f" in each of {processes} processes" if processes > 1 else ""
     for recompute, precision in ((False, "fp32"), (True, "fp32"), (True, "bf16")):
-        memory = training_memory(shape, model, channels, batch, recompute, precision)
+        memory = training_memory(shape, model, channels, batch, recompute, precision, processes)
         kind = "recomputed" if recompute else "kept"
         casts = f" + bf16 weights {memory.casts / GIB:.3g}" if memory.casts else ""
+        casts += f" + layers at work {memory.layers / GIB:.3g}" if memory.layers else ""
         lines.append(
-            f"memory      {memory.total / GIB:.3g} GiB at batch {batch}, {precision}, activations {kind}: "
+            f"memory      {memory.total / GIB:.3g} GiB{each} at batch {batch}, {precision}, activations {kind}: "
             f"weights {memory.weights / GIB:.3g} + gradients {memory.gradients / GIB:.3g} + "
             f"AdamW {memory.optimizer / GIB:.3g} + best weights {memory.best_weights / GIB:.3g} + "
             f"activations {memory.activations / GIB:.3g}{casts}"
@@ -110,9 +119,10 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=20, help="features of the tier (20)")
     parser.add_argument("--context", type=int, default=60, help="train.model.context_length (60)")
     parser.add_argument("--batch", type=int, default=32, help="windows of one forward pass (32)")
+    parser.add_argument("--processes", type=int, default=1, help="that share the model (FINSCALE_PROCESSES)")
     given = parser.parse_args()
     model = ModelConfig(context_length=given.context, patch_length=16, patch_stride=8, dropout=0.1)
-    print(report(given.budget, given.channels, model, given.batch))
+    print(report(given.budget, given.channels, model, given.batch, given.processes))
 
 
 if __name__ == "__main__":

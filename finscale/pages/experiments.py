@@ -40,7 +40,13 @@ def generate_experiment_summary_report(
     return render(
         "experiments.md.j2",
         expected=[
-            {"phase": one.phase, "words": one.expects, "outcome": _outcome(results, one.experiments(results), told)}
+            {
+                "phase": one.phase,
+                "words": one.expects,
+                "outcome": _outcome(results, one.experiments(results), told),
+                "rows": len({row.name for row in one.rows}),
+                "not_run": one.not_run(runs),
+            }
             for one in hypotheses
         ],
         summaries=[_summary_row(results, name, told[name]) for name in names],

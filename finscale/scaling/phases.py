@@ -47,6 +47,16 @@ class Hypothesis:
         real = runs[runs["source"] != "simulated"].drop_duplicates("experiment")
         return [row["experiment"] for row in real.to_dict("records") if tuple(str(row[one]) for one in fixed) in own]
 
+    def not_run(self, runs: pd.DataFrame) -> list[str]:
+        """The names of the rows that no run has the axes of, whatever the source and seed; runs: as above."""
+        fixed = [axis for axis in AXES if axis not in ("source", "seed")]
+        real = runs[runs["source"] != "simulated"] if len(runs) else runs
+        done = {tuple(str(row[one]) for one in fixed) for row in real.to_dict("records")}
+        names = dict.fromkeys(
+            row.name for row in self.rows if tuple(axis_word(row.axes[axis]) for axis in fixed) not in done
+        )
+        return list(names)
+
 
 def load_hypotheses(path: Path) -> list[Hypothesis]:
     """Those of all phases that have one, in the order of the file. Raises InputError as load_phase does."""

@@ -6,13 +6,14 @@ values; the failed one is not counted. With one process an interrupted study end
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,6 +22,7 @@ import optuna
 from optuna.storages import JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from finscale.errors import InputError
@@ -157,7 +159,7 @@ class Worker:
 
     def run_one(self) -> bool:
         """Start and finish one trial; False where none is to be started now."""
-        with _locked(self._folder / "study.lock") as lock:
+        with _locked(self._folder / "study.lock", self._study) as release:
             if self._heartbeats:
                 _fail_stale(self._study)
             else:
@@ -172,7 +174,7 @@ class Worker:
                 trial.set_user_attr("retried", "worker" in trial.user_attrs)
                 trial.set_user_attr("worker", self._name)
                 values = self._objective.space.sample(trial)
-                fcntl.flock(lock, fcntl.LOCK_UN)  # others may start trials while this one trains
+                release()  # others may start trials while this one trains
                 return self._objective.evaluate(trial, values)
 
             try:
@@ -238,14 +240,23 @@ def _fail_stale(study: optuna.Study) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[IO[str]]:
-    """A file lock among the processes of one machine; it may be released early."""
-    with path.open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield lock
-        finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)
+def _locked(path: Path, study: optuna.Study) -> Iterator[Callable[[], None]]:
+    """A lock among all processes of a study, which ends with its process; what is yielded releases it early.
+
+    A file's among those of one machine, and where machines share PostgreSQL an advisory lock there, without which each
+    machine could start the last trial. Other databases have none that SQLAlchemy knows: there may be a trial too many.
+    """
+    with ExitStack() as held:
+        file = held.enter_context(path.open("a", encoding="utf-8"))
+        fcntl.flock(file, fcntl.LOCK_EX)
+        backend = getattr(study._storage, "_backend", None)  # of Optuna's cache over a database
+        if isinstance(backend, RDBStorage) and backend.engine.dialect.name == "postgresql":
+            number = int.from_bytes(hashlib.sha256(study.study_name.encode()).digest()[:8], signed=True)
+            # A connection of its own: closed, by whatever, it gives the lock back.
+            connection = held.enter_context(backend.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+            connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
+            held.callback(connection.execute, text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+        yield held.close
 
 
 def completed(study: optuna.Study) -> list[FrozenTrial]:

@@ -15,6 +15,7 @@ from finscale.model.config import ModelConfig
 from finscale.model.patchtst import PatchTST
 from finscale.model.shape import Shape
 from finscale.storage import md5_of, read_json, read_tensors, write_atomically, write_json
+from finscale.training import sharding
 from finscale.training.device import Compute, choose_compute, is_available, machine_name
 from finscale.training.target import Target
 
@@ -49,6 +50,8 @@ def save(checkpoint: Checkpoint, weights: Path, description: Path) -> None:
                 "threads": checkpoint.compute.threads,
                 "torch": torch.__version__,
                 "machine": machine_name(checkpoint.compute.device),
+                # They round otherwise than one: said where there are several.
+                **({"processes": sharding.world_size()} if sharding.world_size() > 1 else {}),
             },
             "weights_md5": md5_of(weights),
             "run": checkpoint.run,

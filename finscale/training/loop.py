@@ -200,27 +200,27 @@ class Trainer:
         progress = self.progress
         progress.seconds = time.perf_counter() - self._started
         if progress.best_epoch and not self.saved.has_best(progress.best_epoch):
-            best = sharding.gathered(self._best_weights)
-            if sharding.is_main():
-                self.saved.save_best(best, progress.best_epoch, cast(float, progress.best_loss))
+            self.saved.save_best(self._best_weights, progress.best_epoch, cast(float, progress.best_loss))
         tensors = {"losses": sharding.summed(self._loss_S), **generator_states(self.compute.device)}
         tensors |= sharding.training_state(self.model, self._optimizer)
-        if sharding.is_main():
-            self.saved.save(tensors, asdict(progress))
-        sharding.wait()
+        self.saved.save(tensors, asdict(progress))
 
     def _resume(self) -> None:
         found = self.saved.newest() if self.saved else None
         if found is None:
             return
-        (tensors, numbers), best = found
-        history = [Epoch(**epoch) for epoch in numbers.pop("history")]
-        self.progress = Progress(**numbers, history=history)
-        sharding.load_training_state(self.model, self._optimizer, tensors)
-        set_generator_states(self.compute.device, tensors)
-        self._loss_S = tensors["losses"].to(self.compute.device) / sharding.world_size()
-        if best:
-            self._best_weights = sharding.scattered(best, self.model)
+        history = [Epoch(**epoch) for epoch in found.numbers["history"]]
+        self.progress = Progress(**(found.numbers | {"history": history}))
+        sharding.prepare_moments(self.model, self._optimizer, found.folder)
+        losses = torch.zeros(sharding.shape_of(found.folder, "losses"), device=self.compute.device)
+        state = {"losses": losses, **generator_states(self.compute.device)}
+        sharding.read_tensors(found.folder, state | sharding.training_state(self.model, self._optimizer))
+        set_generator_states(self.compute.device, state)
+        self._loss_S = losses / sharding.world_size()
+        if found.best:
+            sharding.read_tensors(found.best, self._best_weights)
+        if not sharding.is_main():
+            return
         print(f"train: goes on after step {self.progress.step}, in epoch {self.progress.epoch}", flush=True)
 
     def _check_losses(self) -> None:

@@ -6,6 +6,9 @@ A run's folder, <scratch>/<key>/, holds
                     state.json         every number, and the SHA-256 of both
     best-0007/      the same two files with the best epoch's weights alone
 
+Several processes write a file each in place of the one, with the parts of the tensors that they hold: nothing is put
+together, and any number of processes goes on from there (finscale.training.sharding). They save and look together.
+
 The key hashes settings, data and code, so that a changed run never finds another's state. The folder lies outside
 the workspace, because DVC clears outputs and runs queued experiments in workspaces of their own. Nothing is ever
 unpickled. A state appears whole or not at all: it is written to a temporary folder, synced, and renamed.
@@ -20,20 +23,29 @@ import time
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from finscale.faults import raise_in_words
+from finscale.training import sharding
 
-TENSORS, NUMBERS = "state.safetensors", "state.json"
+_SUFFIX = ".safetensors"
+TENSORS, NUMBERS = f"state{_SUFFIX}", "state.json"
 _ORPHANED_AFTER = 30 * 24 * 3600  # seconds without a save after which nobody comes back for a run ...
 _GRACE = 7 * 24 * 3600  # ... and between the two starts that find it so
 
-State = tuple[dict[str, Tensor], dict[str, Any]]
+
+@dataclass(frozen=True)
+class State:
+    """A saved state that is whole: where its tensors lie, its numbers, and where the best weights lie it refers to."""
+
+    folder: Path
+    numbers: dict[str, Any]
+    best: Path | None
 
 
 def run_key(params: dict[str, Any], files: dict[str, str]) -> str:
@@ -53,7 +65,9 @@ class SavedRun:
         """Save the state after numbers["step"] steps; older ones than the last `keep` are removed."""
         target = self.folder / f"step-{numbers['step']:08d}"
         _write(target, tensors, numbers)
-        self._prune()
+        if sharding.is_main():
+            self._prune()
+        sharding.wait()
         return target
 
     def save_best(self, weights: dict[str, Tensor], epoch: int, loss: float) -> None:
@@ -62,21 +76,29 @@ class SavedRun:
     def has_best(self, epoch: int) -> bool:
         return self._best(epoch).exists()
 
-    def newest(self) -> tuple[State, dict[str, Tensor] | None] | None:
-        """The newest undamaged state and the best weights it refers to; None where there is none.
+    def newest(self) -> State | None:
+        """The newest undamaged state; None where there is none.
 
-        A damaged state is passed over with a warning, and deleted, for the one before.
+        A damaged state is passed over with a warning, and deleted, for the one before. The first process looks.
         """
+        found = self._newest() if sharding.is_main() else None
+        step = sharding.as_the_first(found.numbers["step"] if found else -1)
+        if sharding.is_main() or step < 0:
+            return found
+        return _state(self, self.folder / f"step-{step:08d}")
+
+    def _newest(self) -> State | None:
         for folder in reversed(self.states()):
             try:
-                tensors, numbers = _read(folder)
-                best = _read(self._best(numbers["best_epoch"]))[0] if numbers["best_epoch"] else None
+                state = _state(self, folder)
+                for one in (state.folder, *([state.best] if state.best else [])):
+                    _check(one)
             except DamagedStateError as damage:
                 warnings.warn(f"{damage}; going back to the state before it", stacklevel=2)
                 for unusable in {folder, damage.folder}:
                     shutil.rmtree(unusable, ignore_errors=True)
                 continue
-            return (tensors, numbers), best
+            return state
         return None
 
     def states(self) -> list[Path]:
@@ -109,34 +131,53 @@ class DamagedStateError(Exception):
 
 def _write(target: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     temporary = target.with_name(f".tmp-{target.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
         _fill(temporary, tensors, numbers)
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
-        _sync(target.parent)
+        if sharding.is_main():
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.rename(target)
+            _sync(target.parent)
     except Exception as error:
         shutil.rmtree(temporary, ignore_errors=True)  # room for the other states, where room is what lacks
         raise_in_words(error, target)
         raise
+    sharding.wait()
 
 
 def _fill(folder: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-    folder.mkdir(parents=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
+    if sharding.is_main():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    sharding.wait()
+    sharding.save_tensors(tensors, folder, TENSORS)
+    sharding.wait()
+    if not sharding.is_main():
+        return
     text = json.dumps(numbers, allow_nan=False)
-    told = {"sha256": _digest(folder / TENSORS, text), "numbers": text}
+    told = {"sha256": _digest(folder, text), "numbers": text}
     (folder / NUMBERS).write_text(json.dumps(told), encoding="utf-8")
-    for path in (folder / TENSORS, folder / NUMBERS, folder):
+    for path in (*folder.iterdir(), folder):
         _sync(path)
 
 
-def _read(folder: Path) -> State:
+def _state(run: SavedRun, folder: Path) -> State:
+    try:
+        numbers = _read_numbers(folder)
+        best = run._best(numbers["best_epoch"]) if numbers["best_epoch"] else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedStateError(folder, error) from None
+    return State(folder, numbers, best)
+
+
+def _check(folder: Path) -> None:
+    """Raises DamagedStateError where a folder does not hold what was written."""
     try:
         told = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-        if _digest(folder / TENSORS, told["numbers"]) != told["sha256"]:
+        if _digest(folder, told["numbers"]) != told["sha256"]:
             raise DamagedStateError(folder, "its checksum differs")
-        return load_file(folder / TENSORS), json.loads(told["numbers"])
+        for path in folder.glob(f"*{_SUFFIX}"):
+            with safe_open(path, framework="pt"):
+                pass
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedStateError(folder, error) from None
 
@@ -154,9 +195,12 @@ def _read_numbers(folder: Path) -> dict[str, Any]:
     return numbers
 
 
-def _digest(tensors: Path, numbers: str) -> str:
-    with tensors.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+def _digest(folder: Path, numbers: str) -> str:
+    """SHA-256 of a folder's tensors, file after file, and its numbers."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
     digest.update(numbers.encode())
     return digest.hexdigest()
 

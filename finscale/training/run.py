@@ -123,9 +123,10 @@ def train_on(rows: Rows, run: Run) -> Trained:
         if run.kept:
             keep_until_all_are_trained(trainer)
         done = measure(run.key, trainer, tracker, result, before)
-        network = PatchTST(shape, config.model, train.channels).to(device)
-        network.load_state_dict(sharding.gathered(trainer.model.state_dict()))
+        weights = sharding.gathered(trainer.model.state_dict())
         if tracker:
+            network = PatchTST(shape, config.model, train.channels).to(device)
+            network.load_state_dict(weights)
             about = describe_run(network, shape, config.model, train, result, before)
             about |= {"tuned": run.found_by} if run.found_by else {}
             best = next(epoch for epoch in trainer.progress.history if epoch.epoch == result.best_epoch)
@@ -149,7 +150,7 @@ def pretrain(run: Run, shape: Shape, data: dict[str, Windows], folder: Path) -> 
     trainer.saved = SavedRun(folder / "pretrain", config.checkpoint.keep)
     result = fit(trainer, None)
     keep_until_all_are_trained(trainer)
-    weights = MaskedPatches.encoder_weights(sharding.gathered(trainer.model.state_dict()))
+    weights = MaskedPatches.encoder_weights(sharding.gathered(trainer.model.state_dict(), everywhere=True))
     return Pretrained(weights, result, trainer.progress.history, head, trainer.progress.seconds)
 
 

@@ -1,17 +1,21 @@
 """One run over several processes under torchrun: FSDP2 shards weights, gradients and moments.
 
-Every function also serves the usual case of a single process, where nothing is sharded. Started as
-`torchrun --nproc-per-node 2 -m stages.train`, each process computes its share of every batch; gradients are
+Every function also serves the usual case of a single process, where nothing is sharded. With FINSCALE_PROCESSES=2, or
+started as `torchrun --nproc-per-node 2 -m stages.train`, each process computes its share of every batch; gradients are
 averaged, so losses are those of one process (to rounding). Each process draws its own dropout, and only the
-first one's generator is saved: a resumed run is exact to the bit in a single process.
+first one's generator is saved: a resumed run is exact to the bit in a single process. A state saved by one number of
+processes is resumed by any other.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 # torch.distributed.tensor and fsdp take half a second to import: they are, where something is sharded.
@@ -19,13 +23,14 @@ from torch import Tensor, nn
 
 @contextmanager
 def processes(environment: dict[str, str]) -> Iterator[None]:
-    """Join torchrun's processes (nccl on CUDA, else gloo); nothing to do in a single process."""
+    """Join torchrun's processes (nccl between GPUs, gloo between processors); nothing to do in a single process."""
     if "RANK" not in environment:
         yield
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(environment["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    # Both: with train.device = cpu a machine with GPUs computes on its processor all the same.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
     finally:
@@ -48,7 +53,7 @@ def shard(model: nn.Module, layers: nn.ModuleList) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (world_size(),))
+    mesh = init_device_mesh(next(model.parameters()).device.type, (world_size(),))
     for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
@@ -80,6 +85,15 @@ def smallest(value: int) -> int:
     return int(values)
 
 
+def as_the_first(value: int) -> int:
+    """The first process's value."""
+    if world_size() == 1:
+        return value
+    values = torch.tensor(value, device="cuda" if torch.cuda.is_available() else "cpu")
+    dist.broadcast(values, 0)
+    return int(values)
+
+
 def wait() -> None:
     """Until every process is here: what the first one has written is then there for all."""
     if world_size() > 1:
@@ -96,42 +110,85 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def gathered(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: whole(tensor) for name, tensor in tensors.items()}
+def gathered(tensors: dict[str, Tensor], everywhere: bool = False) -> dict[str, Tensor]:
+    """The tensors put together in the first process's host memory, one at a time; no other process keeps any.
+
+    everywhere: all keep them, where each builds the next whole model from them before it is divided.
+    """
+    if world_size() == 1:
+        return tensors
+    kept = {}
+    for name, tensor in tensors.items():
+        one = whole(tensor)  # all must take part
+        if everywhere or is_main():
+            kept[name] = one.cpu()
+    return kept
 
 
-def scattered(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Whole tensors as `model` holds them: on its device, sharded where it is sharded."""
-    return {name: _like(own, weights[name]) for name, own in model.state_dict().items()}
+def save_tensors(tensors: dict[str, Tensor], folder: Path, name: str) -> None:
+    """Write tensors to a folder: one file from a single process, else each process its own part, none put together.
+
+    What several processes write are safetensors too, and say which part they hold (torch.distributed.checkpoint's
+    Hugging Face format): its own format has pickles in it.
+    """
+    if world_size() == 1:
+        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, folder / name)
+        return
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    save(tensors, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
 
 
-def _like(own: Tensor, tensor: Tensor) -> Tensor:
-    tensor = tensor.to(own.device)
-    if not hasattr(own, "full_tensor"):
-        return tensor
-    from torch.distributed.tensor import DTensor, distribute_tensor
+def read_tensors(folder: Path, like: dict[str, Tensor]) -> None:
+    """Fill `like`, sharded or not, from what any number of processes saved there; each reads what it holds."""
+    files = list(folder.glob("*.safetensors"))
+    if world_size() == 1 and len(files) == 1:
+        with safe_open(files[0], framework="pt") as file:
+            for name, tensor in like.items():
+                tensor.copy_(file.get_tensor(name))
+        return
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
-    sharded = cast(DTensor, own)
-    return distribute_tensor(tensor, sharded.device_mesh, sharded.placements)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a single process reads alone
+        load(like, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=world_size() == 1)
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names of the tensors that any number of processes saved there."""
+    names: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            names.update(file.keys())
+    return names
+
+
+def shape_of(folder: Path, name: str) -> torch.Size:
+    """The shape of a tensor that was saved whole. Raises KeyError where there is none of the name."""
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            if name in file.keys():  # noqa: SIM118 # it is no mapping
+                return torch.Size(file.get_slice(name).get_shape())
+    raise KeyError(name)
 
 
 def training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and optimizer moments, whole: `model.<tensor>` and `optimizer.<parameter>/<moment>`."""
-    tensors = {f"model.{name}": whole(tensor) for name, tensor in model.state_dict().items()}
+    """Weights and optimizer moments, as this process holds them: `model.<tensor>`, `optimizer.<parameter>/<moment>`."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for moment, value in optimizer.state[parameter].items():
-            tensors[f"optimizer.{name}/{moment}"] = whole(value)
+            tensors[f"optimizer.{name}/{moment}"] = value
     return tensors
 
 
-def load_training_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of training_state; settings such as the weight decay stay the optimizer's own."""
-    weights = {name: tensors[f"model.{name}"] for name in model.state_dict()}
-    model.load_state_dict(scattered(weights, model))
+def prepare_moments(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
+    """Room for AdamW's moments that were saved there; a parameter that has had no gradient has none."""
+    saved = names_in(folder)
     for name, parameter in model.named_parameters():
-        head = f"optimizer.{name}/"
-        moments = {key.removeprefix(head): value for key, value in tensors.items() if key.startswith(head)}
-        optimizer.state[parameter] = {
-            moment: _like(parameter, value) if value.shape == parameter.shape else value.to(parameter.device)
-            for moment, value in moments.items()
-        }
+        if f"optimizer.{name}/step" not in saved:
+            continue
+        step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        moments = {moment: torch.zeros_like(parameter) for moment in ("exp_avg", "exp_avg_sq")}
+        optimizer.state[parameter] = {"step": step, **moments}

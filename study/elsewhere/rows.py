@@ -7,6 +7,7 @@ same, so that nothing is judged by days that it did not predict.
 import hashlib
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def make_rows(asked: list[Settings], folder: Path) -> None:
     _forget(groups)
     try:
         runs = [Run(f"{ROWS_OF}{group}", settings, LAST) for group, settings in groups.items()]
-        if failed := work_off(runs, 1, lambda: None):
+        with ThreadPoolExecutor(1) as pool:
+            failed = work_off(runs, pool, lambda _: None)
+        if failed:
             raise InputError(f"the rows cannot be prepared; {LOGS} has the logs\n{reasons(failed)}")
         commits = dict(commits_of())
         for group in groups:

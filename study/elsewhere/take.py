@@ -10,6 +10,7 @@ Why    stages `train` and `predict` take over what the other machine's did, afte
 
 import hashlib
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,9 +107,10 @@ def _as_run(name: str, asked: Asked, result: Path) -> Run:
 
 def _record(runs: list[Run], jobs: int) -> None:
     """Each as an experiment; where DVC's run cache knows another training of the same settings, without that cache."""
-    failed = work_off(runs, jobs, lambda: None)
-    others = [run for run in runs if run not in failed and not _is_taken(run)]
-    failed += work_off([replace(run, forced=True) for run in others], jobs, lambda: None)
+    with ThreadPoolExecutor(jobs) as pool:
+        failed = work_off(runs, pool, lambda _: None)
+        others = [run for run in runs if run not in failed and not _is_taken(run)]
+        failed += work_off([replace(run, forced=True) for run in others], pool, lambda _: None)
     if failed:
         raise InputError(
             f"{len(failed)} of {len(runs)} results could not be recorded; {LOGS} has the logs\n{reasons(failed)}"

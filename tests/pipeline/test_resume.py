@@ -25,6 +25,7 @@ class Workspace:
     """A folder with the code, the settings of a short run and its data; a saved state after every second step."""
 
     command: tuple[str, ...] = ("-m", "stages.train")
+    processes: int = 1  # FINSCALE_PROCESSES
 
     def __init__(self, path: Path, rows: pd.DataFrame) -> None:
         self.path, self.scratch = path, path / "scratch"
@@ -37,6 +38,7 @@ class Workspace:
 
     def start(self) -> subprocess.Popen:
         environment = os.environ | {"FINSCALE_SCRATCH": str(self.scratch), "PYTHONUNBUFFERED": "1"}
+        environment["FINSCALE_PROCESSES"] = str(self.processes)
         return subprocess.Popen(
             [sys.executable, *self.command], cwd=self.path, env=environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -69,14 +69,14 @@ def test_two_processes_train_what_one_does_and_write_it_once(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_two_processes_stop_together_saved_and_go_on(
+def test_two_processes_that_the_stage_starts_stop_together_saved_and_one_goes_on(
     alone: Workspace,
     development: pd.DataFrame,
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
     workspace = make(tmp_path / "run", development)
-    workspace.command = TWO_PROCESSES
+    workspace.processes = 2
     process = workspace.start()
     while process.poll() is None and workspace.saved_steps() < 6:
         time.sleep(0.01)
@@ -88,6 +88,8 @@ def test_two_processes_stop_together_saved_and_go_on(
     assert process.returncode != 0
     step = int(re.search(rf"stopped by {number.name} in epoch \d+, after step (\d+)", told)[1])
     assert workspace.saved_steps() == step >= 6
+    assert len(list(workspace.scratch.glob(f"*/step-{step:08d}/*.safetensors"))) == 2  # a part of each
+    workspace.processes = 1
     assert f"goes on after step {step}" in workspace.finish()
     check_equal(workspace, alone)
 

@@ -83,7 +83,7 @@ def test_a_state_that_finds_no_room_leaves_those_before_it(tmp_path: Path) -> No
         assert list((disk / "key").iterdir()) == [first]
         found = run.newest()
         assert found is not None
-        assert found[0][1]["step"] == 1
+        assert found.numbers["step"] == 1
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_the_pilot_is_a_ladder_on_bundled_data_whose_runs_bear_its_name() -> Non
 
 def test_every_phase_says_what_is_expected_of_it_in_one_sentence() -> None:
     told = {one.phase: one.expects for one in load_hypotheses(PHASES)}
-    assert list(told) == ["pilot", "1", "2", "3", "4", "5", "6", "6A"]
+    assert list(told) == ["pilot", "1", "2", "3", "4", "5", "6", "6A", "panel"]
     assert all(words.endswith(".") and ". " not in words for words in told.values())
 
 
@@ -62,6 +62,18 @@ def test_a_hypothesis_is_met_by_the_curves_of_its_axes_whatever_the_source_but_n
     ])  # fmt: skip
     assert first.experiments(runs) == ["own files"]
     assert pilot.experiments(runs) == []
+
+
+def test_a_row_is_run_at_its_own_size_whatever_the_source_and_seed() -> None:
+    pilot = load_hypotheses(PHASES)[0]
+    axes = {**pilot.rows[0].axes, "symbols": "all", "history": "all", "horizon": "5", "seed": 7}
+    runs = pd.DataFrame([
+        axes | {"budget": "30K", "source": "directory"},
+        axes | {"budget": "1M", "source": "simulated"},
+        axes | {"budget": "20K", "source": "live"},
+    ])  # fmt: skip
+    assert pilot.not_run(runs) == ["pilot-10K", "pilot-100K", "pilot-300K", "pilot-1M"]
+    assert len(pilot.not_run(runs.head(0))) == 5
 
 
 def test_phase_five_is_as_written() -> None:

@@ -13,6 +13,7 @@ from study.pins import PLATFORMS, PYTHONS, Outcome, table, wanted
 from study.requirements import read_pins
 
 SETS = ("requirements.txt", "requirements-tracking.txt", "requirements-dev.txt", "requirements-bench.txt")
+CLUSTER = "requirements-cluster.txt"
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 
 
@@ -21,16 +22,24 @@ def names(file: str) -> set[str]:
 
 
 def test_every_line_pins_one_version_and_each_set_holds_the_one_before() -> None:
-    for file in SETS:
+    for file in (*SETS, CLUSTER):
         for line in Path(file).read_text().splitlines():
             text = line.partition("#")[0].strip()
             assert not text or text.startswith("-") or re.fullmatch(r"[\w.-]+==[\w.]+( ; .*)?", text), line
     held = [names(file) for file in SETS]
     assert held == sorted(held, key=len)
     assert all(smaller < larger for smaller, larger in pairwise(held))
+    assert names("requirements.txt") < names(CLUSTER) < names("requirements-dev.txt")
 
 
-@pytest.mark.parametrize("file", SETS[:3])
+def test_no_two_sets_pin_different_versions_of_a_package() -> None:
+    pinned = [
+        (canonicalize_name(pin.name), str(pin.specifier)) for file in (*SETS, CLUSTER) for pin in read_pins(Path(file))
+    ]
+    assert len(dict(pinned)) == len(set(pinned))
+
+
+@pytest.mark.parametrize("file", [*SETS[:3], CLUSTER])
 def test_what_a_pin_needs_is_pinned_in_the_same_set(file: str) -> None:
     pinned = names(file)
     for pin in read_pins(Path(file)):
