@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finscale.pages.render import markdown_table
@@ -17,21 +18,21 @@ _SMALL = 0.1  # percent, below which one digit says nothing
 def ladder_values(
     laws: Sequence[Mapping[str, Any]], runs: pd.DataFrame, reports: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """Table, figure, exponents and law of `volatility` on the panel; sentences that say so where it has not been run.
+    """Table, figure, changes and law of `volatility` on the panel; sentences that say so where it has not been run.
 
     laws: of data_laws. runs: of load_experiment_results. reports: of the stage `scaling`, by experiment.
     """
     own = [one for one in laws if one["experiment"].startswith("directory-all-") and one["task"] == "volatility"]
     own = sorted((one for one in own if "cells" in one["grid"]), key=lambda one: one["runs"])
-    law: Mapping[str, Any] = own[-1] if own else {"grid": {"cells": [], "lines": []}}
-    lines, figure = law["grid"]["lines"], FIGURES / f"grid-{law.get('experiment')}.png"
+    law: Mapping[str, Any] = own[-1] if own else {"grid": {"cells": [], "changes": []}}
+    changes, figure = law["grid"]["changes"], FIGURES / f"grid-{law.get('experiment')}.png"
     yield "ladder.table", table(law["grid"]["cells"]) if own else _NOT_RUN
     yield "ladder.figure", f"![Size by data, and loss by training windows.](../{figure})" if figure.exists() else ""
     for name, along in (("windows", "training windows"), ("sizes", "parameters")):
-        told = [f"- {line['words']}" for line in lines if line["along"] == along]
+        told = [f"- {one['words']}" for one in changes if one["along"] == along]
         yield f"ladder.{name}", "\n".join(told) or "- not run yet"
     yield "ladder.law", law["words"][0].removeprefix(f"{law['experiment']}: ") if own else "not run yet"
-    yield "ladder.abstract", _abstract(lines)
+    yield "ladder.abstract", _abstract(changes)
     yield "ladder.verdicts", _verdicts(runs, reports)
 
 
@@ -50,21 +51,23 @@ def table(cells: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(rows)
 
 
-def _abstract(lines: Sequence[Mapping[str, Any]]) -> str:
-    """The smallest model along windows, and the most stocks along size."""
-    told = [
-        f"{one['at']}, per tenfold of {along}, by {_change(one)}"
-        for along, place in (("training windows", 0), ("parameters", -1))
-        for one in [line for line in lines if line["along"] == along and line["model"] == "model"][place:][:1]
-    ]
-    if not told:
+def _abstract(changes: Sequence[Mapping[str, Any]]) -> str:
+    """The smallest model along stocks, and the most stocks along size."""
+    of_data, of_size = (
+        [one for one in changes if one["along"] == along and one["model"] == "model"]
+        for along in ("training windows", "parameters")
+    )
+    if not of_data or not of_size:
         return "How that changes with more stocks and more parameters has not been run yet."
-    return f"The loss on stocks that never trained changes so: {'; '.join(told)}."
+    data, size = of_data[0], of_size[-1]
+    along_data = f"From {data['first']} to {data['last']} the loss of {data['at']} parameters on stocks that never trained"
+    along_size = f"from {size['first']} to {size['last']} parameters, trained on {size['at']}"
+    return f"{along_data} changes by {percent(data)}; {along_size}, by {percent(size)}."
 
 
-def _change(line: Mapping[str, Any]) -> str:
-    low, high = tenfold(line["high"]), tenfold(line["low"])
-    return f"{tenfold(line['exponent'])} % ({low} to {high})"
+def percent(change: Mapping[str, float]) -> str:
+    """'-15.5 % (-17.2 to -13.6)' of a log ratio: change, low, high."""
+    return "{:+.1f} % ({:+.1f} to {:+.1f})".format(*(100 * np.expm1(change[one]) for one in ("change", "low", "high")))
 
 
 def _verdicts(runs: pd.DataFrame, reports: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from finscale.scaling.daily import FOLDER, read_daily
 from finscale.scaling.laws.multiple import holm
 from finscale.scaling.results import load_experiment_results
 from finscale.scaling.rivals import differences_from_rivals
-from study.article_panel import exponent, ladder_values, spread, tenfold
+from study.article_panel import exponent, ladder_values, percent, spread, tenfold
 from study.noiseless import noiseless
 from study.recipe.choice import loss_against, student
 from study.recipe.page import GOALS, RELATIVE, VOLATILITY, final_rows
@@ -139,7 +139,7 @@ def panel(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
                 yield f"{at}.{rival}", f"{np.average(days[rival], weights=days['rows']):.4f}"
                 yield f"{at}.unseen.{rival}", f"{np.average(never[rival], weights=never['rows']):.4f}"
         for one in differences_from_rivals(same.iloc[[-1]], FOLDER):
-            yield f"{at}.against.{one.rival}", percent(one.difference, one.low, one.high)
+            yield f"{at}.against.{one.rival}", percent({"change": one.difference, "low": one.low, "high": one.high})
 
 
 def spy(runs: pd.DataFrame, reports: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -191,10 +191,5 @@ def recipe(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
         ("author", _AUTHOR, VOLATILITY),
     ):  # fmt: skip
         one = loss_against(DAILY, _SEEING, rival, VOLATILITY, seeds, 5, data)
-        yield f"recipe.against.{label}", percent(one.value, one.low, one.high)
+        yield f"recipe.against.{label}", percent({"change": one.value, "low": one.low, "high": one.high})
     yield "recipe.runs", f"{len(rows)}"
-
-
-def percent(value: float, low: float, high: float) -> str:
-    """'-15.5 % (-17.2 to -13.6)' of a log ratio."""
-    return "{:+.1f} % ({:+.1f} to {:+.1f})".format(*(100 * np.expm1([value, low, high])))
