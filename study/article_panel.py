@@ -60,9 +60,9 @@ def _abstract(changes: Sequence[Mapping[str, Any]]) -> str:
     if not of_data or not of_size:
         return "How that changes with more stocks and more parameters has not been run yet."
     data, size = of_data[0], of_size[-1]
-    along_data = f"From {data['first']} to {data['last']} the loss of {data['at']} parameters on stocks that never trained"
+    along_data = f"From {data['first']} to {data['last']} the loss of {data['at']} parameters"
     along_size = f"from {size['first']} to {size['last']} parameters, trained on {size['at']}"
-    return f"{along_data} changes by {percent(data)}; {along_size}, by {percent(size)}."
+    return f"{along_data} on stocks that never trained changes by {percent(data)}; {along_size}, by {percent(size)}."
 
 
 def percent(change: Mapping[str, float]) -> str:
