@@ -170,7 +170,12 @@ def _cells(rows: pd.DataFrame, test: Test, runs: Mapping[str, Runs]) -> pd.DataF
 def _split(rows: pd.DataFrame, along: Along) -> Iterator[tuple[str, np.ndarray, np.ndarray, pd.Series]]:
     """Rows or columns of the grid, in order: what they share, which runs they hold, their sizes, their cells' names."""
     fixed, varied, name = ("data", "params_total", "budget") if along == "parameters" else ("budget", "unique", "data")
-    order = rows.groupby(fixed)["unique" if along == "parameters" else "params_total"].max().sort_values().index
+    order = (
+        rows.groupby(fixed)["unique" if along == "parameters" else "params_total"]
+        .max()
+        .sort_values(kind="stable")
+        .index
+    )
     for at in order:
         own = (rows[fixed] == at).to_numpy()
         yield str(at), own, rows.loc[own, varied].to_numpy(float), rows.loc[own, name]
