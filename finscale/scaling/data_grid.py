@@ -26,6 +26,7 @@ from finscale.scaling.laws.power_law import MIN_SIZES
 Test = Literal["test", "unseen"]
 Along = Literal["parameters", "training windows"]
 ESTABLISHED = 0.05
+MODEL = "model"
 BASELINES = ("har", "garch", "volatility", "catboost")  # columns of the losses per day
 
 
@@ -48,18 +49,23 @@ class Line:
 
 @dataclass(frozen=True)
 class Change:
-    """From one cell to another of a row or column: log of the last loss over the first, with its interval."""
+    """From one cell to another of a row or column: log of the last loss over the first, with its interval.
+
+    seeds: of the cell that has fewer. One seed shows nothing of how seeds scatter: the interval is then over the days
+    alone, and nothing is judged by it, unless the model has no seed (CatBoost's is fixed).
+    """
 
     along: Along
     at: str
     model: str
     first: str
     last: str
+    seeds: int
     change: float
     low: float
     high: float
     p_value: float
-    adjusted_p: float
+    adjusted_p: float | None
 
 
 @dataclass(frozen=True)
@@ -113,9 +119,10 @@ def data_grid(rows: pd.DataFrame, folder: Path) -> Grid:
 
 
 def _adjusted(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With Holm's p-values over all of them."""
-    adjusted = holm({str(i): one["p_value"] for i, one in enumerate(found)})
-    return [one | {"adjusted_p": adjusted[str(i)]} for i, one in enumerate(found)]
+    """With Holm's p-values over all that can be judged."""
+    judged = {str(i): one["p_value"] for i, one in enumerate(found) if one.get("seeds", 2) > 1 or one["model"] != MODEL}
+    adjusted = holm(judged)
+    return [one | {"adjusted_p": adjusted.get(str(i))} for i, one in enumerate(found)]
 
 
 def line_words(line: Line) -> str:
@@ -133,10 +140,12 @@ def change_words(one: Change) -> str:
 
 
 def _who(one: Line | Change) -> str:
-    return {"model": f"PatchTST, {one.at}", "catboost": "CatBoost"}[one.model]
+    return f"PatchTST, {one.at}" if one.model == MODEL else "CatBoost"
 
 
 def _sure(one: Line | Change) -> str:
+    if one.adjusted_p is None:
+        return "over days alone, one seed: not judged"
     return "established" if one.adjusted_p < ESTABLISHED else "not established"
 
 
@@ -161,7 +170,12 @@ def _cells(rows: pd.DataFrame, test: Test, runs: Mapping[str, Runs]) -> pd.DataF
 def _split(rows: pd.DataFrame, along: Along) -> Iterator[tuple[str, np.ndarray, np.ndarray, pd.Series]]:
     """Rows or columns of the grid, in order: what they share, which runs they hold, their sizes, their cells' names."""
     fixed, varied, name = ("data", "params_total", "budget") if along == "parameters" else ("budget", "unique", "data")
-    order = rows.groupby(fixed)["unique" if along == "parameters" else "params_total"].max().sort_values().index
+    order = (
+        rows.groupby(fixed)["unique" if along == "parameters" else "params_total"]
+        .max()
+        .sort_values(kind="stable")
+        .index
+    )
     for at in order:
         own = (rows[fixed] == at).to_numpy()
         yield str(at), own, rows.loc[own, varied].to_numpy(float), rows.loc[own, name]
@@ -187,13 +201,14 @@ def _changes(rows: pd.DataFrame, runs: Runs, along: Along) -> list[dict[str, Any
             ends = [(names == end).to_numpy() for end in (first, last)]
             mine = replace(runs.only(own), cells=names.to_numpy())
             contrast = ends[1] / ends[1].sum() - ends[0] / ends[0].sum()
-            told = _told(rows, along, at) | {"first": str(first), "last": str(last)}
+            seeds = min(int(rows.loc[own, "seed"][end].nunique()) for end in ends)
+            told = _told(rows, along, at) | {"first": str(first), "last": str(last), "seeds": seeds}
             found.append(told | _numbers("change", estimate(mine, contrast)))
     return found
 
 
 def _told(rows: pd.DataFrame, along: Along, at: str) -> dict[str, Any]:
-    return {"along": along, "at": at, "model": rows["model"].iloc[0] if "model" in rows else "model"}
+    return {"along": along, "at": at, "model": rows["model"].iloc[0] if "model" in rows else MODEL}
 
 
 def _numbers(name: str, found: Estimate) -> dict[str, float]:

@@ -71,6 +71,10 @@ def test_changes_from_cell_to_cell_assume_no_law(tmp_path: Path) -> None:
             assert one["low"] < truth < one["high"] < 0
             assert one["words"].endswith("established")
     assert found["256 symbols", "10K", "1M", "model"]["adjusted_p"] > 0.05
+    (single,) = data_laws(ledger(tmp_path, seeds=(0,)), KNOWN, tmp_path)
+    own = next(one for one in single["grid"]["changes"] if one["model"] == "model" and one["at"] == "10K")
+    assert own["adjusted_p"] is None
+    assert own["words"].endswith("over days alone, one seed: not judged")
     trees = found["", "1 symbol", "256 symbols", "catboost"]
     assert trees["change"] == pytest.approx(-0.01 * np.log(SYMBOLS["256"] / SYMBOLS["1"]), abs=1e-6)
     assert trees["words"].startswith("CatBoost: from 1 symbol to 256 symbols the loss changes by -5.4")
