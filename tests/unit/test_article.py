@@ -33,6 +33,10 @@ def test_conclusions_in_words_hold_as_long_as_these_verdicts_do(values: dict[str
     assert float(values["teacher.bound"]) < min(float(one) for one in values["teacher.losses"].split(", "))
     assert float(values["pilot.error_days"]) > float(values["pilot.error_seeds"])  # more seeds would hardly help
     assert float(values["teacher.p_controls"]) < 0.05
+    assert all(
+        "| -" in line for line in values["ladder.windows"].splitlines()[2:]
+    )  # lower with 256 stocks than with one
+    assert [line.split()[-2] for line in values["ladder.sizes"].splitlines()[-2:]] == ["flat", "flat"]  # 64 and 256
 
 
 def test_an_unknown_name_is_one_error_that_tells_the_line_and_what_is_meant() -> None:
@@ -69,19 +73,24 @@ def panel(tmp_path: Path) -> dict[str, str]:
     return dict(ladder_values([law | {"grid": grid}], NO_RUNS, {}))
 
 
-NO_RUNS = pd.DataFrame(columns=["source", "assets", "task", "symbols", "experiment", "differs", "train_symbols"])
+NO_RUNS = pd.DataFrame(
+    columns=["source", "assets", "task", "symbols", "experiment", "differs", "device", "train_symbols"]
+)
 
 
 def test_the_panel_is_told_by_stocks_and_by_size_on_the_stocks_that_never_trained(tmp_path: Path) -> None:
     told = panel(tmp_path)
     assert "| 256 symbols  | 450,000" in told["ladder.table"]
-    assert [line.partition(" the loss")[0] for line in told["ladder.windows"].splitlines()[:2]] == [
-        "- PatchTST, 10K: from 1 symbol to 256 symbols", "- PatchTST, 10K: from 16 symbols to 256 symbols",
-    ]  # fmt: skip
-    assert "- CatBoost: from 1 symbol to 256 symbols the loss changes by -5." in told["ladder.windows"]
-    assert [line.split(":")[0] for line in told["ladder.sizes"].splitlines()] == [
-        "- PatchTST, 1 symbol", "- PatchTST, 16 symbols", "- PatchTST, 256 symbols",
-    ]  # fmt: skip
+    windows, sizes = told["ladder.windows"].splitlines(), told["ladder.sizes"].splitlines()
+    assert [cell.strip() for cell in windows[0].split("|")[2:4]] == [
+        "1 symbol to 256 symbols",
+        "16 symbols to 256 symbols",
+    ]
+    assert [line.split()[1] for line in windows[2:]] == ["10K", "100K", "1M", "CatBoost"]
+    assert "| -5." in windows[5]
+    assert windows[5].count("established") == 2
+    assert "established" not in windows[2]  # one seed
+    assert [line.split("|")[1].strip() for line in sizes[2:]] == ["1 symbol", "16 symbols", "256 symbols"]
     assert told["ladder.law"] == "a law"
     assert (
         "From 1 symbol to 256 symbols the loss of 10K parameters on stocks that never trained changes by -15"
@@ -94,7 +103,7 @@ def test_a_panel_that_has_not_been_run_says_so() -> None:
     told = dict(ladder_values([], NO_RUNS, {}))
     assert "has not been run yet" in told["ladder.abstract"]
     assert told["ladder.table"].startswith("*Not run yet")
-    assert told["ladder.windows"] == told["ladder.sizes"] == "- not run yet"
+    assert told["ladder.windows"] == told["ladder.sizes"] == told["ladder.table"]
 
 
 def test_a_paper_has_the_heading_for_its_title_figures_below_the_root_and_no_dead_links() -> None:
