@@ -14,7 +14,6 @@ import pandas as pd
 
 from finscale.config import parse_budget
 from finscale.scaling.daily import FOLDER, read_daily
-from finscale.scaling.laws.multiple import holm
 from finscale.scaling.results import load_experiment_results
 from finscale.scaling.rivals import differences_from_rivals
 from study.article_panel import exponent, ladder_values, percent, spread, tenfold
@@ -94,19 +93,10 @@ def _foretold(forecast: Mapping[str, Any]) -> str:
 
 
 def controls(teacher: pd.DataFrame, reports: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The positive control in expectation, and its p-value beside that of the whole report."""
+    """The positive control in expectation."""
     known = noiseless(teacher)
-    judged = {
-        name: one["fit_results"]["p_value"]
-        for name, one in reports.items()
-        if one["fit_results"] and one["fit_results"]["p_value_adjusted"] is not None
-    }
-    simulated = {name: value for name, value in judged.items() if name.startswith("simulated-")}
-    own = teacher["experiment"].iloc[0]
     yield "teacher.bound", f"{known['bound'].mean():.4f}"
     yield "teacher.expected", ", ".join(f"{one:.4f}" for one in known.groupby("params")["expected_loss"].mean())
-    yield "teacher.p_controls", f"{holm(simulated)[own]:.2g}"
-    yield "report.judged", f"{len(judged)}"
     yield "report.curves", f"{len(reports)}"
 
 

@@ -144,7 +144,7 @@ def _data_grids(laws: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[Pat
     for told in laws:
         if "cells" in told["grid"]:
             for path in _files(folder, f"grid-{told['experiment']}"):
-                plot_data_grid(told["grid"], told["experiment"], path, loss_unit(told["task"]))
+                plot_data_grid(told["grid"], path, loss_unit(told["task"]))
                 yield path
 
 

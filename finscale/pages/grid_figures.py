@@ -12,16 +12,16 @@ from finscale.pages.figure import log_losses, log_sizes, panels, save, set_title
 from finscale.pages.style import SERIES, LossUnit, look
 from finscale.scaling.data_grid import BASELINES
 
-_TESTS = {"test": "later days", "unseen": "later days of symbols never seen"}
+_TESTS = {"test": "loss on later days", "unseen": "loss on later days of symbols that never train"}
 
 
-def plot_data_grid(grid: Mapping[str, Any], title: str, path: Path, unit: LossUnit) -> None:
+def plot_data_grid(grid: Mapping[str, Any], path: Path, unit: LossUnit) -> None:
     """grid: of Grid.told. Left: mean loss per cell, dark is low. Right: loss over windows, a line per size."""
     cells = pd.DataFrame(grid["cells"])
     cells["loss"] *= unit.factor
     figure, [left, right] = panels(1, 2, 11.5, 4.6)
     _draw_cells(left, cells, unit)
-    set_title(left, "Size by data", f"{title}; {_TESTS[grid['test']]}")
+    set_title(left, "Size by data", _TESTS[grid["test"]])
     _draw_lines(right, cells, unit)
     set_title(right, "Loss by training windows", "each point a mean over seeds")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=6)

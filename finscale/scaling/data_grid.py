@@ -51,8 +51,8 @@ class Line:
 class Change:
     """From one cell to another of a row or column: log of the last loss over the first, with its interval.
 
-    seeds: of the cell that has fewer. One seed shows nothing of how seeds scatter: the interval is then over the days
-    alone, and nothing is judged by it, unless the model has no seed (CatBoost's is fixed).
+    seeds: of the cell that has fewer. One seed shows nothing of how seeds scatter there: nothing is judged by it,
+    unless the model has no seed (CatBoost's is fixed).
     """
 
     along: Along
@@ -145,7 +145,7 @@ def _who(one: Line | Change) -> str:
 
 def _sure(one: Line | Change) -> str:
     if one.adjusted_p is None:
-        return "over days alone, one seed: not judged"
+        return "a cell has one seed: not judged"
     return "established" if one.adjusted_p < ESTABLISHED else "not established"
 
 

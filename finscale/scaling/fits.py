@@ -39,9 +39,9 @@ class CurveFit:
     """What is known of one curve.
 
     law: with the interval of seeds. sizes: of the runs, (n,). runs: their losses per day; None without, and then there
-    is no exponent over seeds and test days. adjusted_p: Holm's, over all curves that have an exponent. forecast: log of
-    foretold over measured loss at the largest size. years: of a walk-forward ladder; years_refused: why there are none.
-    refused: why there is no exponent though losses per day were kept.
+    is no exponent over seeds and test days. adjusted_p: Holm's, over all curves of its family that have an exponent.
+    forecast: log of foretold over measured loss at the largest size. years: of a walk-forward ladder; years_refused:
+    why there are none. refused: why there is no exponent though losses per day were kept.
     """
 
     law: PowerLaw
@@ -88,8 +88,19 @@ def fits_of(results: pd.DataFrame, folder: Path, metric: str = "test_loss") -> d
     for name, rows in results.groupby("experiment") if len(results) else ():
         if count_sizes(rows["params"].to_numpy(float)) >= MIN_SIZES:
             found[str(name)] = _fit(rows, folder, metric)
-    adjusted = holm({name: one.exponent.alpha.p_value for name, one in found.items() if one.exponent})
+    p_values = {name: one.exponent.alpha.p_value for name, one in found.items() if one.exponent}
+    adjusted: dict[str, float] = {}
+    for family in _families(results):
+        adjusted |= holm({name: p_values[name] for name in family if name in p_values})
     return {name: replace(one, adjusted_p=adjusted.get(name)) for name, one in found.items()}
+
+
+def _families(results: pd.DataFrame) -> list[list[str]]:
+    """Experiments that are judged together: those of real markets, and controls, whose answer is known beforehand."""
+    if not len(results):
+        return []
+    simulated = results.groupby("experiment")["source"].first() == "simulated"
+    return [[str(name) for name in simulated.index[simulated == which]] for which in (False, True)]
 
 
 def paired_runs(

@@ -32,7 +32,7 @@ def test_conclusions_in_words_hold_as_long_as_these_verdicts_do(values: dict[str
     assert verdicts == {"pilot": "undecidable", "author": "undecidable", "walk": "flat"}
     assert float(values["teacher.bound"]) < min(float(one) for one in values["teacher.losses"].split(", "))
     assert float(values["pilot.error_days"]) > float(values["pilot.error_seeds"])  # more seeds would hardly help
-    assert float(values["teacher.p_controls"]) < 0.05
+    assert float(values["teacher.p_adjusted"]) < 0.05
     assert all(
         "| -" in line for line in values["ladder.windows"].splitlines()[2:]
     )  # lower with 256 stocks than with one

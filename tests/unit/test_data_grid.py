@@ -74,7 +74,7 @@ def test_changes_from_cell_to_cell_assume_no_law(tmp_path: Path) -> None:
     (single,) = data_laws(ledger(tmp_path, seeds=(0,)), KNOWN, tmp_path)
     own = next(one for one in single["grid"]["changes"] if one["model"] == "model" and one["at"] == "10K")
     assert own["adjusted_p"] is None
-    assert own["words"].endswith("over days alone, one seed: not judged")
+    assert own["words"].endswith("a cell has one seed: not judged")
     trees = found["", "1 symbol", "256 symbols", "catboost"]
     assert trees["change"] == pytest.approx(-0.01 * np.log(SYMBOLS["256"] / SYMBOLS["1"]), abs=1e-6)
     assert trees["words"].startswith("CatBoost: from 1 symbol to 256 symbols the loss changes by -5.4")
@@ -97,7 +97,7 @@ def test_runs_without_losses_per_day_have_cells_and_no_lines(tmp_path: Path) -> 
 
 def test_the_grid_is_drawn(tmp_path: Path) -> None:
     (told,) = data_laws(ledger(tmp_path), KNOWN, tmp_path)
-    plot_data_grid(told["grid"], "panel", tmp_path / "grid.svg", loss_unit("volatility"))
+    plot_data_grid(told["grid"], tmp_path / "grid.svg", loss_unit("volatility"))
     drawn = (tmp_path / "grid.svg").read_text()
     assert drawn.count("<path") > 50
-    plot_data_grid(told["grid"], "panel", tmp_path / "grid.png", loss_unit("volatility"))
+    plot_data_grid(told["grid"], tmp_path / "grid.png", loss_unit("volatility"))

@@ -156,6 +156,19 @@ def test_curves_are_judged_together(pilot: pd.DataFrame, tmp_path: Path) -> None
     assert together[1] == pytest.approx(max(together[0], min(1.0, 2 * alone[1])))
 
 
+def test_controls_are_a_family_of_their_own(pilot: pd.DataFrame, tmp_path: Path) -> None:
+    """A curve of a real market makes the evidence of a control count for no less, nor the other way round."""
+    sources = ["bundled", "bundled", "simulated"]
+    curves = [
+        with_losses(pilot, 0.0, f"{place}-curve", place).assign(source=source) for place, source in enumerate(sources)
+    ]
+    for rows in curves:
+        write_days(tmp_path, rows)
+    fits = fits_of(pd.concat(curves), tmp_path)
+    apart = fits_of(pd.concat(curves[:2]), tmp_path) | fits_of(curves[2], tmp_path)
+    assert {name: one.adjusted_p for name, one in fits.items()} == {name: one.adjusted_p for name, one in apart.items()}
+
+
 def test_a_walk_forward_ladder_has_an_exponent_per_year_and_a_mean(pilot: pd.DataFrame, tmp_path: Path) -> None:
     rows = with_losses(pilot, 0.02).assign(scheme="rolling-10+1+1+1y", test_rows=1500)
     write_days(tmp_path, rows, day_slope=0.002, start="2013-01-02")
