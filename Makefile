@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 JOBS ?= 2
 
-.PHONY: install install-dev repro check test test-slow coverage doctor pins transfer bench gpu faults controls recipe pilot phase collect show map dictionary backup verify-backup push pull
+.PHONY: install install-dev repro check test test-slow coverage doctor pins transfer bench gpu faults controls recipe article paper pilot phase collect show map dictionary backup verify-backup push pull
 
 # What a run needs; and, on top of it in the same environment, what tests and checks need.
 install: $(INSTALLED)
@@ -83,6 +83,14 @@ controls: install
 # The protocol by which the default recipe was chosen; runs that results/recipe.csv holds are not run again.
 recipe: install
 	$(BIN)/python -m study.recipe $(ARGS)
+
+# The article, every result in it from the ledger; and the same as a PDF.
+article: install
+	$(BIN)/python -m study.article
+
+paper: install
+	$(PIP) -r requirements-paper.txt
+	$(BIN)/python -m study.paper
 
 # The ladder of README's figure, and the figure.
 pilot: install

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from finscale.errors import InputError
@@ -47,6 +48,10 @@ _OF_MACHINE = {
 _CODE_IN_TEXT = re.compile(r"(?:os error|errno:?|Errno) (\d+)")
 _NO_MEMORY = ("can't allocate memory", "out of memory", "bad allocation", "bad_alloc", "Cannot allocate memory")
 _MEMORY = "no memory: {}; close other programs, or set train.micro_batch: auto or train.recompute: true"
+_KILLED = (
+    "one of the processes of this stage was killed, as a system does that runs out of memory; close other programs, "
+    "then the same command goes on"
+)
 _COMMANDS = {"git": "install git", "dvc": "activate the environment (`. .venv/bin/activate`)"}
 _CREDENTIALS = re.compile(r"(://)[^/@\s'\"]+@")
 
@@ -59,6 +64,8 @@ def in_words(error: BaseException, path: Path | None = None) -> str | None:
     told = " ".join(str(error).split())
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(sign in told for sign in _NO_MEMORY)):
         return _MEMORY.format(told[:120] or "the system gives none")
+    if isinstance(error, BrokenExecutor):
+        return _KILLED
     if isinstance(error, FileNotFoundError) and error.filename in _COMMANDS:
         return f"{error.filename}: no such command; {_COMMANDS[error.filename]}"
     code = error.errno if isinstance(error, OSError) else None

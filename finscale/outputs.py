@@ -4,28 +4,33 @@ DVC deletes a stage's outputs before it runs it; outputs with `persist: true` st
 nothing from the stage. So a stage that fails puts back what dvc.lock names: from DVC's cache what is held there, and
 what is in git (`cache: false`) from a copy that its last success left in .dvc/tmp, else from the last commit.
 A killed process (kill -9) can put nothing back: `dvc checkout` and `git checkout` do.
+A stage whose DVC is gone may end after the next `dvc repro` has begun: what that one makes is left alone.
 """
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import psutil  # type: ignore[import-untyped]
 import yaml
 
 from finscale.storage import sweep
 
 if TYPE_CHECKING:
     from dvc.output import Output
+    from dvc.repo import Repo
 
 PIPELINE = Path("dvc.yaml")
 KEPT = Path(".dvc/tmp/outputs")
+_LOCK_TRIES = 10  # of three seconds each
 
 
 def running_stage() -> str | None:
@@ -75,16 +80,51 @@ def _try_to_restore(stage: str) -> None:
 
 
 def restore(stage: str) -> None:
-    """Put back every output of the stage that is not as dvc.lock says. Says what could not be."""
+    """Put back every output of the stage that is not as dvc.lock says. Says what could not be.
+
+    Where another DVC makes these outputs meanwhile, nothing is put back. None begins to before this ends: DVC's lock is
+    held, which it lets go of only while a stage of it runs.
+    """
     from dvc.repo import Repo  # a second to import, and only a failure needs it
 
-    with Repo() as repo:
-        outputs = [out for out in repo.stage.load_one(name=stage).outs if out.hash_info and not _is_there(out)]
+    with Repo() as repo, _locked(repo):
+        outs = repo.stage.load_one(name=stage).outs
+        if other := _other_maker(Path(repo.tmp_dir), {out.fs_path for out in outs}):
+            print(f"{stage}: process {other} makes its outputs anew; they are left to it", file=sys.stderr)
+            return
+        outputs = [out for out in outs if out.hash_info and not _is_there(out)]
         lost = [str(out) for out in outputs if not _put_back(out)]
     if len(outputs) > len(lost):
         print(f"{stage}: its earlier outputs are back in place", file=sys.stderr)
     if lost:
         print(f"{stage}: no earlier copy of {', '.join(lost)} on this machine; `dvc pull`?", file=sys.stderr)
+
+
+@contextmanager
+def _locked(repo: "Repo") -> Iterator[None]:
+    """DVC's lock of the repository. Raises LockError where another command holds it all the time."""
+    from dvc.lock import LockError
+
+    for left in reversed(range(_LOCK_TRIES)):
+        try:
+            repo.lock.lock()
+            break
+        except LockError:
+            if not left:
+                raise
+    try:
+        yield
+    finally:
+        repo.lock.unlock()
+
+
+def _other_maker(folder: Path, outs: Set[str]) -> int | None:
+    """The living process that DVC has noted for writing these files, where it is none of those that this runs for."""
+    noted = folder / "rwlock"
+    writers = json.loads(noted.read_text(encoding="utf-8")).get("write", {}) if noted.exists() else {}
+    own = {one.pid for one in psutil.Process().parents()}
+    pids = {about["pid"] for path, about in writers.items() if path in outs} - own
+    return next((pid for pid in pids if psutil.pid_exists(pid)), None)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -34,10 +34,19 @@ def asking() -> list[Link]:
 
 def stop_when_left(stage: str, pause: float = PAUSE) -> None:
     """From here on, send this process a SIGTERM once one of those who asked for it is gone."""
-    known = asking()
-    if not known:  # a service, a container, nohup: nobody is there to be missed
-        return
+    if known := asking():  # else a service, a container, nohup: nobody is there to be missed
+        _stop_without(known, stage, pause)
 
+
+def stop_with_stage(stage: str, pause: float = PAUSE) -> None:
+    """In a process that a stage has started: as stop_when_left, once the stage itself is gone, however it ended.
+
+    While the stage is there it is the stage that stops its processes, also when its DVC is gone.
+    """
+    _stop_without([(os.getpid(), os.getppid())], stage, pause)
+
+
+def _stop_without(known: list[Link], stage: str, pause: float) -> None:
     def watch() -> None:
         while all(_parent(child) == parent for child, parent in known):
             time.sleep(pause)

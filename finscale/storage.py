@@ -6,8 +6,9 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +45,26 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def parts_beside(path: Path) -> Iterator[Path]:
+    """A folder for the parts that `path` will be made of, on the same disk; it goes with the block."""
+    folder = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}-parts")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep(folder: Path) -> None:
-    """Remove what killed processes of this machine had half written in a folder."""
+    """Remove what killed processes of this machine had half written in a folder: files, and folders of parts."""
     for path in folder.glob(f"{TEMPORARY}*"):
         number = path.name.removeprefix(TEMPORARY).partition("-")[0]
-        if path.is_file() and number.isdigit() and not psutil.pid_exists(int(number)):
+        if not number.isdigit() or psutil.pid_exists(int(number)):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
 
 
@@ -172,7 +188,7 @@ def read_csv(path: Path, text: Sequence[str] = (), dates: Sequence[str] = (), **
     _require(path)
     try:
         if (content := path.read_bytes()) and not content.endswith(b"\n"):  # as every writer here ends a file
-            raise ValueError("its last line was cut")
+            raise ValueError("its last line was cut: delete it where the rows before it are to be kept")
         return pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(text, str), parse_dates=list(dates), **options)
     except (ValueError, OSError) as error:  # pandas' own errors of parsing are ValueErrors
         raise _damaged(path, "table", error) from None

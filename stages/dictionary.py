@@ -8,7 +8,6 @@ Why    a column that nobody can explain should not be in a study.
 
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from finscale.cli import run
@@ -19,7 +18,7 @@ from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import features_of_series
 from finscale.pages.dictionary import Meaning, Origin, generate_data_dictionary
 from finscale.pages.many import READABLE
-from finscale.storage import read_footer, read_parquet, write_csv, write_text
+from finscale.storage import read_csv, read_footer, read_parquet, write_csv, write_text
 from stages.paths import BARS, DAILY, DEVELOPMENT, FEATURES, LABELS, RAW, SERIES, TEST, TEST_LABELS
 
 PIPELINE = Path("dvc.yaml")
@@ -99,7 +98,7 @@ def files_described() -> list[Path]:
     """All but the test split; of hundreds of raw series, which have the same columns, the first of each kind."""
     raw = sorted(RAW.glob("*.parquet"))
     if len(raw) > READABLE:
-        manifest = pd.read_csv(RAW / "manifest.csv", keep_default_na=False)
+        manifest = read_csv(RAW / "manifest.csv", keep_default_na=False)
         kept = set(manifest.groupby("kind")["series"].head(_OF_A_KIND))
         raw = [path for path in raw if path.stem in kept]
     return [*raw, DAILY, BARS, SERIES, FEATURES, LABELS, DEVELOPMENT]

@@ -7,7 +7,6 @@ Writes data/interim/features.parquet  date, asset and one column per feature, on
 Why    everything a model sees, computed from the past alone; warm-up rows are dropped, never filled.
 """
 
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -24,7 +23,8 @@ from finscale.errors import InputError
 from finscale.indicators.catalogue import NoUsableRowError, compute, drop_warmup, first_usable
 from finscale.indicators.config import FeaturesConfig
 from finscale.indicators.quality import economic_features, quality_features
-from finscale.storage import join_arrow, read_parquet, write_arrow, write_json
+from finscale.parent import stop_with_stage
+from finscale.storage import join_arrow, parts_beside, read_parquet, write_arrow, write_json
 from stages.paths import DAILY, FEATURES, SERIES
 
 METRICS = Path("data/interim/features.json")
@@ -82,7 +82,7 @@ def write_parts(
     if len(days) == 1:
         yield from ((asset, write(asset, own)) for asset, own in days.items())
         return
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(WORKERS, get_context("spawn"), stop_with_stage, ("features",)) as pool:
         yield from zip(days, pool.map(write, days, days.values()), strict=True)
 
 
@@ -98,9 +98,8 @@ def write_features(path: Path, daily: pd.DataFrame, series: pd.DataFrame, params
         if not any(facts["rows"] for facts in told.values()):
             raise InputError("\n".join(facts["left_out"] for facts in told.values()))
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        join_arrow(path, finished(Path(folder)))
+    with parts_beside(path) as folder:
+        join_arrow(path, finished(folder))
     return told
 
 

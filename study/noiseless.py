@@ -17,7 +17,7 @@ from finscale.sources.config import DataConfig
 from finscale.sources.simulated import last_sessions
 from finscale.sources.simulated_bound import entropy
 from finscale.sources.simulated_panel import simulate_panel
-from finscale.storage import write_csv
+from finscale.storage import read_csv, write_csv
 from study.base_runs import commit_of, read_predictions
 from study.experiments import read_commit
 
@@ -40,7 +40,7 @@ def noiseless(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _known() -> pd.DataFrame:
-    return pd.read_csv(TABLE, dtype={"key": str}) if TABLE.exists() else pd.DataFrame(columns=list(_COLUMNS))
+    return read_csv(TABLE, text=["key"]) if TABLE.exists() else pd.DataFrame(columns=list(_COLUMNS))
 
 
 def _measure(row: dict[str, object]) -> dict[str, object]:

@@ -27,7 +27,7 @@ from finscale.data.dataset import read_development
 from finscale.data.windows import Windows
 from finscale.model.shape import solve
 from finscale.pages.transfer import draw, page, read_runs
-from finscale.storage import md5_of, write_text
+from finscale.storage import md5_of, read_csv, write_text
 from finscale.training.config import PretrainConfig, TrainConfig
 from finscale.training.device import choose_compute
 from finscale.training.initial import initial_model
@@ -106,7 +106,7 @@ def missing(planned: list[Run], table: Path) -> Iterator[Run]:
     """The runs that the table lacks, in order."""
     known = set()
     if table.exists():
-        rows = pd.read_csv(table, dtype={"budget": str})
+        rows = read_csv(table, text=["budget"])
         known = {Run(**row) for row in rows[list(Run.__dataclass_fields__)].to_dict("records")}
     return (one for one in planned if one not in known)
 

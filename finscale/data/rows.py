@@ -97,7 +97,7 @@ def _opened(matrix: Path) -> BinaryIO | None:
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     """One process at a time: what is half written is then nobody's, and runs that start together write once."""
-    with (folder / "lock").open("w") as lock:
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -116,4 +116,5 @@ def _write(target: Path, source: Path, features: list[str]) -> None:
     with target.open("wb") as file, pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER) as table:
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=features, use_threads=False):
             columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in features]
-            np.stack(columns, axis=1).astype(np.float32, copy=False).tofile(file)
+            # Not tofile(), whose error on a full disk does not say that it is one.
+            file.write(np.stack(columns, axis=1).astype(np.float32, copy=False).data)

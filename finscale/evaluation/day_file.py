@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from finscale.storage import write_atomically
+from finscale.storage import read_parquet, write_atomically
 
 SIGNIFICANT_BITS = 16
 ROUNDING = 2.0**-SIGNIFICANT_BITS  # relative: what storing moves a loss by, and so a mean of them, at most
@@ -42,7 +42,7 @@ def write_day_file(path: Path, losses: pd.DataFrame) -> None:
 
 def read_day_file(path: Path) -> pd.DataFrame:
     """What write_day_file stored: dates as midnights, losses as doubles."""
-    losses = pd.read_parquet(path)
+    losses = read_parquet(path)
     models = [name for name in losses if name not in ("date", "rows")]
     dates = pd.to_datetime(losses["date"]) if "date" in losses else None
     return losses.astype(dict.fromkeys(models, float)).assign(**({} if dates is None else {"date": dates}))

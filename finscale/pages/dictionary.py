@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet
 
 from finscale.pages.render import Rows, render
 from finscale.storage import md5_of, read_footer, read_parquet
@@ -51,7 +50,7 @@ def _folders(files: list[Path]) -> Rows:
     for folder in dict.fromkeys(path.parent for path in files):
         own = [path for path in files if path.parent == folder]
         size = sum(path.stat().st_size for path in own) / 1e6
-        counted = sum(pyarrow.parquet.read_metadata(path).num_rows for path in own)
+        counted = sum(read_footer(path).num_rows for path in own)
         rows.append({"folder": f"{folder}/", "files": len(own), "rows": f"{counted:,}", "megabytes": f"{size:.2f}"})
     return rows
 

@@ -35,6 +35,7 @@ from finscale.pages.run_tables import (
     year_table,
 )
 from finscale.pages.style import LossUnit, alpha_text, loss_unit
+from finscale.storage import read_text
 
 QUESTION = "Do transformers on daily market data obey scaling laws?"
 
@@ -140,7 +141,7 @@ def numeric_columns(rows: Table) -> set[str]:
 
 def inlined_libraries(plots_page: Path) -> str:
     """The <script> elements of Vega, Vega-Lite and Vega-Embed in DVC's plots template, in that order."""
-    scripts = re.findall(r"<script>.*?</script>", plots_page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    scripts = re.findall(r"<script>.*?</script>", read_text(plots_page), flags=re.DOTALL)
     for name in _LIBRARIES:
         if not any(script.startswith(f"<script>/* {name} ") for script in scripts):
             raise InputError(f"{plots_page}: no <script> begins with /* {name} <version>; restore it from git")

@@ -12,6 +12,7 @@ from finscale.errors import InputError
 from finscale.pages.figure import panels, save
 from finscale.pages.render import Rows, render
 from finscale.pages.style import SERIES
+from finscale.storage import read_csv
 
 CURVE = ["source", "task", "parametrization", "budget"]
 _ALIKE = ["data", "settings", "epochs", "precision"]  # what the runs of one figure have to share
@@ -23,7 +24,7 @@ def read_runs(table: Path) -> pd.DataFrame:
     """Finished runs by source, the smallest budget first; a run that diverged has an infinite loss."""
     if not table.exists():
         raise InputError(f"{table}: no such file; `python -m study.transfer` makes it")
-    runs = pd.read_csv(table, dtype={"budget": str}).fillna(dict.fromkeys(LOSSES, np.inf))
+    runs = read_csv(table, text=["budget"]).fillna(dict.fromkeys(LOSSES, np.inf))
     for source, same in runs.groupby("source"):
         if mixed := [name for name in _ALIKE if same[name].nunique() > 1]:
             raise InputError(f"{table}: runs on {source} differ in {', '.join(mixed)}; keep those of one kind")

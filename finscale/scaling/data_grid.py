@@ -1,12 +1,13 @@
 """Size by data: the losses of runs that differ in parameters and in what they trained on, judged on one test.
 
 Symbols that train are tested on their own later days, so that curves over symbols share no test but the second one, on
-symbols that never train (universe.unseen). Years of history leave the first test as it is. Along both axes exponents
-have intervals over seeds and days, and Holm's p-values over all lines of a grid.
+symbols that never train (universe.unseen). Years of history leave the first test as it is. Along both axes there are
+exponents, and changes from one cell to another that assume no law; both over seeds and days, each kind with Holm's
+p-values of its own.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from finscale.config import ALL, parse_budget
 from finscale.errors import InputError
 from finscale.scaling.fits import paired_runs
 from finscale.scaling.laws.checks import count_sizes
-from finscale.scaling.laws.contrast import Runs
+from finscale.scaling.laws.contrast import Estimate, Runs, estimate
 from finscale.scaling.laws.exponent import exponent
 from finscale.scaling.laws.multiple import holm
 from finscale.scaling.laws.power_law import MIN_SIZES
@@ -25,6 +26,7 @@ from finscale.scaling.laws.power_law import MIN_SIZES
 Test = Literal["test", "unseen"]
 Along = Literal["parameters", "training windows"]
 ESTABLISHED = 0.05
+MODEL = "model"
 BASELINES = ("har", "garch", "volatility", "catboost")  # columns of the losses per day
 
 
@@ -46,12 +48,34 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Change:
+    """From one cell to another of a row or column: log of the last loss over the first, with its interval.
+
+    seeds: of the cell that has fewer. One seed shows nothing of how seeds scatter: the interval is then over the days
+    alone, and nothing is judged by it, unless the model has no seed (CatBoost's is fixed).
+    """
+
+    along: Along
+    at: str
+    model: str
+    first: str
+    last: str
+    seeds: int
+    change: float
+    low: float
+    high: float
+    p_value: float
+    adjusted_p: float | None
+
+
+@dataclass(frozen=True)
 class Grid:
     """cells: data, windows, budget, params, seeds, loss (mean over seeds), and the loss of each baseline."""
 
     test: Test
     cells: pd.DataFrame
     lines: list[Line]
+    changes: list[Change]
     refused: str = ""
 
     def told(self) -> dict[str, Any]:
@@ -59,6 +83,7 @@ class Grid:
             "test": self.test,
             "cells": self.cells.to_dict("records"),
             "lines": [asdict(one) | {"words": line_words(one)} for one in self.lines],
+            "changes": [asdict(one) | {"words": change_words(one)} for one in self.changes],
             "refused": self.refused,
         }
 
@@ -82,20 +107,46 @@ def data_grid(rows: pd.DataFrame, folder: Path) -> Grid:
     runs = {name: paired_runs(rows, folder, rows["params"], name, False, test) for name in ("model", *BASELINES)}
     cells = _cells(rows, test, {name: one for name, one in runs.items() if one is not None})
     if (of_model := runs["model"]) is None:
-        return Grid(test, cells, [], "not all runs have losses per day")
-    found = [*_lines(rows, of_model, "parameters"), *_lines(rows, of_model, "training windows")]
-    if (of_trees := runs["catboost"]) is not None:
-        found += _baseline_line(rows, of_trees)
-    adjusted = holm({str(i): one["p_value"] for i, one in enumerate(found)})
-    return Grid(test, cells, [Line(**one, adjusted_p=adjusted[str(i)]) for i, one in enumerate(found)])
+        return Grid(test, cells, [], [], "not all runs have losses per day")
+    lines = [*_lines(rows, of_model, "parameters"), *_lines(rows, of_model, "training windows")]
+    changes = [*_changes(rows, of_model, "parameters"), *_changes(rows, of_model, "training windows")]
+    if (of_trees := runs["catboost"]) is not None:  # it knows no size and no seed: one run of each kind of data
+        once = (~rows["data"].duplicated()).to_numpy()
+        trees = rows[once].assign(budget="", params_total=1.0, model="catboost")
+        lines += _lines(trees, of_trees.only(once), "training windows")
+        changes += _changes(trees, of_trees.only(once), "training windows")
+    return Grid(test, cells, [Line(**one) for one in _adjusted(lines)], [Change(**one) for one in _adjusted(changes)])
+
+
+def _adjusted(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With Holm's p-values over all that can be judged."""
+    judged = {str(i): one["p_value"] for i, one in enumerate(found) if one.get("seeds", 2) > 1 or one["model"] != MODEL}
+    adjusted = holm(judged)
+    return [one | {"adjusted_p": adjusted.get(str(i))} for i, one in enumerate(found)]
 
 
 def line_words(line: Line) -> str:
     """'PatchTST, 100K: -1.20 % (-1.60 to -0.80) of loss per tenfold of training windows, established'."""
     value, low, high = (100 * (10**-one - 1) for one in (line.exponent, line.high, line.low))
-    who = {"model": f"PatchTST, {line.at}", "catboost": "CatBoost"}[line.model]
-    sure = "established" if line.adjusted_p < ESTABLISHED else "not established"
-    return f"{who}: {value:+.2f} % ({low:+.2f} to {high:+.2f}) of loss per tenfold of {line.along}, {sure}"
+    by = f"per tenfold of {line.along}"
+    return f"{_who(line)}: {value:+.2f} % ({low:+.2f} to {high:+.2f}) of loss {by}, {_sure(line)}"
+
+
+def change_words(one: Change) -> str:
+    """'PatchTST, 100K: from 64 to 256 symbols the loss changes by -1.20 % (-1.60 to -0.80), established'."""
+    value, low, high = (100 * (np.exp(log) - 1) for log in (one.change, one.low, one.high))
+    by = f"{value:+.2f} % ({low:+.2f} to {high:+.2f})"
+    return f"{_who(one)}: from {one.first} to {one.last} the loss changes by {by}, {_sure(one)}"
+
+
+def _who(one: Line | Change) -> str:
+    return f"PatchTST, {one.at}" if one.model == MODEL else "CatBoost"
+
+
+def _sure(one: Line | Change) -> str:
+    if one.adjusted_p is None:
+        return "over days alone, one seed: not judged"
+    return "established" if one.adjusted_p < ESTABLISHED else "not established"
 
 
 def _data_words(row: Mapping[str, Any]) -> str:
@@ -116,25 +167,49 @@ def _cells(rows: pd.DataFrame, test: Test, runs: Mapping[str, Runs]) -> pd.DataF
     return cells.assign(order=order).sort_values(["windows", "order"]).drop(columns="order").reset_index(drop=True)
 
 
-def _lines(rows: pd.DataFrame, runs: Runs, along: Along) -> Iterator[dict[str, Any]]:
-    """The exponents of the model along one axis, one for each value of the other that has enough points."""
-    fixed, varied = ("data", "params") if along == "parameters" else ("budget", "unique")
-    for at in sorted(set(rows[fixed]), key=lambda value: rows.loc[rows[fixed] == value, "params_total"].min()):
+def _split(rows: pd.DataFrame, along: Along) -> Iterator[tuple[str, np.ndarray, np.ndarray, pd.Series]]:
+    """Rows or columns of the grid, in order: what they share, which runs they hold, their sizes, their cells' names."""
+    fixed, varied, name = ("data", "params_total", "budget") if along == "parameters" else ("budget", "unique", "data")
+    order = (
+        rows.groupby(fixed)["unique" if along == "parameters" else "params_total"]
+        .max()
+        .sort_values(kind="stable")
+        .index
+    )
+    for at in order:
         own = (rows[fixed] == at).to_numpy()
-        sizes = rows.loc[own, varied].to_numpy(float)
-        if count_sizes(sizes) >= MIN_SIZES:
-            yield _told(along, str(at), "model", sizes, runs.only(own))
+        yield str(at), own, rows.loc[own, varied].to_numpy(float), rows.loc[own, name]
 
 
-def _baseline_line(rows: pd.DataFrame, runs: Runs) -> Iterator[dict[str, Any]]:
-    """CatBoost's own exponent of windows: it knows no budget and no seed, so one run of each kind of data is enough."""
-    first = (~rows["data"].duplicated()).to_numpy()
-    sizes = rows.loc[first, "unique"].to_numpy(float)
-    if count_sizes(sizes) >= MIN_SIZES:
-        yield _told("training windows", "", "catboost", sizes, runs.only(first))
+def _lines(rows: pd.DataFrame, runs: Runs, along: Along) -> list[dict[str, Any]]:
+    """The exponents along one axis, one for each value of the other that has enough points."""
+    return [
+        _told(rows, along, at) | _numbers("exponent", exponent(sizes, runs.only(own)).alpha)
+        for at, own, sizes, _ in _split(rows, along)
+        if count_sizes(sizes) >= MIN_SIZES
+    ]
 
 
-def _told(along: Along, at: str, model: str, sizes: np.ndarray, runs: Runs) -> dict[str, Any]:
-    alpha = exponent(sizes, runs).alpha
-    own = {"exponent": alpha.value, "low": alpha.low, "high": alpha.high, "p_value": alpha.p_value}
-    return {"along": along, "at": at, "model": model, **own}
+def _changes(rows: pd.DataFrame, runs: Runs, along: Along) -> list[dict[str, Any]]:
+    """From the smallest to the largest along one axis; of data also the last step: would more help?"""
+    found = []
+    for at, own, sizes, names in _split(rows, along):
+        steps = list(names.groupby(sizes).first())
+        pairs = [(steps[0], steps[-1])] if len(steps) > 1 else []
+        pairs += [(steps[-2], steps[-1])] if along == "training windows" and len(steps) > 2 else []
+        for first, last in pairs:
+            ends = [(names == end).to_numpy() for end in (first, last)]
+            mine = replace(runs.only(own), cells=names.to_numpy())
+            contrast = ends[1] / ends[1].sum() - ends[0] / ends[0].sum()
+            seeds = min(int(rows.loc[own, "seed"][end].nunique()) for end in ends)
+            told = _told(rows, along, at) | {"first": str(first), "last": str(last), "seeds": seeds}
+            found.append(told | _numbers("change", estimate(mine, contrast)))
+    return found
+
+
+def _told(rows: pd.DataFrame, along: Along, at: str) -> dict[str, Any]:
+    return {"along": along, "at": at, "model": rows["model"].iloc[0] if "model" in rows else MODEL}
+
+
+def _numbers(name: str, found: Estimate) -> dict[str, float]:
+    return {name: found.value, "low": found.low, "high": found.high, "p_value": found.p_value}

@@ -46,8 +46,9 @@ def data_laws(ledger: pd.DataFrame, known: Mapping[str, Settings], folder: Path 
 
 
 def _with_words(told: dict[str, Any]) -> dict[str, Any]:
-    """words: one sentence about the law, and one about each line of the grid."""
-    return told | {"words": [law_words(told), *(line["words"] for line in told["grid"].get("lines", []))]}
+    """words: one sentence about the law, and one about each line and each change of the grid."""
+    of_grid = [one["words"] for kind in ("lines", "changes") for one in told["grid"].get(kind, [])]
+    return told | {"words": [law_words(told), *of_grid]}
 
 
 def law_words(told: Mapping[str, Any]) -> str:

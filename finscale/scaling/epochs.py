@@ -18,6 +18,7 @@ import pandas as pd
 from finscale.errors import InputError
 from finscale.identity import SINGLE
 from finscale.scaling.laws.frontier import Frontier, compute_frontier
+from finscale.storage import read_csv
 
 FOLDER = Path("results/epochs")
 _COLUMNS = ["epoch", "train_loss", "validation_loss"]
@@ -46,7 +47,7 @@ def _by_step(table: bytes) -> pd.Series:
 
 def read_epochs(path: Path, epochs_run: int) -> pd.DataFrame:
     """One run's table. epochs_run: the ledger's. Raises InputError naming the file where it is none of this run."""
-    table = pd.read_csv(path)
+    table = read_csv(path)
     whole = list(table) in (_COLUMNS, [*_COLUMNS, _WINDOWS]) and table["epoch"].tolist() == list(
         range(1, epochs_run + 1)
     )

@@ -107,7 +107,7 @@ def open_ledger(path: Path) -> Ledger:
     if not path.exists():
         return Ledger(pd.DataFrame(columns=["key", *AXES, "scheme", "settings"]))
     read = read_rows(read_text(path), path.as_posix())
-    columns = list(dict.fromkeys([*read.columns, *SHARES, "scheme", "settings"]))
+    columns = list(dict.fromkeys([*read.columns, "key", *AXES, "scheme", "settings"]))
     return Ledger(pd.DataFrame(read.rows, columns=columns), tuple(read.faults))
 
 

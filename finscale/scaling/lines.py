@@ -25,13 +25,19 @@ class Lines:
     faults: list[str]
 
 
-def split_lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(number, values) of each line. Each alone: a quotation mark in one that was cut would swallow those after it."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        yield number, next(csv.reader([line]), [])
+def split_lines(text: str) -> Iterator[tuple[int, list[str], bool]]:
+    """(number, values, whether the line has its end) of each line, which every writer here gives to the last as well.
+
+    Each is read alone: a quotation mark in one that was cut would swallow those after it.
+    """
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        said = line.rstrip("\r\n")
+        yield number, next(csv.reader([said]), []), line != said
 
 
-def check_line(values: Sequence[str], columns: Sequence[str], empty: str = "the line is empty; delete it") -> None:
+def check_line(
+    values: Sequence[str], columns: Sequence[str], ended: bool, empty: str = "the line is empty; delete it"
+) -> None:
     """Raise ValueError where a line is no row of a table with these columns."""
     if not values:
         raise ValueError(empty)
@@ -39,6 +45,8 @@ def check_line(values: Sequence[str], columns: Sequence[str], empty: str = "the 
         raise ValueError(MERGE)
     if len(values) != len(columns):
         raise ValueError(f"{len(values)} values for {len(columns)} columns: {CUT}")
+    if not ended:
+        raise ValueError(f"the line has no end, so that its last value may be a part: {CUT}")
 
 
 def read_lines(path: Path, columns: Sequence[str], check: Callable[[Mapping[str, str]], None]) -> Lines:
@@ -49,14 +57,14 @@ def read_lines(path: Path, columns: Sequence[str], check: Callable[[Mapping[str,
     rows: list[dict[str, str]] = []
     faults: list[str] = []
     lines = list(split_lines(read_text(path))) if path.exists() else []
-    header = next((values for _, values in lines if values and not values[0].startswith(MARKERS)), [])
-    if lines and not (header and set(header) <= set(columns)):
+    header = next((values for _, values, _ in lines if values and not values[0].startswith(MARKERS)), [])
+    if path.exists() and not (header and set(header) <= set(columns)):
         raise InputError(f"{path}: its first line is no list of {', '.join(columns)}; `git checkout {path}`")
-    for number, values in lines:
-        if values == header:
+    for number, values, ended in lines:
+        if values == header and ended:
             continue
         try:
-            check_line(values, header)
+            check_line(values, header, ended)
             row = dict.fromkeys(columns, "") | dict(zip(header, values, strict=True))
             check(row)
             rows.append(row)

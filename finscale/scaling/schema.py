@@ -19,7 +19,8 @@ UNKNOWN = "unknown"  # settings of a row that nothing tells or proves: they equa
 _ROUNDING = 1e-9  # a value and its interval are added up in different orders
 
 _MEND = "delete the line: `make collect` writes it again while DVC has the experiment"
-_CUT = f"{CUT}, `make collect` adds what came later"
+_COLLECT = "`make collect` adds what came later"
+_CUT = f"{CUT}, {_COLLECT}"
 
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -145,18 +146,21 @@ def read_rows(text: str, path: str) -> Read:
     they say the same.
     """
     read = Read()
-    for number, values in split_lines(text):
+    if not text:
+        read.faults.append(f"{path}: the file is empty; `git checkout` has it whole, {_COLLECT}")
+    for number, values, ended in split_lines(text):
         where = f"{path}, line {number}"
         if not read.columns and not (values or [""])[0].startswith(MARKERS):
             read.columns = values
             if missing := [name for name, one in LedgerRow.model_fields.items() if one.is_required()]:
                 missing = [name for name in missing if name not in values]
-            if missing and len(text.splitlines()) > number:
-                read.faults.append(f"{where}: no row can be read, it lacks the columns {', '.join(missing)}; {_CUT}")
+            if missing or not ended:
+                lacks = f"it lacks the columns {', '.join(missing)}" if missing else "it has no end"
+                read.faults.append(f"{where}: no row can be read, {lacks}; {_CUT}")
                 return read
             continue
         try:
-            read.rows.append(_row(read.columns, values) | {"where": where})
+            read.rows.append(_row(read.columns, values, ended) | {"where": where})
         except ValueError as error:
             read.faults.append(f"{where}{_name(read.columns, values)}: {error}")
     read.rows = _once(read)
@@ -174,8 +178,8 @@ def check_row(values: dict[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(values) | row.model_dump() | losses | {"timestamp": str(values["timestamp"])}
 
 
-def _row(columns: list[str], values: list[str]) -> dict[str, Any]:
-    check_line(values, columns, f"the line is empty; {_MEND}")
+def _row(columns: list[str], values: list[str], ended: bool) -> dict[str, Any]:
+    check_line(values, columns, ended, f"the line is empty; {_MEND}")
     return check_row(dict(zip(columns, values, strict=True)))
 
 

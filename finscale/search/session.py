@@ -12,6 +12,7 @@ import torch
 
 from finscale.config import Task, is_binary
 from finscale.data.rows import shared_rows
+from finscale.parent import stop_with_stage
 from finscale.search.config import TuneConfig
 from finscale.search.objective import Problem, create_objective
 from finscale.search.space import SearchSpace
@@ -101,6 +102,7 @@ def _run_processes(job: Search) -> None:
 
 
 def _work(job: Search) -> None:
+    stop_with_stage("tune")
     try:
         take_part(job)
     except RunStoppedError as stopped:

@@ -20,13 +20,15 @@ from typing import Any
 from platformdirs import user_data_path
 
 from finscale.config import Quality, Source
+from finscale.errors import InputError
 from finscale.sources.config import DataConfig
 from finscale.sources.layout import files_of
 from finscale.sources.tables import SERVERS, Universe, Wanted, wanted
-from finscale.storage import md5_of, write_json
+from finscale.storage import md5_of, read_text, write_json
 
 LIBOR = "USD3MTD156N"
 MANIFEST = "manifest.csv"  # of the raw store
+_NAMED = {"source", "series", "first", "last", "md5"}  # what names an answer there
 
 
 class HashMemo:
@@ -39,7 +41,7 @@ class HashMemo:
         self._path = path
         try:
             self._known: dict[str, list[Any]] = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, TypeError):  # TypeError: JSON of another shape
             self._known = {}
         self._changed = False
 
@@ -102,7 +104,17 @@ def _answers(store: Path, series: list[Wanted], memo: HashMemo) -> dict[str, str
     asked = {(SERVERS[one.kind], one.name) for one in series}
     if not (store / MANIFEST).exists():
         return {}
-    with (store / MANIFEST).open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (row["source"], row["series"]) in asked]
+    rows = [row for row in _manifest(store / MANIFEST) if (row["source"], row["series"]) in asked]
     paths = {place_of(store, row) for row in rows}
     return {path.as_posix(): memo.md5(store / path) if (store / path).exists() else None for path in sorted(paths)}
+
+
+def _manifest(path: Path) -> list[dict[str, str]]:
+    """The raw store's rows. Raises InputError where the file is no list of answers, or only a part of one."""
+    text = read_text(path)
+    table = csv.DictReader(text.splitlines())
+    rows = list(table)
+    whole = set(table.fieldnames or ()) >= _NAMED and not any(None in row or None in row.values() for row in rows)
+    if not whole or not text.endswith("\n"):
+        raise InputError(f"{path} is no list of stored answers, or was cut; put it back from a backup of the raw store")
+    return rows

@@ -80,7 +80,8 @@ def measured() -> Products:
 def processor() -> str:
     """The CPU's own name: figures of one are not those of another."""
     told = Path("/proc/cpuinfo")
-    names = [line for line in told.read_text().splitlines() if line.startswith("model name")] if told.exists() else []
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    names = [line for line in lines if line.startswith("model name")]
     return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from finscale.storage import write_parquet
+from finscale.storage import read_csv, write_parquet
 from study.recipe.measure import Measured
 from study.recipe.protocol import BASELINES, Planned, Protocol
 
@@ -17,12 +17,12 @@ COLUMNS = (
     "settings", "code",
 )  # fmt: skip
 ONE_OF_THEM = "catboost"  # a baseline of every task: where it is, all are
-_NAMES = {"candidate": str, "data": str, "budget": str, "settings": str, "code": str, "best_epoch": str}
+_NAMES = ("candidate", "data", "budget", "settings", "code", "best_epoch")
 
 
 def read_rows(path: Path = TABLE) -> pd.DataFrame:
     """The runs so far; no rows where there is no file."""
-    return pd.read_csv(path, dtype=_NAMES) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    return read_csv(path, text=_NAMES) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
 
 
 def is_done(planned: Planned, rows: pd.DataFrame) -> bool:

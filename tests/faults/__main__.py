@@ -1,6 +1,7 @@
 """The campaign: `python -m tests.faults [--only PART,PART]` -> results/faults.csv, docs/faults.md."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,9 +22,14 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), help=f"of {','.join(PARTS)}")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
-    parser.add_argument("--match", help="of the other parts, faults with this word alone; then nothing is written")
+    parser.add_argument(
+        "--match", help="of the other parts, faults with this word alone; then the rows of the others stay"
+    )
     parser.add_argument("--workspace", type=Path, help="where the small workspace lies, or is to be made and kept")
     asked = parser.parse_args()
+    # A shell that starts this in the background has SIGINT ignored, by it and by all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # nothing stays mounted or running
     chosen = asked.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -34,8 +40,7 @@ def main() -> None:
             trials = _run(part, folder, asked)
             lost += sum(not trial.survived for trial in trials)
             print(f"faults: {part}: {len(trials)} tried, {sum(not one.survived for one in trials)} lost", flush=True)
-            if not asked.match:
-                write_table(part, trials)
+            write_table(part, trials, folder, whole=not asked.match)
     sys.exit(bool(lost))
 
 

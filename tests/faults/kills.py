@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -44,6 +45,9 @@ if "FAULT_STAGE" in os.environ and os.environ.get("DVC_STAGE") == os.environ["FA
 """
 
 
+_DRAWS = 20  # of a moment, for one kill
+
+
 @dataclass(frozen=True)
 class Measured:
     """What a stage does undisturbed: seconds of its `dvc repro`, and how often it opens or renames a file to write."""
@@ -67,18 +71,36 @@ class Killing:
         self._measured: dict[str, Measured] = {}
 
     def trial(self, number: int) -> Trial:
-        stage = self._random.choice(list(self._stages))
         inside, whom = number % 2 == 0, "all" if number // 2 % 2 else "stage"
-        measured = self._measure(stage)
-        if inside:
-            at = self._random.randint(1, max(1, measured.writes))
-            self._run(stage, FAULT_AT=f"{at}", FAULT_WHOM=whom)
+        for _ in range(_DRAWS):
+            stage = self._random.choice(list(self._stages))
+            if self._killed(stage, inside, whom):
+                break
         else:
-            self._killed_by_clock(stage, self._random.uniform(0, measured.seconds), whom)
+            raise RuntimeError(f"none of {_DRAWS} moments met what was to be killed")
         when, killed = "inside a write" if inside else "at any moment", "DVC with it" if whom == "all" else "the stage"
         fault = f"SIGKILL {when}, {killed}"
+        if left := self._left():
+            return Trial(fault, False, f"{stage}: {left} goes on alone")
         said, told = self._recover(stage)
         return Trial(fault, not said, said or told)
+
+    def _killed(self, stage: str, inside: bool, whom: str) -> bool:
+        """Whether the signal met what it was sent to: a moment may come before the stage began, or after its end."""
+        measured = self._measure(stage)
+        if not inside:
+            return self._killed_by_clock(stage, self._random.uniform(0, measured.seconds), whom)
+        at = self._random.randint(1, max(1, measured.writes))
+        return self._run(stage, FAULT_AT=f"{at}", FAULT_WHOM=whom) != 0
+
+    def _left(self) -> str:
+        """The command line of a process that is at work here half a minute after the kill; '' for none."""
+        ends = time.monotonic() + 30
+        while found := [one for one in psutil.process_iter() if _works_in(one, self._path)]:
+            if time.monotonic() > ends:
+                return " ".join(found[0].cmdline())
+            time.sleep(0.1)
+        return ""
 
     def _recover(self, stage: str) -> tuple[str, str]:
         """What is not as it was after `dvc repro`, in words ('' for nothing), and what the command said."""
@@ -103,24 +125,25 @@ class Killing:
             self._measured[stage] = Measured(time.monotonic() - began, int(seen.read_text()) if seen.exists() else 1)
         return self._measured[stage]
 
-    def _run(self, stage: str, **fault: str) -> None:
-        self._command(
+    def _run(self, stage: str, **fault: str) -> int:
+        return self._command(
             "dvc", "repro", "--no-run-cache", "-s", "-f", stage, PYTHONPATH=str(self._hooks), FAULT_STAGE=stage,
             FAULT_SEEN=str(self._hooks / "seen"), **fault,
-        )  # fmt: skip
+        )[0]  # fmt: skip
 
-    def _killed_by_clock(self, stage: str, seconds: float, whom: str) -> None:
+    def _killed_by_clock(self, stage: str, seconds: float, whom: str) -> bool:
         process = subprocess.Popen(
             ["dvc", "repro", "--no-run-cache", "-s", "-f", stage], cwd=self._path, env=environment(),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         time.sleep(seconds)
-        if whom == "all":
+        at_work = [one for one in psutil.Process(process.pid).children(recursive=True) if _is_stage(one)]
+        if whom == "all" and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        else:
-            for child in psutil.Process(process.pid).children():
-                child.kill()
-        process.wait(300)
+        elif whom == "stage":
+            for one in at_work:
+                one.kill()
+        return process.wait(300) != 0
 
     def _command(self, *command: str, **more: str) -> tuple[int, str]:
         log = self._path.parent / "kills.log"
@@ -131,6 +154,20 @@ class Killing:
             )  # fmt: skip
             code = process.wait(600)
         return code, log.read_text(errors="replace")
+
+
+def _is_stage(process: psutil.Process) -> bool:
+    try:
+        return any(word.startswith("stages.") for word in process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()).is_relative_to(folder)
+    except (psutil.Error, OSError):
+        return False
 
 
 def kills(workspace: Workspace, count: int, seed: int) -> list[Trial]:

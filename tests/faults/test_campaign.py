@@ -58,12 +58,17 @@ def test_the_table_is_of_the_trials_and_a_part_replaces_its_own_rows_alone(
     monkeypatch.setattr(trial, "TABLE", table)
     monkeypatch.setattr(trial, "PAGE", page)
     page.write_text(f"before\n{trial.BEGIN}\nold\n{trial.END}\nafter\n")
-    trial.write_table("kill", [Trial("SIGKILL", True, "the same bytes"), Trial("SIGKILL", False, "a | lost")])
-    trial.write_table("disk", [Trial("full disk", True, "no space left")])
-    trial.write_table("kill", [Trial("SIGKILL", True, "the same bytes"), Trial("SIGKILL", False, "b | lost")])
+    trial.write_table("kill", [Trial("SIGKILL", True, "the same bytes"), Trial("SIGKILL", False, "a | lost")], tmp_path)
+    trial.write_table("disk", [Trial("full disk", True, f"{tmp_path}/disk/x: no space left")], tmp_path)
+    trial.write_table("kill", [Trial("SIGKILL", True, "the same bytes"), Trial("SIGKILL", False, "b | lost")], tmp_path)
     text = page.read_text()
     assert text.startswith(f"before\n{trial.BEGIN}\n\n## disk: 1 tried, 0 lost\n")
     assert text.endswith(f"\n{trial.END}\nafter\n")
     assert "## kill: 2 tried, 1 lost" in text
     assert r"| SIGKILL | 2 | 1 | 1 | b \| lost |" in text
+    assert "| full disk | 1 | 1 | 0 | disk/x: no space left |" in text
     assert "old" not in text
+    trial.write_table("disk", [Trial("no space left", True, "")], tmp_path, whole=False)
+    assert "## disk: 2 tried, 0 lost" in page.read_text()
+    trial.write_table("disk", [Trial("no space left", True, "")], tmp_path)
+    assert "## disk: 1 tried, 0 lost" in page.read_text()

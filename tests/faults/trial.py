@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -75,7 +76,7 @@ def run_stage(stage: str, workspace: Path, timeout: float = 300, **more: str) ->
 
 def last_words(told: str) -> str:
     """What a user reads last: the stage's own error, or the last line."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    lines = [line.strip() for line in told.splitlines() if re.search(r"\w", line)]  # no rule, no empty line
     said = [line for line in lines if line.startswith(("error: ", "train: stopped", "tune: stopped"))]
     return (said or lines or [""])[-1]
 
@@ -84,21 +85,27 @@ def read_rows() -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(TABLE.read_text(encoding="utf-8")))) if TABLE.exists() else []
 
 
-def rows_of(part: str, trials: list[Trial]) -> list[dict[str, str]]:
-    """One row per fault. The message is that of a trial that was lost, where there is one."""
+def rows_of(part: str, trials: list[Trial], folder: Path) -> list[dict[str, str]]:
+    """One row per fault. The message is that of a trial that was lost, where there is one, its paths from `folder`."""
     rows = []
     for fault in dict.fromkeys(trial.fault for trial in trials):
         mine = [trial for trial in trials if trial.fault == fault]
         lost = [trial for trial in mine if not trial.survived]
-        message = (lost or mine)[0].message
+        message = (lost or mine)[0].message.replace(f"{folder}/", "")
         counts = {"tried": len(mine), "survived": len(mine) - len(lost), "lost": len(lost)}
         rows.append({"part": part, "fault": fault, **{k: f"{v}" for k, v in counts.items()}, "message": message[:240]})
     return rows
 
 
-def write_table(part: str, trials: list[Trial]) -> None:
-    """Put this part's rows in the place of its earlier ones, in results/faults.csv and in docs/faults.md."""
-    rows = [row for row in read_rows() if row["part"] != part] + rows_of(part, trials)
+def write_table(part: str, trials: list[Trial], folder: Path, whole: bool = True) -> None:
+    """Put this part's rows in the place of its earlier ones, in results/faults.csv and in docs/faults.md.
+
+    whole: whether every fault of the part was tried; else the rows of other faults stay.
+    """
+    new = rows_of(part, trials, folder)
+    faults = {row["fault"] for row in new}
+    kept = [row for row in read_rows() if row["part"] != part or not (whole or row["fault"] in faults)]
+    rows = kept + new
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

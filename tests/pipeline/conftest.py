@@ -80,9 +80,8 @@ def small_clone(path: Path) -> Workspace:
     # Results committed for the full-size run are not this one's: start without them.
     for folder in ("metrics", "plots", "reports"):
         shutil.rmtree(workspace.path / folder, ignore_errors=True)
-    (workspace.path / "results/ledger.csv").write_text(
-        "key,source,assets,quality,timescale,tier,task,horizon,budget,seed\n"
-    )
+    header = (ROOT / "results/ledger.csv").read_text().partition("\n")[0]
+    (workspace.path / "results/ledger.csv").write_text(f"{header}\n")
     (workspace.path / "results/settings.json").write_text("{}\n")
     return workspace
 

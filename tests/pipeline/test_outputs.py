@@ -27,7 +27,16 @@ import torch
 
 from finscale.cli import run
 from finscale.errors import InputError
-from finscale.storage import write_text
+from finscale.storage import write_atomically, write_text
+
+def wait() -> None:
+    Path(".waiting").write_text(str(os.getpid()))
+    Path(".waiting").rename("waiting")
+    time.sleep(60)
+
+def half(temporary: Path) -> None:
+    temporary.write_text("half a resu")
+    wait()
 
 def main() -> None:
     how = Path("how").read_text()
@@ -50,9 +59,11 @@ def main() -> None:
     if how == "defect":
         raise ZeroDivisionError
     if how == "wait":
-        Path(".waiting").write_text(str(os.getpid()))
-        Path(".waiting").rename("waiting")
-        time.sleep(60)
+        wait()
+    if how == "write":
+        write_atomically(Path("folder/two"), half)
+    if how == "slowly":
+        time.sleep(4)
     Path("in_git").mkdir()
     Path("in_git/two").write_text(how)
     Path("in_git.md").write_text(how)
@@ -102,9 +113,22 @@ def reproduce(folder: Path) -> subprocess.Popen[str]:
         )  # fmt: skip
 
 
-def check_nothing_is_lost(folder: Path) -> None:
+def interrupted(folder: Path, how: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+    """DVC and its stage, which waits in the middle of its work."""
+    (folder / "how").write_text(how)
+    process = reproduce(folder)
+    while not (folder / "waiting").exists():
+        assert process.poll() is None, folder.with_suffix(".log").read_text()
+        time.sleep(0.02)
+    return process, psutil.Process(int((folder / "waiting").read_text()))
+
+
+def check_nothing_is_lost(folder: Path, made: str = "well") -> None:
+    """The outputs of the last success are there, and nothing beside them."""
     for path in ("cached", "folder/one", "in_git/two", "in_git.md"):
-        assert (folder / path).read_text() == "well", folder.with_suffix(".log").read_text()
+        assert (folder / path).read_text() == made, folder.with_suffix(".log").read_text()
+    assert [len(list((folder / name).iterdir())) for name in ("folder", "in_git")] == [1, 1]
+    assert not list(folder.rglob(".tmp-*"))
 
 
 @pytest.mark.parametrize(("how", "message"), [("error", "error: that cannot be"), ("defect", "ZeroDivisionError")])
@@ -117,27 +141,20 @@ def test_a_stage_that_fails_puts_its_earlier_outputs_back(how: str, message: str
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stage_that_is_stopped_puts_its_earlier_outputs_back(number: signal.Signals, again: Path) -> None:
-    (again / "how").write_text("wait")
-    process = reproduce(again)
-    while not (again / "waiting").exists():
-        assert process.poll() is None, again.with_suffix(".log").read_text()
-        time.sleep(0.02)
+    process, stage = interrupted(again, "wait")
     if number == signal.SIGINT:  # as from a terminal, to all processes
         os.killpg(process.pid, number)
     else:  # `kill` of the stage's own process
-        os.kill(int((again / "waiting").read_text()), number)
+        stage.send_signal(number)
     assert process.wait(60) != 0
     check_nothing_is_lost(again)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_stage_whose_dvc_is_gone_stops_by_itself(number: signal.Signals, again: Path) -> None:
-    (again / "how").write_text("wait")
-    process = reproduce(again)
-    while not (again / "waiting").exists():
-        assert process.poll() is None, again.with_suffix(".log").read_text()
-        time.sleep(0.02)
-    stage = psutil.Process(int((again / "waiting").read_text()))
+@pytest.mark.parametrize(("number", "how"), [(signal.SIGTERM, "wait"), (signal.SIGKILL, "write")])
+def test_a_stage_whose_dvc_is_gone_stops_by_itself_and_leaves_nothing_half_written(
+    number: signal.Signals, how: str, again: Path
+) -> None:
+    process, stage = interrupted(again, how)
     process.send_signal(number)  # DVC alone
     process.wait(60)
     assert psutil.wait_procs([stage], timeout=30)[1] == []
@@ -145,10 +162,26 @@ def test_a_stage_whose_dvc_is_gone_stops_by_itself(number: signal.Signals, again
     check_nothing_is_lost(again)
 
 
+def test_what_a_left_stage_puts_back_is_not_put_over_a_run_that_was_begun_meanwhile(again: Path) -> None:
+    """DVC is killed and asked again at once, while the stage of the first still looks for its parent."""
+    process, stage = interrupted(again, "wait")
+    process.kill()
+    process.wait(60)
+    (again / "how").write_text("slowly")
+    second = reproduce(again)
+    assert psutil.wait_procs([stage], timeout=30)[1] == []
+    assert second.wait(60) == 0, again.with_suffix(".log").read_text()
+    check_nothing_is_lost(again, "slowly")
+    status = subprocess.run([DVC, "status"], cwd=again, capture_output=True, text=True, check=True).stdout
+    assert "up to date" in status
+
+
 def test_what_a_killed_stage_had_half_written_enters_no_hash(again: Path) -> None:
     before = (again / "dvc.lock").read_text()
     for place in (".tmp-999999999-one", "folder/.tmp-999999999-one", "in_git/.tmp-999999999-two"):
         (again / place).write_text("half a resu")
+    (again / ".tmp-999999999-one-parts").mkdir()
+    (again / ".tmp-999999999-one-parts/A.arrow").write_text("a part")
     status = subprocess.run([DVC, "status"], cwd=again, capture_output=True, text=True, check=True).stdout
     assert "up to date" in status
     subprocess.run([DVC, "commit", "-f"], cwd=again, capture_output=True, check=True)

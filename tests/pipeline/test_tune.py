@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import yaml
 
@@ -143,6 +144,19 @@ def test_a_search_of_two_processes_survives_the_loss_of_one(workspace: Workspace
     told = process.communicate(timeout=120)[0]
     assert process.returncode == 0, told
     assert workspace.best()["n_trials_completed"] == 4
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_killed_search_stop_by_themselves(workspace: Workspace) -> None:
+    workspace.set(tune={"trials": 4, "workers": 2}, train={"epochs": 500, "patience": 500})
+    process = workspace.start("tune")
+    workspace.wait_for_states(process, 2)
+    trainers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+    assert len(trainers) == 2
+    process.kill()
+    process.communicate(timeout=60)  # they hold its output open as long as they live
+    assert psutil.wait_procs(trainers, timeout=30)[1] == []
+    assert len(list(workspace.path.glob("scratch/search/*/runs/*/seed-0/step-*"))) >= 2  # and what they had is kept
 
 
 def command_line(pid: int) -> bytes:

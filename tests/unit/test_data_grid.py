@@ -61,6 +61,25 @@ def test_runs_on_other_symbols_are_judged_on_the_symbols_that_none_has_seen(tmp_
     assert any(line["words"] in told["words"] for line in grid["lines"])
 
 
+def test_changes_from_cell_to_cell_assume_no_law(tmp_path: Path) -> None:
+    (told,) = data_laws(ledger(tmp_path), KNOWN, tmp_path)
+    found = {(one["at"], one["first"], one["last"], one["model"]): one for one in told["grid"]["changes"]}
+    for budget in PARAMS:
+        for first, last in (("1 symbol", "256 symbols"), ("16 symbols", "256 symbols")):
+            one = found[budget, first, last, "model"]
+            truth = -FALL_BY_DATA * np.log(SYMBOLS["256"] / SYMBOLS[first.split()[0]])
+            assert one["low"] < truth < one["high"] < 0
+            assert one["words"].endswith("established")
+    assert found["256 symbols", "10K", "1M", "model"]["adjusted_p"] > 0.05
+    (single,) = data_laws(ledger(tmp_path, seeds=(0,)), KNOWN, tmp_path)
+    own = next(one for one in single["grid"]["changes"] if one["model"] == "model" and one["at"] == "10K")
+    assert own["adjusted_p"] is None
+    assert own["words"].endswith("over days alone, one seed: not judged")
+    trees = found["", "1 symbol", "256 symbols", "catboost"]
+    assert trees["change"] == pytest.approx(-0.01 * np.log(SYMBOLS["256"] / SYMBOLS["1"]), abs=1e-6)
+    assert trees["words"].startswith("CatBoost: from 1 symbol to 256 symbols the loss changes by -5.4")
+
+
 def test_without_symbols_that_none_has_seen_other_symbols_share_no_test(tmp_path: Path) -> None:
     (told,) = data_laws(ledger(tmp_path).assign(unseen_loss=np.nan), KNOWN, tmp_path)
     assert "universe.unseen = 0.2 keeps a test that is the same for all" in told["law"]["refused"]
@@ -71,7 +90,7 @@ def test_runs_without_losses_per_day_have_cells_and_no_lines(tmp_path: Path) -> 
     rows = ledger(tmp_path)
     unseen_path(tmp_path, rows["key"].iloc[0]).unlink()
     (told,) = data_laws(rows, KNOWN, tmp_path)
-    assert told["grid"]["lines"] == []
+    assert told["grid"]["lines"] == told["grid"]["changes"] == []
     assert told["grid"]["refused"] == "not all runs have losses per day"
     assert told["law"]["status"] in ("converged", "at a bound", "unidentified")
 

@@ -13,13 +13,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from finscale.data.rows import shared_rows
 from finscale.errors import InputError
+from finscale.evaluation.day_file import write_day_file
 from finscale.faults import in_words, without_secrets
 from finscale.storage import (
     read_csv,
     read_json,
     read_parquet,
     read_tensors,
+    write_arrow,
     write_atomically,
     write_csv,
     write_json,
@@ -31,11 +34,14 @@ from tests.small_disks import small_disk
 
 ROOT = Path(__file__).parents[2]
 BIG = pd.DataFrame({"value": np.random.default_rng(0).normal(size=100_000)})
+DAYS = pd.DataFrame({"date": pd.date_range("1800-01-01", periods=70_000), "rows": 1, "model": BIG["value"][:70_000]})
 WRITERS: dict[str, Callable[[Path], object]] = {
     "text": lambda path: write_text(path, 500_000 * "x"),
     "json": lambda path: write_json(path, list(range(100_000))),
     "csv": lambda path: write_csv(path, BIG),
     "parquet": lambda path: write_parquet(path, BIG),
+    "arrow": lambda path: write_arrow(path, BIG),
+    "days": lambda path: write_day_file(path, DAYS),
     "tensors": lambda path: write_atomically(path, lambda one: save_file({"w": torch.zeros(100_000)}, one)),
 }
 
@@ -49,6 +55,23 @@ def test_a_full_disk_is_told_by_every_writer_and_the_earlier_file_stays(kind: st
             WRITERS[kind](path)
         assert path.read_text() == "earlier"
         assert list(disk.iterdir()) == [path]
+
+
+def test_the_rows_that_trainings_share_find_no_room(tmp_path: Path) -> None:
+    days = pd.bdate_range("1980-01-01", periods=5_000)
+    keys = {"date": days, "asset": "X", "split": "train", "label": 1.0, "exit": days, "last_known": 1.0}
+    development = pd.DataFrame(keys | {f"f{i}": BIG["value"][:5_000] + i for i in range(9)})
+    development.to_parquet(tmp_path / "development.parquet", index=False)
+    with small_disk(tmp_path / "disk", 100) as disk:
+        with (
+            pytest.raises(InputError, match=r"\.float32: no space left on the disk"),
+            shared_rows(tmp_path / "development.parquet", disk),
+        ):
+            pass
+        assert [path.name for path in (disk / "rows").iterdir()] == ["lock"]
+    with shared_rows(tmp_path / "development.parquet", tmp_path) as held:
+        expected = development[held.features].to_numpy(np.float32)
+        assert np.array_equal(held.matrix.numpy(), expected, equal_nan=True)
 
 
 def test_a_state_that_finds_no_room_leaves_those_before_it(tmp_path: Path) -> None:
