@@ -151,8 +151,9 @@ def _sure(one: Line | Change) -> str:
 
 def _data_words(row: Mapping[str, Any]) -> str:
     """'64 symbols', '64 symbols, 3 years', 'all symbols'."""
-    words = f"{row['symbols']} symbol{'' if str(row['symbols']) == '1' else 's'}"
-    return words if str(row["history"]) in (ALL, "") else f"{words}, {row['history']} years"
+    parts = [(str(row["symbols"]), "symbol"), (str(row["history"]), "year")]
+    told = [f"{value} {unit}{'' if value == '1' else 's'}" for value, unit in parts if value]
+    return told[0] if parts[1][0] in (ALL, "") else ", ".join(told)
 
 
 def _cells(rows: pd.DataFrame, test: Test, runs: Mapping[str, Runs]) -> pd.DataFrame:
