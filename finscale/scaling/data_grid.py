@@ -151,8 +151,9 @@ def _sure(one: Line | Change) -> str:
 
 def _data_words(row: Mapping[str, Any]) -> str:
     """'64 symbols', '64 symbols, 3 years', 'all symbols'."""
-    words = f"{row['symbols']} symbol{'' if str(row['symbols']) == '1' else 's'}"
-    return words if str(row["history"]) in (ALL, "") else f"{words}, {row['history']} years"
+    parts = [(str(row["symbols"]), "symbol"), (str(row["history"]), "year")]
+    told = [f"{value} {unit}{'' if value == '1' else 's'}" for value, unit in parts if value]
+    return told[0] if parts[1][0] in (ALL, "") else ", ".join(told)
 
 
 def _cells(rows: pd.DataFrame, test: Test, runs: Mapping[str, Runs]) -> pd.DataFrame:
@@ -167,9 +168,9 @@ def _cells(rows: pd.DataFrame, test: Test, runs: Mapping[str, Runs]) -> pd.DataF
     return cells.assign(order=order).sort_values(["windows", "order"]).drop(columns="order").reset_index(drop=True)
 
 
-def _split(rows: pd.DataFrame, along: Along) -> Iterator[tuple[str, np.ndarray, np.ndarray, pd.Series]]:
-    """Rows or columns of the grid, in order: what they share, which runs they hold, their sizes, their cells' names."""
-    fixed, varied, name = ("data", "params_total", "budget") if along == "parameters" else ("budget", "unique", "data")
+def _split(rows: pd.DataFrame, along: Along) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Rows or columns of the grid, in order: what they share, which runs they hold, and their sizes."""
+    fixed, varied = ("data", "params_total") if along == "parameters" else ("budget", "unique")
     order = (
         rows.groupby(fixed)["unique" if along == "parameters" else "params_total"]
         .max()
@@ -178,30 +179,33 @@ def _split(rows: pd.DataFrame, along: Along) -> Iterator[tuple[str, np.ndarray, 
     )
     for at in order:
         own = (rows[fixed] == at).to_numpy()
-        yield str(at), own, rows.loc[own, varied].to_numpy(float), rows.loc[own, name]
+        yield str(at), own, rows.loc[own, varied].to_numpy(float)
 
 
 def _lines(rows: pd.DataFrame, runs: Runs, along: Along) -> list[dict[str, Any]]:
     """The exponents along one axis, one for each value of the other that has enough points."""
     return [
         _told(rows, along, at) | _numbers("exponent", exponent(sizes, runs.only(own)).alpha)
-        for at, own, sizes, _ in _split(rows, along)
+        for at, own, sizes in _split(rows, along)
         if count_sizes(sizes) >= MIN_SIZES
     ]
 
 
 def _changes(rows: pd.DataFrame, runs: Runs, along: Along) -> list[dict[str, Any]]:
     """From the smallest to the largest along one axis; of data also the last step: would more help?"""
-    found = []
-    for at, own, sizes, names in _split(rows, along):
-        steps = list(names.groupby(sizes).first())
+    found, name = [], "budget" if along == "parameters" else "data"
+    for at, own, sizes in _split(rows, along):
+        steps = list(rows.loc[own, name].groupby(sizes).first())
         pairs = [(steps[0], steps[-1])] if len(steps) > 1 else []
         pairs += [(steps[-2], steps[-1])] if along == "training windows" and len(steps) > 2 else []
         for first, last in pairs:
-            ends = [(names == end).to_numpy() for end in (first, last)]
-            mine = replace(runs.only(own), cells=names.to_numpy())
-            contrast = ends[1] / ends[1].sum() - ends[0] / ends[0].sum()
-            seeds = min(int(rows.loc[own, "seed"][end].nunique()) for end in ends)
+            ends = [(rows[name] == end).to_numpy() & own for end in (first, last)]
+            both = (
+                ends[0] | ends[1]
+            )  # seeds scatter far more on one symbol than on 256: no other cell lends its scatter
+            mine = replace(runs.only(both), cells=rows.loc[both, name].to_numpy())
+            contrast = (ends[1] / ends[1].sum() - ends[0] / ends[0].sum())[both]
+            seeds = min(int(rows.loc[end, "seed"].nunique()) for end in ends)
             told = _told(rows, along, at) | {"first": str(first), "last": str(last), "seeds": seeds}
             found.append(told | _numbers("change", estimate(mine, contrast)))
     return found
