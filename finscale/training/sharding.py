@@ -116,7 +116,7 @@ def gathered(tensors: dict[str, Tensor], everywhere: bool = False) -> dict[str, 
     everywhere: all keep them, where each builds the next whole model from them before it is divided.
     """
     if world_size() == 1:
-        return tensors
+        return {name: whole(tensor) for name, tensor in tensors.items()}
     kept = {}
     for name, tensor in tensors.items():
         one = whole(tensor)  # all must take part
@@ -132,7 +132,7 @@ def save_tensors(tensors: dict[str, Tensor], folder: Path, name: str) -> None:
     Hugging Face format): its own format has pickles in it.
     """
     if world_size() == 1:
-        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, folder / name)
+        save_file({key: whole(tensor).detach().cpu().contiguous() for key, tensor in tensors.items()}, folder / name)
         return
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
     from torch.distributed.checkpoint.state_dict_saver import save

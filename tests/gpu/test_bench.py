@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from finscale.training.products import processor
 from tests.bench.device import markdown, row, tasks
 from tests.bench.device_worker import CONTESTANTS, Blocks
-from tests.bench.race import processor
 from tests.gpu.run import ROOT
 from tests.gpu.table import with_section
 

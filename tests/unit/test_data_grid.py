@@ -1,6 +1,7 @@
 """Size by data: runs on other symbols are judged on the one test that they share, and along both axes over days."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from finscale.evaluation.day_file import write_day_file
 from finscale.pages.grid_figures import plot_data_grid
 from finscale.pages.style import loss_unit
 from finscale.scaling.daily import daily_path, unseen_path
+from finscale.scaling.data_grid import change_words, data_grid
 from finscale.scaling.data_laws import data_laws
 from finscale.scaling.ledger import read_ledger
 from finscale.scaling.settings import PLAIN
@@ -42,8 +44,14 @@ def ledger(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_runs_on_other_symbols_are_judged_on_the_symbols_that_none_has_seen(tmp_path: Path) -> None:
-    (told,) = data_laws(ledger(tmp_path), KNOWN, tmp_path)
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("daily")
+    (only,) = data_laws(ledger(folder), KNOWN, folder)
+    return only
+
+
+def test_runs_on_other_symbols_are_judged_on_the_symbols_that_none_has_seen(told: dict[str, Any]) -> None:
     assert told["test"] == "unseen"
     grid = told["grid"]
     lines = {(line["along"], line["at"], line["model"]): line for line in grid["lines"]}
@@ -61,8 +69,7 @@ def test_runs_on_other_symbols_are_judged_on_the_symbols_that_none_has_seen(tmp_
     assert any(line["words"] in told["words"] for line in grid["lines"])
 
 
-def test_changes_from_cell_to_cell_assume_no_law(tmp_path: Path) -> None:
-    (told,) = data_laws(ledger(tmp_path), KNOWN, tmp_path)
+def test_changes_from_cell_to_cell_assume_no_law(told: dict[str, Any]) -> None:
     found = {(one["at"], one["first"], one["last"], one["model"]): one for one in told["grid"]["changes"]}
     for budget in PARAMS:
         for first, last in (("1 symbol", "256 symbols"), ("16 symbols", "256 symbols")):
@@ -71,10 +78,6 @@ def test_changes_from_cell_to_cell_assume_no_law(tmp_path: Path) -> None:
             assert one["low"] < truth < one["high"] < 0
             assert one["words"].endswith("established")
     assert found["256 symbols", "10K", "1M", "model"]["adjusted_p"] > 0.05
-    (single,) = data_laws(ledger(tmp_path, seeds=(0,)), KNOWN, tmp_path)
-    own = next(one for one in single["grid"]["changes"] if one["model"] == "model" and one["at"] == "10K")
-    assert own["adjusted_p"] is None
-    assert own["words"].endswith("a cell has one seed: not judged")
     trees = found["", "1 symbol", "256 symbols", "catboost"]
     assert trees["change"] == pytest.approx(-0.01 * np.log(SYMBOLS["256"] / SYMBOLS["1"]), abs=1e-6)
     assert trees["words"].startswith("CatBoost: from 1 symbol to 256 symbols the loss changes by -5.4")
@@ -87,16 +90,22 @@ def test_without_symbols_that_none_has_seen_other_symbols_share_no_test(tmp_path
 
 
 def test_runs_without_losses_per_day_have_cells_and_no_lines(tmp_path: Path) -> None:
-    rows = ledger(tmp_path)
+    rows = ledger(tmp_path, seeds=(0,)).assign(unique=lambda rows: rows["train_windows"])
     unseen_path(tmp_path, rows["key"].iloc[0]).unlink()
-    (told,) = data_laws(rows, KNOWN, tmp_path)
-    assert told["grid"]["lines"] == told["grid"]["changes"] == []
-    assert told["grid"]["refused"] == "not all runs have losses per day"
-    assert told["law"]["status"] in ("converged", "at a bound", "unidentified")
+    grid = data_grid(rows, tmp_path)
+    assert grid.lines == grid.changes == []
+    assert grid.refused == "not all runs have losses per day"
+    assert len(grid.cells) == len(PARAMS) * len(SYMBOLS)
 
 
-def test_the_grid_is_drawn(tmp_path: Path) -> None:
-    (told,) = data_laws(ledger(tmp_path), KNOWN, tmp_path)
+def test_a_change_to_a_cell_of_one_seed_is_not_judged(tmp_path: Path) -> None:
+    rows = ledger(tmp_path, seeds=(0,)).assign(unique=lambda rows: rows["train_windows"])
+    own = next(one for one in data_grid(rows, tmp_path).changes if one.model == "model" and one.at == "10K")
+    assert own.adjusted_p is None
+    assert change_words(own).endswith("a cell has one seed: not judged")
+
+
+def test_the_grid_is_drawn(told: dict[str, Any], tmp_path: Path) -> None:
     plot_data_grid(told["grid"], tmp_path / "grid.svg", loss_unit("volatility"))
     drawn = (tmp_path / "grid.svg").read_text()
     assert drawn.count("<path") > 50

@@ -149,7 +149,7 @@ def _opens_text(call: ast.Call) -> bool:
     if isinstance(call.func, ast.Name):
         return call.func.id == "open"
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    if name != "open" or ast.unparse(call.func).startswith(("os.", "tarfile.", "dvc.api.", "webbrowser.")):
+    if name != "open" or ast.unparse(call.func).startswith(("os.", "tarfile.", "dvc.api.", "webbrowser.", "Image.")):
         return name in ("read_text", "write_text")
     modes = [one.value for one in call.args if isinstance(one, ast.Constant)]
     return "b" not in str(modes[-1] if modes else "r")

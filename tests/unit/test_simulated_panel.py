@@ -17,7 +17,7 @@ from finscale.sources.simulated import last_sessions
 from finscale.sources.simulated_bound import best_log_loss, entropy
 from finscale.sources.simulated_panel import Panel, simulate_panel, simulate_symbols
 from finscale.sources.simulated_teacher import QUANTITIES, Teacher
-from finscale.storage import md5_of, write_parquet
+from finscale.storage import md5_of
 
 DAYS = last_sessions(date(1990, 1, 1), date(2023, 12, 29), 800)
 TEACHER = SimulatedConfig(market="teacher", symbols=60, signal=5, complexity=2)
@@ -41,7 +41,7 @@ def rises(panel: Panel) -> np.ndarray:
 def test_one_symbol_is_the_market_that_it_was(market: str, md5: str, tmp_path: Path) -> None:
     path = tmp_path / "SIM.parquet"
     frames = simulate_symbols(SimulatedConfig(market=market, seed=3), DAYS)
-    write_parquet(path, frames["SIM"])
+    frames["SIM"].to_parquet(path, index=False)  # as pandas writes it: the market, not how files are laid out
     assert (list(frames), md5_of(path)) == (["SIM"], md5)
 
 
