@@ -144,7 +144,7 @@ def notes(experiment: dict[str, Any], scaling: dict[str, Any]) -> list[str]:
 
 def pictures(several: bool) -> dict[str, Path]:
     """Caption -> file. The comparison of experiments says nothing new where there is one."""
-    found = sorted(SCALING_FIGURES.glob("*.svg"))
+    found = sorted(path for path in SCALING_FIGURES.glob("*.svg") if not path.stem.startswith("grid-"))
     return {path.stem.replace("-", ": ", 1): path for path in found if several or path.stem != "tasks"}
 
 
@@ -156,7 +156,8 @@ def figures(binary: bool) -> dict[str, Path]:
 
 
 def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Results:
-    data_words = [words for law in read_json(DATA_LAWS) for words in law["words"]]
+    # Those without a grid have no figure.
+    laws = [(str(law["experiment"]), list(law["words"])) for law in read_json(DATA_LAWS) if "cells" in law["grid"]]
     reports, scaling, ranked = read_json(SCALING_REPORTS), read_json(SCALING_METRICS), read_json(RANKINGS)
     return Results(
         experiment=experiment,
@@ -178,7 +179,8 @@ def page_results(experiment: dict[str, Any], reliability: pd.DataFrame) -> Resul
         rank_ic=rolling_ic(read_parquet(CROSS_SECTION)),
         figures=pictures(several=len(reports) > 1),
         own_figures=figures(binary=len(reliability) > 0),
-        by_compute=[scaling["isoflop"], scaling["frontier"], *data_words],
+        by_compute=[scaling["isoflop"], scaling["frontier"]],
+        size_by_data=[(name, words, SCALING_FIGURES / f"grid-{name}.svg") for name, words in laws],
         inputs={path.as_posix(): md5_of(path) for path in _INPUTS},
         notes=notes(experiment, scaling),
     )

@@ -8,7 +8,7 @@ absolute path goes in.
 import base64
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ class Results:
     sentences about equal compute. reliability: predicted, observed, rows, low, high. losses: epoch, train, validation.
     rankings, share: of the test rows, and the share of positives among them. equity, coverage, rank_ic: of run_tables.
     manifest: data/raw/manifest.csv. findings: reports/validation.json.
-    figures: caption -> SVG or PNG of all experiments, own_figures of this run.
+    figures: caption -> SVG or PNG of all experiments, own_figures of this run. size_by_data: of each group of curves
+    that differ in size and data its name, what is said of it (the law first), and its picture.
     inputs: file -> md5.
     """
 
@@ -85,6 +86,7 @@ class Results:
     own_figures: dict[str, Path]
     inputs: dict[str, str]
     notes: list[str]
+    size_by_data: list[tuple[str, list[str], Path]] = field(default_factory=list)
 
     @property
     def unit(self) -> LossUnit:
@@ -104,6 +106,11 @@ def page_text(results: Results, plots_page: Path) -> str:
         study=results.study,
         laws=page_tables.law_table(report),
         by_compute=results.by_compute,
+        decided=page_tables.decided(results.reports),
+        size_by_data=[
+            {"name": name, "law": words[0], "lines": words[1:], "pictures": _pictures({f"size by data: {name}": path})}
+            for name, words, path in results.size_by_data
+        ],
         experiments=page_tables.experiment_table(results.reports, results.runs),
         figures=_pictures(results.figures),
         headline=[*headline(results.experiment, results.evaluated), *unseen_words(results.experiment)],

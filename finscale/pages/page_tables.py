@@ -145,3 +145,10 @@ def run_table(runs: pd.DataFrame) -> Table:
         }
         for row in runs.to_dict("records")
     ]
+
+
+def decided(reports: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each curve of the ledger whose verdict is one: scaling, inverse or flat; real markets first."""
+    found = [one for one in reports if one["verdict"] in ("scaling", "inverse", "flat")]
+    found.sort(key=lambda one: one["experiment"].startswith("simulated"))
+    return [f"{one['experiment']}: {one['verdict_in_words']}" for one in found]

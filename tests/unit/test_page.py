@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -114,6 +115,20 @@ def test_every_digest_is_explained(text: str) -> None:
 
 def test_the_page_says_which_runs_an_isoflop_profile_lacks(text: str) -> None:
     assert re.search(r"needs 4 sizes at each of 3 levels .* missing are runs .* budget=\d+K train.epochs=\d+", text)
+
+
+def test_every_decided_curve_and_size_by_data_stand_on_the_page(results: Results, text: str) -> None:
+    flat = results.reports[0] | {"verdict": "flat", "verdict_in_words": "flat: ten times the size changes nothing"}
+    said = unescape(page_text(replace(results, reports=[flat, *results.reports[1:]]), PLOTS_PAGE))
+    assert f"<li>{flat['experiment']}: flat: ten times the size changes nothing</li>" in said
+    assert 'id="size-by-data"' not in text
+    picture = next(Path("plots/scaling").glob("grid-directory-*.svg"))
+    group = ("the panel", ["no law of both", "PatchTST, 64 symbols: flat"], picture)
+    section = page_text(replace(results, size_by_data=[group]), PLOTS_PAGE).partition('id="size-by-data"')[2]
+    assert "<h3>the panel</h3>" in section
+    assert (
+        section.index("data:image/svg") < section.index("PatchTST, 64 symbols: flat") < section.index("no law of both")
+    )
 
 
 def test_the_model_s_ranking_is_scikit_learn_s() -> None:
