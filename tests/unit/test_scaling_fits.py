@@ -145,30 +145,6 @@ def test_other_days_rows_or_labels_are_refused_with_both_keys(pilot: pd.DataFram
             paired_runs(told, tmp_path, sizes)
 
 
-def test_curves_are_judged_together(pilot: pd.DataFrame, tmp_path: Path) -> None:
-    curves = [with_losses(pilot, 0.0, f"{place}-curve", place) for place in range(3)]
-    for rows in curves:
-        write_days(tmp_path, rows)
-    fits = fits_of(pd.concat(curves), tmp_path)
-    alone = sorted(one.exponent.alpha.p_value for one in fits.values() if one.exponent)
-    together = sorted(one.adjusted_p for one in fits.values() if one.adjusted_p is not None)
-    assert together[0] == pytest.approx(min(1.0, 3 * alone[0]))
-    assert together[1] == pytest.approx(max(together[0], min(1.0, 2 * alone[1])))
-
-
-def test_controls_are_a_family_of_their_own(pilot: pd.DataFrame, tmp_path: Path) -> None:
-    """A curve of a real market makes the evidence of a control count for no less, nor the other way round."""
-    sources = ["bundled", "bundled", "simulated"]
-    curves = [
-        with_losses(pilot, 0.0, f"{place}-curve", place).assign(source=source) for place, source in enumerate(sources)
-    ]
-    for rows in curves:
-        write_days(tmp_path, rows)
-    fits = fits_of(pd.concat(curves), tmp_path)
-    apart = fits_of(pd.concat(curves[:2]), tmp_path) | fits_of(curves[2], tmp_path)
-    assert {name: one.adjusted_p for name, one in fits.items()} == {name: one.adjusted_p for name, one in apart.items()}
-
-
 def test_a_walk_forward_ladder_has_an_exponent_per_year_and_a_mean(pilot: pd.DataFrame, tmp_path: Path) -> None:
     rows = with_losses(pilot, 0.02).assign(scheme="rolling-10+1+1+1y", test_rows=1500)
     write_days(tmp_path, rows, day_slope=0.002, start="2013-01-02")
